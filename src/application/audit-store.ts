@@ -1,0 +1,28 @@
+import type { Execution, ExecutionStatus, Intent, StoredExecution } from '../domain/execution.ts';
+
+export interface ExecutionFilter {
+  readonly promptName?: string;
+  readonly promptVersion?: number;
+  readonly label?: string;
+  readonly status?: ExecutionStatus;
+  readonly keyId?: string;
+  readonly since?: Date;
+  readonly until?: Date;
+}
+
+/** Port to the audit trail. Lists, because writes are committed in groups. */
+export interface AuditStore {
+  /** Commits intents. When it resolves they are durable; until then no byte may go to a provider. */
+  writeIntents(intents: readonly Intent[]): Promise<void>;
+  /**
+   * Commits outcomes and clears every intent of the same executions, in one transaction. An outcome that is there
+   * already stays as it is (a retried COMMIT is no duplicate).
+   */
+  settle(executions: readonly Execution[]): Promise<void>;
+  findExecution(id: string): Promise<StoredExecution | undefined>;
+  /** Newest first. `before` is an execution id: only older ones are returned. */
+  listExecutions(
+    filter: ExecutionFilter,
+    page: { limit: number; before?: string },
+  ): Promise<StoredExecution[]>;
+}

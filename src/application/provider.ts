@@ -1,0 +1,73 @@
+import type { PromptgateError } from '../domain/errors.ts';
+import type { Attempt, FinishReason } from '../domain/execution.ts';
+import type { JsonObject } from '../domain/json.ts';
+import type { Message } from '../domain/message.ts';
+import type { Parameters } from '../domain/prompt-version.ts';
+import type { Usage } from '../domain/usage.ts';
+
+/** Where a model name leads. */
+export interface ModelRoute {
+  /** Name of a configured provider: `openai`, `anthropic` or one from the configuration file. */
+  readonly provider: string;
+  /** The model as the provider knows it. */
+  readonly model: string;
+  readonly simulated: boolean;
+}
+
+export interface ProviderCall {
+  readonly route: ModelRoute;
+  readonly messages: readonly Message[];
+  readonly parameters: Parameters;
+  readonly output: { readonly format: 'text' | 'json'; readonly schema: JsonObject | null };
+}
+
+/** An answer with proof that it is complete. */
+export interface ProviderAnswer {
+  readonly output: string;
+  readonly finishReason: FinishReason;
+  readonly usage: Usage;
+  /** The usage object exactly as the provider sent it, for the price calculation. */
+  readonly rawUsage: JsonObject | null;
+  readonly responseModel: string | null;
+  readonly systemFingerprint: string | null;
+  readonly serviceTier: string | null;
+  readonly providerRequestId: string | null;
+}
+
+export interface AttemptControl {
+  /** Aborts when the caller went away. */
+  readonly signal: AbortSignal;
+  /** Time for all attempts and waits together, in milliseconds. */
+  readonly deadlineMs: number;
+  /**
+   * Awaited before each attempt's first byte: the durable intent. `earlier` are the attempts that have ended.
+   * When it throws, no request is made and the result carries that error.
+   */
+  readonly beforeAttempt: (number: number, earlier: readonly Attempt[]) => Promise<void>;
+}
+
+export type ProviderResult =
+  | { readonly ok: true; readonly answer: ProviderAnswer; readonly attempts: readonly Attempt[] }
+  | { readonly ok: false; readonly error: PromptgateError; readonly attempts: readonly Attempt[] };
+
+/** Port to the providers. Retries are made inside, by one policy; the caller sees one result. */
+export interface Providers {
+  /** @returns undefined when no configured provider takes this model name */
+  route(model: string): ModelRoute | undefined;
+  /** Never throws: a failure is a result with its attempts. */
+  call(call: ProviderCall, control: AttemptControl): Promise<ProviderResult>;
+}
+
+/** One provider as the configuration names it. */
+export interface ProviderSettings {
+  readonly name: string;
+  readonly wire: 'openai' | 'anthropic';
+  readonly baseUrl: string;
+  readonly apiKey: string;
+  /** Model names that start with one of these go here; `<name>/<model>` always does. */
+  readonly modelPrefixes: readonly string[];
+  readonly simulated: boolean;
+  readonly connectTimeoutMs: number;
+  /** Bound on the wait for the response headers, in milliseconds. */
+  readonly firstByteTimeoutMs: number;
+}

@@ -1,0 +1,72 @@
+import type { Json, JsonObject } from './json.ts';
+import type { Role } from './message.ts';
+
+/** Sampling and limits as a definition states them, in Dotprompt's spelling. Absent means: the provider's default. */
+export interface Parameters {
+  readonly temperature?: number;
+  readonly maxOutputTokens?: number;
+  readonly topP?: number;
+  readonly topK?: number;
+  readonly stopSequences?: readonly string[];
+  readonly frequencyPenalty?: number;
+  readonly presencePenalty?: number;
+  readonly seed?: number;
+  readonly reasoningEffort?: string;
+  /** Deadline of the whole execution, all attempts together, in milliseconds. */
+  readonly timeoutMs?: number;
+}
+
+/** One immutable version of a prompt as the registry keeps it. `source` is enough to rebuild everything else. */
+export interface PromptVersion {
+  readonly id: number;
+  readonly name: string;
+  readonly version: number;
+  /** `provider/model` or a bare model name that a prefix routes. */
+  readonly model: string;
+  readonly parameters: Parameters;
+  /** Messages of the template as written, constructs included: for people and for SQL, not for rendering. */
+  readonly messages: readonly { readonly role: Role | 'history'; readonly template: string }[];
+  readonly inputSchema: JsonObject;
+  readonly outputFormat: 'text' | 'json';
+  readonly outputSchema: JsonObject | null;
+  /** SHA-256, hex, over everything that changes what is sent or how it is checked. */
+  readonly checksum: string;
+  readonly description: string | null;
+  readonly author: string | null;
+  /** The definition text: LF, no BOM. */
+  readonly source: string;
+  /** Text of every included partial by name, as it was when the version was made. */
+  readonly partials: Readonly<Record<string, string>>;
+  /** Path of the file below the prompts directory, or null when it came over HTTP. */
+  readonly path: string | null;
+  readonly gitCommit: string | null;
+  readonly metadata: { readonly [key: string]: Json };
+  /** Registry revision that made it: orders versions by commit. */
+  readonly revision: number;
+  readonly createdAt: Date;
+}
+
+export type NewPromptVersion = Omit<PromptVersion, 'id' | 'revision' | 'createdAt'>;
+
+export interface Label {
+  readonly promptName: string;
+  readonly label: string;
+  readonly version: number;
+  readonly movedAt: Date;
+}
+
+export type DeploymentKind = 'deploy' | 'rollback' | 'sync';
+
+/** One append-only record of a label move. */
+export interface Deployment {
+  readonly id: number;
+  readonly promptName: string;
+  readonly label: string;
+  readonly kind: DeploymentKind;
+  readonly fromVersion: number | null;
+  readonly toVersion: number;
+  readonly actor: string;
+  readonly reason: string | null;
+  readonly gitCommit: string | null;
+  readonly createdAt: Date;
+}

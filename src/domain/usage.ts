@@ -1,0 +1,20 @@
+/**
+ * Tokens of one provider answer, normalised across providers.
+ * `promptTokens` includes cached reads and cache writes (OpenAI's sense; Anthropic's three counts are summed).
+ * `completionTokens` includes reasoning. A count the provider did not report is null, never 0.
+ */
+export interface Usage {
+  readonly promptTokens: number | null;
+  readonly completionTokens: number | null;
+  readonly cachedTokens: number | null;
+  readonly cacheWriteTokens: number | null;
+  readonly reasoningTokens: number | null;
+}
+
+export const noUsage: Usage = {
+  promptTokens: null,
+  completionTokens: null,
+  cachedTokens: null,
+  cacheWriteTokens: null,
+  reasoningTokens: null,
+};
