@@ -150,6 +150,8 @@ export class PromptgateError extends Error {
   readonly code: ErrorCode;
   readonly issues: readonly Issue[];
   readonly retryAfterMs: number | null;
+  /** The audit row that records this error, once there is one. */
+  executionId: string | null = null;
 
   constructor(code: ErrorCode, message: string, options: PromptgateErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });

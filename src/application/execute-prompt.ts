@@ -1,0 +1,334 @@
+/**
+ * The main verb: name + variables → version → messages → provider → answer, with a durable row whichever way it ends.
+ * Its order is the promise: everything that can be refused is refused (and audited) before the intent; the intent is
+ * committed before the provider's first byte; the outcome is committed before the caller hears.
+ */
+import { v7 as newId } from 'uuid';
+import type { Actor } from '../domain/api-key.ts';
+import { sha256 } from '../domain/canonical-json.ts';
+import { renderPrompt } from '../domain/definition.ts';
+import { PromptgateError, toPromptgateError } from '../domain/errors.ts';
+import type { Admission, Attempt, Execution } from '../domain/execution.ts';
+import type { JsonObject } from '../domain/json.ts';
+import type { Message, RenderedMessage } from '../domain/message.ts';
+import { computePrice, noPrice } from '../domain/price.ts';
+import { noUsage } from '../domain/usage.ts';
+import { findUnwritable, toWritableJson, toWritableText } from '../domain/writable-text.ts';
+import type { AuditStore } from './audit-store.ts';
+import type { ModelRoute, ProviderResult, Providers } from './provider.ts';
+import type { RegistrySnapshot, ResolvedVersion } from './registry-snapshot.ts';
+
+export interface ExecuteRequest {
+  readonly actor: Actor;
+  readonly promptName: string;
+  /** Label or version, not both; neither means the label `production`. */
+  readonly label?: string;
+  readonly version?: number;
+  readonly variables: JsonObject;
+  readonly messages?: readonly Message[];
+  readonly metadata?: JsonObject;
+  readonly requestId: string;
+  readonly traceId?: string | null;
+  /** Aborts when the caller went away. */
+  readonly signal?: AbortSignal;
+}
+
+export interface ExecuteDependencies {
+  readonly snapshot: RegistrySnapshot;
+  readonly audit: AuditStore;
+  readonly providers: Providers;
+  /** Deadline of an execution whose definition states none, in milliseconds. */
+  readonly defaultTimeoutMs: number;
+  /** Hears of every execution once it is settled: metrics and log. */
+  readonly onExecution?: (execution: Execution) => void;
+}
+
+export const defaultLabel = 'production';
+
+/** What the gateway worked out before it admitted the call. */
+interface Prepared {
+  readonly resolved: ResolvedVersion;
+  readonly route: ModelRoute;
+  readonly messages: readonly RenderedMessage[];
+  readonly admission: Admission;
+}
+
+/**
+ * Executes a prompt. Resolves only after the outcome is durable.
+ * @returns the settled execution, status `succeeded`
+ * @throws PromptgateError — any code of the error table, with `executionId` set whenever a row was written
+ */
+export async function executePrompt(deps: ExecuteDependencies, request: ExecuteRequest): Promise<Execution> {
+  const clock = startClock();
+  const draft = draftAdmission(request);
+  let prepared: Prepared;
+  try {
+    prepared = prepare(deps, request, draft);
+  } catch (error) {
+    throw await refuse(deps, draft, toPromptgateError(error), clock);
+  }
+  const { resolved, admission } = prepared;
+  const result = await deps.providers.call(
+    {
+      route: prepared.route,
+      messages: prepared.messages,
+      parameters: resolved.version.parameters,
+      output: { format: resolved.version.outputFormat, schema: resolved.version.outputSchema },
+    },
+    {
+      signal: request.signal ?? new AbortController().signal,
+      deadlineMs: resolved.version.parameters.timeoutMs ?? deps.defaultTimeoutMs,
+      beforeAttempt: (attempt, earlierAttempts) =>
+        clock.own(() => writeIntent(deps.audit, admission, attempt, earlierAttempts)),
+    },
+  );
+  clock.providerDone();
+  return settle(deps, admission, result, clock);
+}
+
+/** Writes the audit row of a call that was refused before it had variables: an unreadable body, a denied scope. */
+export async function refuseExecution(
+  deps: Pick<ExecuteDependencies, 'audit' | 'onExecution'>,
+  request: Omit<ExecuteRequest, 'variables'>,
+  error: PromptgateError,
+): Promise<PromptgateError> {
+  return refuse(deps, draftAdmission({ ...request, variables: {} }), error, startClock());
+}
+
+function draftAdmission(request: ExecuteRequest): Admission {
+  return {
+    id: newId(),
+    // The name is the caller's text until it is resolved: bounded, so that a hostile one is still only a row.
+    promptName: toWritableText(request.promptName.slice(0, 128)).text,
+    promptVersionId: null,
+    promptVersion: request.version ?? null,
+    label: request.version === undefined ? toWritableText((request.label ?? defaultLabel).slice(0, 64)).text : null,
+    inputPayload: {
+      variables: toWritableJson(request.variables),
+      ...(request.messages ? { messages: request.messages.map(toWritableMessage) } : {}),
+    },
+    parameters: {},
+    renderedHash: null,
+    variablesHash: null,
+    provider: null,
+    model: null,
+    simulated: false,
+    keyId: request.actor.keyId,
+    actor: request.actor.name,
+    requestId: request.requestId,
+    traceId: request.traceId ?? null,
+    idempotencyKey: null,
+    replayOf: null,
+    metadata: toWritableJson(request.metadata ?? {}),
+    startedAt: new Date(),
+  };
+}
+
+function toWritableMessage(message: Message): Message {
+  return { role: message.role, content: toWritableText(message.content).text };
+}
+
+function prepare(deps: ExecuteDependencies, request: ExecuteRequest, draft: Admission): Prepared {
+  if (request.label !== undefined && request.version !== undefined) {
+    throw new PromptgateError('invalid_request', 'Name a label or a version, not both.');
+  }
+  refuseUnwritable('messages', request.messages);
+  refuseUnwritable('metadata', request.metadata);
+  const resolved = deps.snapshot.resolve(
+    request.promptName,
+    request.version === undefined ? { label: request.label ?? defaultLabel } : { version: request.version },
+  );
+  const rendered = renderPrompt(resolved.definition, request.variables, request.messages);
+  const route = deps.providers.route(resolved.version.model);
+  if (!route) {
+    throw new PromptgateError(
+      'provider_misconfigured',
+      `No configured provider takes the model "${resolved.version.model}" of ${resolved.version.name} version ${resolved.version.version}. Set the provider's key, or name the model as provider/model; \`promptgate config\` shows what is configured.`,
+    );
+  }
+  const admission: Admission = {
+    ...draft,
+    promptVersionId: resolved.version.id,
+    promptVersion: resolved.version.version,
+    inputPayload: {
+      variables: request.variables,
+      ...(request.messages ? { messages: request.messages } : {}),
+    },
+    parameters: { ...resolved.version.parameters } as JsonObject,
+    renderedHash: rendered.renderedHash,
+    variablesHash: rendered.variablesHash,
+    provider: route.provider,
+    model: route.model,
+    simulated: route.simulated,
+    metadata: request.metadata ?? {},
+  };
+  return { resolved, route, messages: rendered.messages, admission };
+}
+
+function refuseUnwritable(path: string, value: unknown): void {
+  const found = value === undefined ? undefined : findUnwritable(value);
+  if (!found) return;
+  const at = found.path ? `${path}${found.path.startsWith('[') ? '' : '.'}${found.path}` : path;
+  throw new PromptgateError('invalid_request', `The request cannot be recorded: ${at} ${found.reason}.`, {
+    issues: [{ path: at, message: found.reason }],
+  });
+}
+
+async function writeIntent(
+  audit: AuditStore,
+  admission: Admission,
+  attempt: number,
+  earlierAttempts: readonly Attempt[],
+): Promise<void> {
+  try {
+    await audit.writeIntents([{ ...admission, attempt, earlierAttempts }]);
+  } catch (error) {
+    throw auditUnavailable(error, 'No provider was called for this attempt');
+  }
+}
+
+async function settle(
+  deps: ExecuteDependencies,
+  admission: Admission,
+  result: ProviderResult,
+  clock: Clock,
+): Promise<Execution> {
+  const execution = result.ok
+    ? succeeded(admission, result, clock)
+    : failed(admission, result.error, result.attempts, clock);
+  // Without an attempt there is no intent and no spend; the row is still owed.
+  try {
+    await deps.audit.settle([execution]);
+  } catch (error) {
+    throw auditUnavailable(error, 'The call was made; its intent remains and recovery will record it as unknown');
+  }
+  deps.onExecution?.(execution);
+  if (result.ok) return execution;
+  result.error.executionId = execution.id;
+  throw result.error;
+}
+
+function succeeded(admission: Admission, result: ProviderResult & { ok: true }, clock: Clock): Execution {
+  const { answer } = result;
+  const output = toWritableText(answer.output);
+  return {
+    ...unsettled(admission, result.attempts, clock),
+    status: 'succeeded',
+    rawOutput: output.text,
+    outputNormalised: output.changed,
+    responseHash: sha256(answer.output),
+    finishReason: answer.finishReason,
+    responseModel: answer.responseModel,
+    systemFingerprint: answer.systemFingerprint,
+    serviceTier: answer.serviceTier,
+    providerRequestId: answer.providerRequestId,
+    ...answer.usage,
+    usageSource: answer.rawUsage ? 'provider' : 'none',
+    price: computePrice({
+      provider: admission.provider ?? '',
+      model: admission.model ?? '',
+      responseModel: answer.responseModel,
+      usage: answer.usage,
+      rawUsage: answer.rawUsage,
+      serviceTier: answer.serviceTier,
+      simulated: admission.simulated,
+      at: admission.startedAt,
+    }),
+  };
+}
+
+function failed(
+  admission: Admission,
+  error: PromptgateError,
+  attempts: readonly Attempt[],
+  clock: Clock,
+): Execution {
+  return {
+    ...unsettled(admission, attempts, clock),
+    status: error.kind.auditStatus,
+    errorCode: error.code,
+    errorMessage: toWritableText(error.message).text,
+    providerRequestId: attempts.at(-1)?.providerRequestId ?? null,
+  };
+}
+
+async function refuse(
+  deps: Pick<ExecuteDependencies, 'audit' | 'onExecution'>,
+  draft: Admission,
+  error: PromptgateError,
+  clock: Clock,
+): Promise<PromptgateError> {
+  const execution = failed(draft, error, [], clock);
+  try {
+    await deps.audit.settle([execution]);
+  } catch (cause) {
+    return auditUnavailable(cause, 'The request was refused, and the refusal could not be recorded');
+  }
+  deps.onExecution?.(execution);
+  error.executionId = execution.id;
+  return error;
+}
+
+/** The row of an execution of which nothing is known but its admission. */
+function unsettled(admission: Admission, attempts: readonly Attempt[], clock: Clock): Execution {
+  return {
+    ...admission,
+    ...noUsage,
+    status: 'unknown',
+    errorCode: null,
+    errorMessage: null,
+    rawOutput: null,
+    outputNormalised: false,
+    finishReason: null,
+    responseModel: null,
+    systemFingerprint: null,
+    serviceTier: null,
+    providerRequestId: null,
+    usageSource: 'none',
+    price: noPrice(attempts.length === 0 ? 'no provider was called' : 'the provider reported no usage'),
+    responseHash: null,
+    attempts,
+    ...clock.read(),
+  };
+}
+
+function auditUnavailable(cause: unknown, consequence: string): PromptgateError {
+  return new PromptgateError('audit_unavailable', `The audit trail cannot be written. ${consequence}.`, { cause });
+}
+
+interface Clock {
+  /** Runs our own work while the provider's clock is on, and counts it as ours. */
+  own<T>(work: () => Promise<T>): Promise<T>;
+  providerDone(): void;
+  read(): { latencyMs: number; overheadMs: number };
+}
+
+/** Divides an execution's time into the provider's (attempts and waits) and ours. */
+function startClock(): Clock {
+  const startedAt = performance.now();
+  let firstAttemptAt: number | undefined;
+  let ownMs = 0;
+  let providerMs = 0;
+  return {
+    async own(work) {
+      const from = performance.now();
+      firstAttemptAt ??= from;
+      try {
+        return await work();
+      } finally {
+        ownMs += performance.now() - from;
+      }
+    },
+    providerDone() {
+      if (firstAttemptAt !== undefined) providerMs = performance.now() - firstAttemptAt - ownMs;
+    },
+    read() {
+      const latencyMs = performance.now() - startedAt;
+      return { latencyMs: round(latencyMs), overheadMs: round(latencyMs - providerMs) };
+    },
+  };
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}

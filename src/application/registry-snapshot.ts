@@ -1,0 +1,195 @@
+/**
+ * The registry in memory: what the hot path resolves from, without a query. It is kept fresh two ways, because either
+ * alone fails somewhere: LISTEN wakes it at once on PostgreSQL, a cheap poll of the revision covers the embedded
+ * database and transaction poolers, which deliver no notification. When the database is away it goes on with what it
+ * has and says how old that is.
+ */
+import type { ApiKey } from '../domain/api-key.ts';
+import { type Definition, parseDefinition } from '../domain/definition.ts';
+import { PromptgateError } from '../domain/errors.ts';
+import { nearest } from '../domain/nearest.ts';
+import type { Label, PromptVersion } from '../domain/prompt-version.ts';
+import type { RegistryStore } from './registry-store.ts';
+
+/** Half of the promised second, with room for the query. */
+const pollIntervalMs = 250;
+
+export interface PromptEntry {
+  readonly name: string;
+  readonly versions: ReadonlyMap<number, PromptVersion>;
+  readonly labels: ReadonlyMap<string, Label>;
+  readonly latestVersion: number;
+}
+
+export interface ResolvedVersion {
+  readonly version: PromptVersion;
+  readonly definition: Definition;
+  /** Label that led here; null when the caller named a version. */
+  readonly label: string | null;
+}
+
+export interface SnapshotHealth {
+  readonly revision: number;
+  /** Since the last successful look at the database, in milliseconds. */
+  readonly ageMs: number;
+  readonly stale: boolean;
+}
+
+export interface RegistrySnapshot {
+  /** Loads everything once and begins to follow. @throws when the first load fails */
+  start(): Promise<void>;
+  /** Looks at the database now; resolves when the snapshot holds at least what was committed at the call. */
+  refresh(): Promise<void>;
+  /**
+   * @throws PromptgateError not_found — no such prompt, label or version; the message names what exists
+   */
+  resolve(name: string, target: { label: string } | { version: number }): ResolvedVersion;
+  find(name: string): PromptEntry | undefined;
+  list(): PromptEntry[];
+  findKey(hash: string): ApiKey | undefined;
+  listKeys(): ApiKey[];
+  health(): SnapshotHealth;
+  stop(): void;
+}
+
+interface MutableEntry {
+  name: string;
+  versions: Map<number, PromptVersion>;
+  labels: Map<string, Label>;
+  latestVersion: number;
+}
+
+export function createRegistrySnapshot(
+  store: RegistryStore,
+  options: { now?: () => number; onError?: (error: unknown) => void } = {},
+): RegistrySnapshot {
+  const now = options.now ?? Date.now;
+  const prompts = new Map<string, MutableEntry>();
+  /** A version never changes, so what was compiled once stays. */
+  const definitions = new Map<number, Definition>();
+  let keysByHash = new Map<string, ApiKey>();
+  let revision = 0;
+  let lastLookAt = 0;
+  let lookFailed = false;
+  let running: Promise<void> | undefined;
+  let queued: Promise<void> | undefined;
+  let timer: NodeJS.Timeout | undefined;
+
+  function entryOf(name: string): MutableEntry {
+    let entry = prompts.get(name);
+    if (!entry) {
+      entry = { name, versions: new Map(), labels: new Map(), latestVersion: 0 };
+      prompts.set(name, entry);
+    }
+    return entry;
+  }
+
+  async function load(): Promise<void> {
+    try {
+      if ((await store.revision()) !== revision) {
+        const changes = await store.loadChanges(revision);
+        for (const version of changes.versions) {
+          const entry = entryOf(version.name);
+          entry.versions.set(version.version, version);
+          entry.latestVersion = Math.max(entry.latestVersion, version.version);
+        }
+        for (const entry of prompts.values()) entry.labels = new Map();
+        for (const label of changes.labels) entryOf(label.promptName).labels.set(label.label, label);
+        keysByHash = new Map(changes.keys.map((key) => [key.hash, key]));
+        revision = changes.revision;
+      }
+      lastLookAt = now();
+      lookFailed = false;
+    } catch (error) {
+      lookFailed = true;
+      throw error;
+    }
+  }
+
+  /** One load at a time; whoever asks during one gets the next, which sees what was committed before the question. */
+  function refresh(): Promise<void> {
+    if (!running) {
+      running = load().finally(() => {
+        running = undefined;
+      });
+      return running;
+    }
+    queued ??= running
+      .catch(() => undefined)
+      .then(() => {
+        queued = undefined;
+        return refresh();
+      });
+    return queued;
+  }
+
+  function look(): void {
+    if (!running) refresh().catch((error) => options.onError?.(error));
+  }
+
+  function compile(version: PromptVersion): Definition {
+    let definition = definitions.get(version.id);
+    if (!definition) {
+      definition = parseDefinition(version.source, {
+        path: version.path ?? `${version.name}.prompt`,
+        partial: (name) => version.partials[name],
+      });
+      definitions.set(version.id, definition);
+    }
+    return definition;
+  }
+
+  return {
+    async start() {
+      await refresh();
+      await store.onChange(look);
+      timer = setInterval(look, pollIntervalMs);
+      timer.unref();
+    },
+    refresh,
+    resolve(name, target) {
+      const entry = prompts.get(name);
+      if (!entry) throw new PromptgateError('not_found', noSuchPrompt(name, [...prompts.keys()]));
+      const label = 'label' in target ? target.label : null;
+      const number = 'label' in target ? entry.labels.get(target.label)?.version : target.version;
+      const version = number === undefined ? undefined : entry.versions.get(number);
+      if (!version) throw new PromptgateError('not_found', noSuchTarget(entry, target));
+      return { version, definition: compile(version), label };
+    },
+    find: (name) => prompts.get(name),
+    list: () => [...prompts.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    findKey: (hash) => keysByHash.get(hash),
+    listKeys: () => [...keysByHash.values()],
+    health: () => ({
+      revision,
+      ageMs: lastLookAt === 0 ? Number.POSITIVE_INFINITY : now() - lastLookAt,
+      stale: lookFailed || lastLookAt === 0,
+    }),
+    stop() {
+      clearInterval(timer);
+    },
+  };
+}
+
+/** Names are quoted only when they fit the grammar: a message never repeats arbitrary input. */
+function noSuchPrompt(name: string, known: string[]): string {
+  const quoted = /^[a-z0-9][a-z0-9._-]{0,127}$/.test(name) ? ` "${name}"` : ' of that name';
+  const hint = nearest(name, known);
+  if (hint) return `There is no prompt${quoted}. Did you mean "${hint}"?`;
+  if (known.length === 0) return `There is no prompt${quoted}: the registry is empty. Run \`promptgate sync\`.`;
+  return `There is no prompt${quoted}. GET /v1/prompts lists the ${known.length} there are.`;
+}
+
+function noSuchTarget(entry: MutableEntry, target: { label: string } | { version: number }): string {
+  if ('version' in target) {
+    return `Prompt "${entry.name}" has no version ${target.version}; it has ${summarise([...entry.versions.keys()].sort((a, b) => a - b))}.`;
+  }
+  const labels = [...entry.labels.keys()].sort();
+  const quoted = /^[a-z][a-z0-9-]{0,62}$/.test(target.label) ? ` "${target.label}"` : ' of that name';
+  return `Prompt "${entry.name}" has no label${quoted}; it has ${labels.length ? summarise(labels) : 'no labels yet'}.`;
+}
+
+function summarise(items: readonly (string | number)[]): string {
+  const shown = items.length > 12 ? [...items.slice(0, 3), '…', ...items.slice(-8)] : items;
+  return shown.join(', ');
+}
