@@ -1,0 +1,254 @@
+/**
+ * The only reader of the environment and of the configuration file. Everything that is wrong is reported together.
+ * Environment variables hold what is short or secret; the optional file holds named OpenAI-compatible providers.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { parse as parseYaml, YAMLParseError } from 'yaml';
+import { z } from 'zod';
+import type { ProviderSettings } from './application/provider.ts';
+import { type Issue, PromptgateError } from './domain/errors.ts';
+import { nearest } from './domain/nearest.ts';
+
+interface Setting<T> {
+  readonly schema: z.ZodType<T>;
+  readonly fallback: T;
+  readonly about: string;
+  readonly secret?: boolean;
+}
+
+const milliseconds = z.coerce.number().int().min(1).max(600_000);
+const optionalText = z.string().min(1).optional();
+const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' });
+
+function setting<T>(fallback: T, schema: z.ZodType<T>, about: string, secret = false): Setting<T> {
+  return { fallback, schema, about, secret };
+}
+
+/** Every environment variable that promptgate reads, in the order `promptgate config` prints them. */
+export const settings = {
+  PORT: setting(8080, z.coerce.number().int().min(0).max(65_535), 'Port to listen on; 0 takes a free one.'),
+  HOST: setting('127.0.0.1', z.string().min(1), 'Address to listen on; 0.0.0.0 for every interface.'),
+  DATABASE_URL: setting(
+    undefined,
+    z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgres:// URL' }).optional(),
+    'PostgreSQL 14 or newer. `dev` uses an embedded database when it is absent.',
+    true,
+  ),
+  PROMPTGATE_DATA_DIR: setting('.promptgate', z.string().min(1), 'Where the embedded database lives.'),
+  PROMPTGATE_PROMPTS_DIR: setting('prompts', z.string().min(1), 'Directory of the definition files.'),
+  PROMPTGATE_CONFIG: setting(
+    'promptgate.yaml',
+    z.string().min(1),
+    'Configuration file for named providers; it may be absent.',
+  ),
+  OPENAI_API_KEY: setting(undefined, optionalText, 'Key for the provider `openai`.', true),
+  OPENAI_BASE_URL: setting('https://api.openai.com/v1', httpUrl, 'Any server that speaks the OpenAI wire.'),
+  ANTHROPIC_API_KEY: setting(undefined, optionalText, 'Key for the provider `anthropic`.', true),
+  ANTHROPIC_BASE_URL: setting('https://api.anthropic.com', httpUrl, 'Any server that speaks the Anthropic wire.'),
+  PROMPTGATE_EXECUTION_TIMEOUT_MS: setting(
+    30_000,
+    milliseconds,
+    'Deadline of an execution, all attempts together, unless its definition states one.',
+  ),
+  PROMPTGATE_CONNECT_TIMEOUT_MS: setting(5_000, milliseconds, 'Bound on connecting to a provider.'),
+  PROMPTGATE_FIRST_BYTE_TIMEOUT_MS: setting(30_000, milliseconds, "Bound on the wait for a provider's headers."),
+  PROMPTGATE_MAX_BODY_BYTES: setting(
+    1_048_576,
+    z.coerce.number().int().min(1_024).max(67_108_864),
+    'Largest request body that is read.',
+  ),
+  PROMPTGATE_LOG_LEVEL: setting(
+    'info',
+    z.enum(['debug', 'info', 'warn', 'error', 'silent']),
+    'Least severe line that is logged.',
+  ),
+  PROMPTGATE_URL: setting(undefined, httpUrl.optional(), 'A running gateway for the CLI to talk to.'),
+  PROMPTGATE_KEY: setting(undefined, optionalText, 'Key that the CLI sends to PROMPTGATE_URL.', true),
+} satisfies Record<string, Setting<unknown>>;
+
+export type SettingName = keyof typeof settings;
+type SettingValues = { readonly [K in SettingName]: z.infer<(typeof settings)[K]['schema']> };
+
+const fileSchema = z.strictObject({
+  providers: z
+    .record(
+      z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'a provider name has lower-case letters, digits and dashes'),
+      z.strictObject({
+        wire: z.enum(['openai', 'anthropic']).default('openai'),
+        base_url: httpUrl,
+        key_variable: z.string().min(1).optional(),
+        model_prefixes: z.array(z.string().min(1)).default([]),
+      }),
+    )
+    .default({}),
+});
+
+export interface ConfigEntry {
+  readonly name: string;
+  /** As it may be shown: secrets are masked. */
+  readonly value: string | null;
+  readonly from: string;
+  readonly about: string;
+}
+
+export interface Config {
+  readonly values: SettingValues;
+  /** Providers with a key or an address of their own. Empty: nothing is configured. */
+  readonly providers: readonly ProviderSettings[];
+  /** Effective values for people, secrets masked. */
+  readonly entries: readonly ConfigEntry[];
+}
+
+/**
+ * @throws PromptgateError invalid_request — with one issue for everything that is wrong, secrets never shown
+ */
+export function loadConfig(environment: NodeJS.ProcessEnv, directory: string): Config {
+  const issues: Issue[] = unknownSettings(environment);
+  const { values, entries } = readSettings(environment, issues);
+  const file = readConfigFile(environment, directory, values.PROMPTGATE_CONFIG, issues);
+  const providers = [...builtInProviders(values, environment)];
+  for (const [name, provider] of Object.entries(file?.providers ?? {})) {
+    if (name === 'openai' || name === 'anthropic') {
+      issues.push({ path: `providers.${name}`, message: 'is built in; set it with environment variables' });
+      continue;
+    }
+    const key = provider.key_variable === undefined ? 'none' : environment[provider.key_variable];
+    if (!key) {
+      issues.push({ path: `providers.${name}.key_variable`, message: `${provider.key_variable} is not set` });
+      continue;
+    }
+    providers.push({
+      ...timeouts(values),
+      name,
+      wire: provider.wire,
+      baseUrl: provider.base_url,
+      apiKey: key,
+      modelPrefixes: provider.model_prefixes,
+      simulated: false,
+    });
+  }
+  if (issues.length > 0) {
+    throw new PromptgateError('invalid_request', 'The configuration is wrong.', { issues });
+  }
+  return { values, providers, entries: [...entries, ...providers.map(describeProvider)] };
+}
+
+/** Keys and passwords as they may be shown. */
+export function mask(name: string, value: string): string {
+  if (name === 'DATABASE_URL') return value.replace(/:\/\/([^:@/]*):[^@]*@/, '://$1:•••@').replace(/\?.*$/, '?•••');
+  return `${value.slice(0, Math.min(4, Math.floor(value.length / 4)))}•••`;
+}
+
+function readSettings(environment: NodeJS.ProcessEnv, issues: Issue[]) {
+  const values: Record<string, unknown> = {};
+  const entries: ConfigEntry[] = [];
+  for (const [name, definition] of Object.entries(settings) as [SettingName, Setting<unknown>][]) {
+    const given = environment[name];
+    const isSet = given !== undefined && given !== '';
+    const parsed = isSet ? definition.schema.safeParse(given) : undefined;
+    if (parsed && !parsed.success) {
+      issues.push({ path: name, message: parsed.error.issues[0]?.message ?? 'is not valid' });
+    }
+    const value = parsed?.success ? parsed.data : definition.fallback;
+    values[name] = value;
+    entries.push({
+      name,
+      value: value === undefined ? null : definition.secret ? mask(name, String(value)) : String(value),
+      from: isSet ? 'environment' : 'default',
+      about: definition.about,
+    });
+  }
+  return { values: values as unknown as SettingValues, entries };
+}
+
+/** A misspelt setting would otherwise be ignored in silence. */
+function unknownSettings(environment: NodeJS.ProcessEnv): Issue[] {
+  return Object.keys(environment)
+    .filter((name) => name.startsWith('PROMPTGATE_') && !(name in settings))
+    .map((name) => {
+      const hint = nearest(name, Object.keys(settings));
+      return { path: name, message: `is not a setting${hint ? `; did you mean ${hint}?` : ''}` };
+    });
+}
+
+function readConfigFile(
+  environment: NodeJS.ProcessEnv,
+  directory: string,
+  name: string,
+  issues: Issue[],
+): z.infer<typeof fileSchema> | undefined {
+  const path = resolve(directory, name);
+  if (!existsSync(path)) {
+    if (environment.PROMPTGATE_CONFIG) issues.push({ path: 'PROMPTGATE_CONFIG', message: 'names no file' });
+    return undefined;
+  }
+  let content: unknown;
+  try {
+    content = parseYaml(readFileSync(path, 'utf8'), { strict: true, uniqueKeys: true }) ?? {};
+  } catch (error) {
+    const at = error instanceof YAMLParseError ? `:${error.linePos?.[0].line}:${error.linePos?.[0].col}` : '';
+    issues.push({ path: `${name}${at}`, message: 'is not valid YAML' });
+    return undefined;
+  }
+  const parsed = fileSchema.safeParse(content);
+  if (parsed.success) return parsed.data;
+  for (const issue of parsed.error.issues) {
+    issues.push({ path: `${name}: ${issue.path.join('.') || '(top)'}`, message: issue.message });
+  }
+  return undefined;
+}
+
+/** A base URL alone is enough: many servers that speak the wire want no key. */
+function* builtInProviders(values: SettingValues, environment: NodeJS.ProcessEnv): Generator<ProviderSettings> {
+  if (values.OPENAI_API_KEY || environment.OPENAI_BASE_URL) {
+    yield {
+      ...timeouts(values),
+      name: 'openai',
+      wire: 'openai',
+      baseUrl: values.OPENAI_BASE_URL,
+      apiKey: values.OPENAI_API_KEY ?? 'none',
+      modelPrefixes: openaiPrefixes,
+      simulated: false,
+    };
+  }
+  if (values.ANTHROPIC_API_KEY || environment.ANTHROPIC_BASE_URL) {
+    yield {
+      ...timeouts(values),
+      name: 'anthropic',
+      wire: 'anthropic',
+      baseUrl: values.ANTHROPIC_BASE_URL,
+      apiKey: values.ANTHROPIC_API_KEY ?? 'none',
+      modelPrefixes: anthropicPrefixes,
+      simulated: false,
+    };
+  }
+}
+
+const openaiPrefixes = ['gpt-', 'chatgpt-', 'o1', 'o3', 'o4', 'ft:gpt-'];
+const anthropicPrefixes = ['claude-'];
+
+/** The two built-in providers, answered by the simulated provider that listens at `url`. */
+export function simulatedProviders(values: SettingValues, url: string): ProviderSettings[] {
+  const common = { ...timeouts(values), apiKey: 'simulated', simulated: true };
+  return [
+    { ...common, name: 'openai', wire: 'openai', baseUrl: `${url}/v1`, modelPrefixes: openaiPrefixes },
+    { ...common, name: 'anthropic', wire: 'anthropic', baseUrl: url, modelPrefixes: anthropicPrefixes },
+  ];
+}
+
+function timeouts(values: SettingValues) {
+  return {
+    connectTimeoutMs: values.PROMPTGATE_CONNECT_TIMEOUT_MS,
+    firstByteTimeoutMs: values.PROMPTGATE_FIRST_BYTE_TIMEOUT_MS,
+  };
+}
+
+function describeProvider(provider: ProviderSettings): ConfigEntry {
+  return {
+    name: `provider ${provider.name}`,
+    value: `${provider.wire} wire at ${provider.baseUrl}, models ${provider.modelPrefixes.map((p) => `${p}*`).join(' ') || `${provider.name}/*`}`,
+    from: provider.name === 'openai' || provider.name === 'anthropic' ? 'environment' : 'file',
+    about: 'Configured provider.',
+  };
+}
