@@ -8,8 +8,8 @@ import type { Actor } from '../domain/api-key.ts';
 import { sha256 } from '../domain/canonical-json.ts';
 import { renderPrompt } from '../domain/definition.ts';
 import { PromptgateError, toPromptgateError } from '../domain/errors.ts';
-import type { Admission, Attempt, Execution } from '../domain/execution.ts';
-import type { JsonObject } from '../domain/json.ts';
+import type { Admission, Attempt, Execution, InputPayload } from '../domain/execution.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
 import type { Message, RenderedMessage } from '../domain/message.ts';
 import { computePrice, noPrice } from '../domain/price.ts';
 import { noUsage } from '../domain/usage.ts';
@@ -98,14 +98,13 @@ export async function refuseExecution(
 function draftAdmission(request: ExecuteRequest): Admission {
   return {
     id: newId(),
-    // The name is the caller's text until it is resolved: bounded, so that a hostile one is still only a row.
-    promptName: toWritableText(request.promptName.slice(0, 128)).text,
+    promptName: request.promptName,
     promptVersionId: null,
     promptVersion: request.version ?? null,
-    label: request.version === undefined ? toWritableText((request.label ?? defaultLabel).slice(0, 64)).text : null,
+    label: request.version === undefined ? (request.label ?? defaultLabel) : null,
     inputPayload: {
-      variables: toWritableJson(request.variables),
-      ...(request.messages ? { messages: request.messages.map(toWritableMessage) } : {}),
+      variables: request.variables,
+      ...(request.messages ? { messages: request.messages } : {}),
     },
     parameters: {},
     renderedHash: null,
@@ -119,13 +118,23 @@ function draftAdmission(request: ExecuteRequest): Admission {
     traceId: request.traceId ?? null,
     idempotencyKey: null,
     replayOf: null,
-    metadata: toWritableJson(request.metadata ?? {}),
+    metadata: request.metadata ?? {},
     startedAt: new Date(),
   };
 }
 
-function toWritableMessage(message: Message): Message {
-  return { role: message.role, content: toWritableText(message.content).text };
+/**
+ * The caller's own text as the database can hold it. Only refusals need this: whatever is admitted has been proven
+ * writable. Names are bounded, so that a hostile one is still only a row.
+ */
+function toWritableDraft(draft: Admission): Admission {
+  return {
+    ...draft,
+    promptName: toWritableText(draft.promptName.slice(0, 128)).text,
+    label: draft.label && toWritableText(draft.label.slice(0, 64)).text,
+    inputPayload: toWritableJson(draft.inputPayload as unknown as Json) as unknown as InputPayload,
+    metadata: toWritableJson(draft.metadata as JsonObject) as JsonObject,
+  };
 }
 
 function prepare(deps: ExecuteDependencies, request: ExecuteRequest, draft: Admission): Prepared {
@@ -150,17 +159,12 @@ function prepare(deps: ExecuteDependencies, request: ExecuteRequest, draft: Admi
     ...draft,
     promptVersionId: resolved.version.id,
     promptVersion: resolved.version.version,
-    inputPayload: {
-      variables: request.variables,
-      ...(request.messages ? { messages: request.messages } : {}),
-    },
     parameters: { ...resolved.version.parameters } as JsonObject,
     renderedHash: rendered.renderedHash,
     variablesHash: rendered.variablesHash,
     provider: route.provider,
     model: route.model,
     simulated: route.simulated,
-    metadata: request.metadata ?? {},
   };
   return { resolved, route, messages: rendered.messages, admission };
 }
@@ -200,7 +204,10 @@ async function settle(
   try {
     await deps.audit.settle([execution]);
   } catch (error) {
-    throw auditUnavailable(error, 'The call was made; its intent remains and recovery will record it as unknown');
+    throw auditUnavailable(
+      error,
+      'The call was made; its intent remains and recovery will record it as unknown',
+    );
   }
   deps.onExecution?.(execution);
   if (result.ok) return execution;
@@ -258,7 +265,7 @@ async function refuse(
   error: PromptgateError,
   clock: Clock,
 ): Promise<PromptgateError> {
-  const execution = failed(draft, error, [], clock);
+  const execution = failed(toWritableDraft(draft), error, [], clock);
   try {
     await deps.audit.settle([execution]);
   } catch (cause) {
@@ -293,7 +300,9 @@ function unsettled(admission: Admission, attempts: readonly Attempt[], clock: Cl
 }
 
 function auditUnavailable(cause: unknown, consequence: string): PromptgateError {
-  return new PromptgateError('audit_unavailable', `The audit trail cannot be written. ${consequence}.`, { cause });
+  return new PromptgateError('audit_unavailable', `The audit trail cannot be written. ${consequence}.`, {
+    cause,
+  });
 }
 
 interface Clock {

@@ -4,7 +4,12 @@ import type { PromptgateError } from '../domain/errors.ts';
 import type { Execution, StoredExecution } from '../domain/execution.ts';
 import type { Deployment } from '../domain/prompt-version.ts';
 import type { AuditStore, ExecutionFilter } from './audit-store.ts';
-import { type ExecuteDependencies, type ExecuteRequest, executePrompt, refuseExecution } from './execute-prompt.ts';
+import {
+  type ExecuteDependencies,
+  type ExecuteRequest,
+  executePrompt,
+  refuseExecution,
+} from './execute-prompt.ts';
 import { authenticate, createKey, revokeKey } from './manage-keys.ts';
 import { type MoveLabelRequest, moveLabel } from './move-label.ts';
 import { getExecution, listExecutions } from './read-executions.ts';

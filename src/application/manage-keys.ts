@@ -1,5 +1,12 @@
 import { v7 as newId } from 'uuid';
-import { type Actor, type ApiKey, createSecret, hashSecret, type Scope, secretPrefix } from '../domain/api-key.ts';
+import {
+  type Actor,
+  type ApiKey,
+  createSecret,
+  hashSecret,
+  type Scope,
+  secretPrefix,
+} from '../domain/api-key.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
 import type { RegistryStore } from './registry-store.ts';

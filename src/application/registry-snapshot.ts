@@ -176,7 +176,8 @@ function noSuchPrompt(name: string, known: string[]): string {
   const quoted = /^[a-z0-9][a-z0-9._-]{0,127}$/.test(name) ? ` "${name}"` : ' of that name';
   const hint = nearest(name, known);
   if (hint) return `There is no prompt${quoted}. Did you mean "${hint}"?`;
-  if (known.length === 0) return `There is no prompt${quoted}: the registry is empty. Run \`promptgate sync\`.`;
+  if (known.length === 0)
+    return `There is no prompt${quoted}: the registry is empty. Run \`promptgate sync\`.`;
   return `There is no prompt${quoted}. GET /v1/prompts lists the ${known.length} there are.`;
 }
 

@@ -4,7 +4,12 @@
  */
 import { basename } from 'node:path/posix';
 import type { Actor } from '../domain/api-key.ts';
-import { type Definition, DefinitionError, type DefinitionIssue, parseDefinition } from '../domain/definition.ts';
+import {
+  type Definition,
+  DefinitionError,
+  type DefinitionIssue,
+  parseDefinition,
+} from '../domain/definition.ts';
 import { type ErrorCode, PromptgateError, toPromptgateError } from '../domain/errors.ts';
 import type { Deployment } from '../domain/prompt-version.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';

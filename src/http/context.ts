@@ -1,0 +1,39 @@
+import { isValidTraceId } from '@opentelemetry/api';
+import type { Context, MiddlewareHandler } from 'hono';
+import { v7 as newId } from 'uuid';
+import type { Actor } from '../domain/api-key.ts';
+import type { PromptgateError } from '../domain/errors.ts';
+
+export interface HttpEnvironment {
+  Bindings: {
+    /** Set only by callers inside this process (the CLI); a request from the network cannot carry it. */
+    actor?: Actor;
+  };
+  Variables: {
+    requestId: string;
+    traceId: string | null;
+    actor: Actor;
+    /** Writes the audit row of a refusal, on routes whose refusals are executions. */
+    recordRefusal?: (error: PromptgateError) => Promise<PromptgateError>;
+  };
+}
+
+export type HttpContext = Context<HttpEnvironment>;
+
+/** Takes over the caller's request id and trace id where they are well-formed, and answers the request id. */
+export function identifyRequest(): MiddlewareHandler<HttpEnvironment> {
+  return async function identifyRequest(c, next) {
+    const given = c.req.header('x-request-id');
+    const requestId = given && /^[\w.:-]{1,128}$/.test(given) ? given : newId();
+    c.set('requestId', requestId);
+    c.set('traceId', readTraceId(c.req.header('traceparent')));
+    c.header('x-request-id', requestId);
+    await next();
+  };
+}
+
+/** The trace id of a W3C `traceparent` header, or null. */
+function readTraceId(traceparent: string | undefined): string | null {
+  const traceId = traceparent?.match(/^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/)?.[1];
+  return traceId && isValidTraceId(traceId) ? traceId : null;
+}

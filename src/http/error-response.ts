@@ -1,0 +1,56 @@
+import { z } from '@hono/zod-openapi';
+import { HTTPException } from 'hono/http-exception';
+import { type ErrorCode, errorTable, PromptgateError, toPromptgateError } from '../domain/errors.ts';
+import type { HttpContext } from './context.ts';
+
+export const errorBodySchema = z
+  .object({
+    error: z.object({
+      code: z.enum(Object.keys(errorTable) as [ErrorCode, ...ErrorCode[]]),
+      message: z.string(),
+      issues: z.array(z.object({ path: z.string(), message: z.string() })),
+      request_id: z.string(),
+      execution_id: z.string().nullable(),
+    }),
+  })
+  .openapi('Error');
+
+/** Writes what the client may not see to where the platform team reads it. */
+export type ErrorLog = (error: PromptgateError, requestId: string) => void;
+
+/** Turns whatever was thrown into the one error shape, after the refusal's row where one is owed. */
+export function respondWithError(log: ErrorLog) {
+  return async function respondWithError(thrown: unknown, c: HttpContext): Promise<Response> {
+    let error = fromHttpException(thrown) ?? toPromptgateError(thrown);
+    const recordRefusal = c.get('recordRefusal');
+    if (recordRefusal && error.executionId === null && error.code !== 'audit_unavailable') {
+      error = await recordRefusal(error);
+    }
+    log(error, c.get('requestId'));
+    const { httpStatus, auditStatus } = error.kind;
+    if (error.retryAfterMs !== null) c.header('retry-after', String(Math.ceil(error.retryAfterMs / 1000)));
+    if (error.executionId) c.header('x-promptgate-execution-id', error.executionId);
+    // After admission money may have been spent: an SDK that retries on its own would spend it again.
+    if (auditStatus !== 'refused') c.header('x-should-retry', 'false');
+    return c.body(JSON.stringify(toErrorBody(error, c.get('requestId'))), httpStatus as 400, {
+      'content-type': 'application/json',
+    });
+  };
+}
+
+function toErrorBody(error: PromptgateError, requestId: string): z.infer<typeof errorBodySchema> {
+  return {
+    error: {
+      code: error.code,
+      message: error.message,
+      issues: [...error.issues],
+      request_id: requestId,
+      execution_id: error.executionId,
+    },
+  };
+}
+
+function fromHttpException(thrown: unknown): PromptgateError | undefined {
+  if (!(thrown instanceof HTTPException) || thrown.status >= 500) return undefined;
+  return new PromptgateError('invalid_request', 'The request is malformed.', { cause: thrown });
+}

@@ -1,0 +1,156 @@
+/** The wire form of an execution: snake_case, the field's own words, decimals as text. */
+import { z } from '@hono/zod-openapi';
+import { type ErrorCode, errorTable } from '../domain/errors.ts';
+import {
+  type Execution,
+  executionStatuses,
+  finishReasons,
+  type StoredExecution,
+} from '../domain/execution.ts';
+
+const errorCodes = Object.keys(errorTable) as [ErrorCode, ...ErrorCode[]];
+const count = z.number().int().nullable();
+
+export const executionSchema = z
+  .object({
+    id: z.string(),
+    prompt: z.string(),
+    version: z.number().int().nullable(),
+    label: z.string().nullable(),
+    status: z.enum(executionStatuses),
+    output: z.string().nullable(),
+    finish_reason: z.enum(finishReasons).nullable(),
+    provider: z.string().nullable(),
+    model: z.string().nullable().openapi({ description: 'The model asked.' }),
+    response_model: z.string().nullable().openapi({ description: 'The model that answered.' }),
+    simulated: z.boolean().openapi({ description: 'True when the simulated provider answered.' }),
+    usage: z.object({
+      prompt_tokens: count,
+      completion_tokens: count,
+      cached_tokens: count,
+      cache_write_tokens: count,
+      reasoning_tokens: count,
+    }),
+    cost: z
+      .string()
+      .nullable()
+      .openapi({ description: 'Exact decimal in `currency`; null when it is not known.' }),
+    currency: z.string(),
+    cost_unknown_reason: z.string().nullable(),
+    latency_ms: z.number(),
+    overhead_ms: z.number().openapi({ description: 'Our share of the latency, in milliseconds.' }),
+    attempts: z.number().int(),
+    response_hash: z.string().nullable(),
+    started_at: z.iso.datetime(),
+    error: z.object({ code: z.enum(errorCodes), message: z.string() }).nullable(),
+  })
+  .openapi('Execution');
+
+export const executionDetailSchema = executionSchema
+  .extend({
+    input: z.object({
+      variables: z.record(z.string(), z.unknown()),
+      messages: z.array(z.object({ role: z.string(), content: z.string() })).nullable(),
+    }),
+    parameters: z.record(z.string(), z.unknown()),
+    metadata: z.record(z.string(), z.unknown()),
+    rendered_hash: z.string().nullable(),
+    variables_hash: z.string().nullable(),
+    provider_request_id: z.string().nullable(),
+    system_fingerprint: z.string().nullable(),
+    service_tier: z.string().nullable(),
+    usage_source: z.enum(['provider', 'none']),
+    price_source: z.string().nullable(),
+    unit_prices: z.record(z.string(), z.unknown()).nullable(),
+    output_normalised: z.boolean(),
+    attempt_details: z.array(
+      z.object({
+        number: z.number().int(),
+        started_at: z.iso.datetime(),
+        latency_ms: z.number(),
+        http_status: z.number().int().nullable(),
+        error_code: z.enum(errorCodes).nullable(),
+        error_message: z.string().nullable(),
+        provider_request_id: z.string().nullable(),
+        retry_after_ms: z.number().nullable(),
+      }),
+    ),
+    key_id: z.string().nullable(),
+    actor: z.string(),
+    request_id: z.string(),
+    trace_id: z.string().nullable(),
+    idempotency_key: z.string().nullable(),
+    replay_of: z.string().nullable(),
+    created_at: z.iso.datetime(),
+  })
+  .openapi('ExecutionDetail');
+
+export function toExecutionView(execution: Execution): z.infer<typeof executionSchema> {
+  return {
+    id: execution.id,
+    prompt: execution.promptName,
+    version: execution.promptVersion,
+    label: execution.label,
+    status: execution.status,
+    output: execution.rawOutput,
+    finish_reason: execution.finishReason,
+    provider: execution.provider,
+    model: execution.model,
+    response_model: execution.responseModel,
+    simulated: execution.simulated,
+    usage: {
+      prompt_tokens: execution.promptTokens,
+      completion_tokens: execution.completionTokens,
+      cached_tokens: execution.cachedTokens,
+      cache_write_tokens: execution.cacheWriteTokens,
+      reasoning_tokens: execution.reasoningTokens,
+    },
+    cost: execution.price.cost,
+    currency: execution.price.currency,
+    cost_unknown_reason: execution.price.unknownReason,
+    latency_ms: execution.latencyMs,
+    overhead_ms: execution.overheadMs,
+    attempts: execution.attempts.length,
+    response_hash: execution.responseHash,
+    started_at: execution.startedAt.toISOString(),
+    error: execution.errorCode ? { code: execution.errorCode, message: execution.errorMessage ?? '' } : null,
+  };
+}
+
+export function toExecutionDetail(execution: StoredExecution): z.infer<typeof executionDetailSchema> {
+  return {
+    ...toExecutionView(execution),
+    input: {
+      variables: execution.inputPayload.variables,
+      messages: execution.inputPayload.messages ? [...execution.inputPayload.messages] : null,
+    },
+    parameters: execution.parameters,
+    metadata: execution.metadata,
+    rendered_hash: execution.renderedHash,
+    variables_hash: execution.variablesHash,
+    provider_request_id: execution.providerRequestId,
+    system_fingerprint: execution.systemFingerprint,
+    service_tier: execution.serviceTier,
+    usage_source: execution.usageSource,
+    price_source: execution.price.source,
+    unit_prices: execution.price.unitPrices,
+    output_normalised: execution.outputNormalised,
+    attempt_details: execution.attempts.map((attempt) => ({
+      number: attempt.number,
+      started_at: attempt.startedAt.toISOString(),
+      latency_ms: attempt.latencyMs,
+      http_status: attempt.httpStatus,
+      error_code: attempt.errorCode,
+      error_message: attempt.errorMessage,
+      provider_request_id: attempt.providerRequestId,
+      retry_after_ms: attempt.retryAfterMs,
+    })),
+    key_id: execution.keyId,
+    actor: execution.actor,
+    request_id: execution.requestId,
+    trace_id: execution.traceId,
+    idempotency_key: execution.idempotencyKey,
+    replay_of: execution.replayOf,
+    created_at: execution.createdAt.toISOString(),
+  };
+}

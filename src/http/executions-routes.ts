@@ -1,0 +1,144 @@
+import { type OpenAPIHono, z } from '@hono/zod-openapi';
+import type { MiddlewareHandler } from 'hono';
+import type { ExecutionFilter } from '../application/audit-store.ts';
+import type { Gateway } from '../application/gateway.ts';
+import { PromptgateError } from '../domain/errors.ts';
+import { executionStatuses } from '../domain/execution.ts';
+import type { JsonObject } from '../domain/json.ts';
+import { requireScope } from './authenticate.ts';
+import type { HttpContext, HttpEnvironment } from './context.ts';
+import {
+  executionDetailSchema,
+  executionSchema,
+  toExecutionDetail,
+  toExecutionView,
+} from './execution-view.ts';
+import { addRoute, readBody, readQuery } from './route.ts';
+
+/** Taken as it is, not copied: a copy would lose a `__proto__` key, which has to be refused. */
+const jsonObject = z
+  .custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), {
+    error: 'must be an object',
+  })
+  .openapi({ type: 'object', additionalProperties: true });
+
+const executeBodySchema = z
+  .strictObject({
+    variables: jsonObject.default({}),
+    label: z.string().min(1).max(64).optional().openapi({ description: 'Default: `production`.' }),
+    version: z.number().int().min(1).max(2_147_483_647).optional(),
+    messages: z
+      .array(z.strictObject({ role: z.enum(['user', 'assistant']), content: z.string() }))
+      .max(1_000)
+      .optional()
+      .openapi({ description: "Earlier turns; they take the place of the definition's {{history}}." }),
+    metadata: jsonObject.optional(),
+  })
+  .openapi('ExecuteRequest');
+
+const listQuerySchema = z.strictObject({
+  prompt: z.string().optional(),
+  version: z.coerce.number().int().min(1).optional(),
+  label: z.string().optional(),
+  status: z.enum(executionStatuses).optional(),
+  key: z.uuid().optional().openapi({ description: 'Id of an API key.' }),
+  since: z.iso.datetime({ offset: true }).optional(),
+  until: z.iso.datetime({ offset: true }).optional(),
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  cursor: z.uuid().optional(),
+});
+
+export function addExecutionRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gateway): void {
+  addRoute(
+    app,
+    {
+      method: 'post',
+      path: '/v1/prompts/{name}/executions',
+      summary: 'Execute a prompt by name',
+      tag: 'executions',
+      params: z.object({ name: z.string() }),
+      body: executeBodySchema,
+      response: executionSchema,
+    },
+    async (c) => {
+      requireScope(c.get('actor'), 'execute');
+      const body = await readBody(c, executeBodySchema);
+      const { label, version, messages, metadata } = body;
+      const execution = await gateway.executePrompt({
+        ...callerOf(c),
+        variables: body.variables,
+        ...(label === undefined ? {} : { label }),
+        ...(version === undefined ? {} : { version }),
+        ...(messages === undefined ? {} : { messages }),
+        ...(metadata === undefined ? {} : { metadata }),
+        signal: c.req.raw.signal,
+      });
+      c.header('x-promptgate-execution-id', execution.id);
+      return c.json(toExecutionView(execution));
+    },
+  );
+  addRoute(
+    app,
+    {
+      method: 'get',
+      path: '/v1/executions',
+      summary: 'List executions, newest first',
+      tag: 'executions',
+      query: listQuerySchema,
+      response: z.object({ data: z.array(executionSchema), next_cursor: z.string().nullable() }),
+    },
+    async (c) => {
+      requireScope(c.get('actor'), 'execute');
+      const query = readQuery(c, listQuerySchema);
+      const page = { limit: query.limit, ...(query.cursor ? { before: query.cursor } : {}) };
+      const { executions, nextCursor } = await gateway.listExecutions(c.get('actor'), toFilter(query), page);
+      return c.json({ data: executions.map(toExecutionView), next_cursor: nextCursor });
+    },
+  );
+  addRoute(
+    app,
+    {
+      method: 'get',
+      path: '/v1/executions/{id}',
+      summary: 'Read one execution with everything that explains it',
+      tag: 'executions',
+      params: z.object({ id: z.uuid() }),
+      response: executionDetailSchema,
+    },
+    async (c) => {
+      requireScope(c.get('actor'), 'execute');
+      const id = z.uuid().safeParse(c.req.param('id'));
+      if (!id.success) throw new PromptgateError('invalid_request', 'An execution id is a UUID.');
+      return c.json(toExecutionDetail(await gateway.getExecution(c.get('actor'), id.data)));
+    },
+  );
+}
+
+function callerOf(c: HttpContext) {
+  return {
+    actor: c.get('actor'),
+    promptName: c.req.param('name') ?? '',
+    requestId: c.get('requestId'),
+    traceId: c.get('traceId'),
+  };
+}
+
+/** From here on a refusal is an execution that was refused, and owes a row. Comes before whatever may refuse. */
+export function auditRefusals(gateway: Gateway): MiddlewareHandler<HttpEnvironment> {
+  return async function auditRefusals(c, next) {
+    c.set('recordRefusal', (error) => gateway.refuseExecution(callerOf(c), error));
+    await next();
+  };
+}
+
+function toFilter(query: z.infer<typeof listQuerySchema>): ExecutionFilter {
+  return {
+    ...(query.prompt ? { promptName: query.prompt } : {}),
+    ...(query.version ? { promptVersion: query.version } : {}),
+    ...(query.label ? { label: query.label } : {}),
+    ...(query.status ? { status: query.status } : {}),
+    ...(query.key ? { keyId: query.key } : {}),
+    ...(query.since ? { since: new Date(query.since) } : {}),
+    ...(query.until ? { until: new Date(query.until) } : {}),
+  };
+}

@@ -1,0 +1,88 @@
+/**
+ * A route is declared once, for the router and for /openapi.json. Bodies and queries are parsed here, not by the
+ * framework's validators: these answer before our error table can, and drop a body that lacks a content type.
+ */
+import type { OpenAPIHono, RouteConfig } from '@hono/zod-openapi';
+import type { z } from 'zod';
+import { PromptgateError } from '../domain/errors.ts';
+import type { HttpContext, HttpEnvironment } from './context.ts';
+import { errorBodySchema } from './error-response.ts';
+
+interface RouteDeclaration {
+  readonly method: 'get' | 'post' | 'put' | 'delete';
+  /** OpenAPI's spelling: `/v1/prompts/{name}`. */
+  readonly path: string;
+  readonly summary: string;
+  readonly tag: string;
+  readonly params?: z.ZodObject;
+  readonly query?: z.ZodObject;
+  readonly body?: z.ZodType;
+  readonly status?: 200 | 201;
+  readonly response: z.ZodType;
+  readonly open?: boolean;
+}
+
+export function addRoute(
+  app: OpenAPIHono<HttpEnvironment>,
+  declaration: RouteDeclaration,
+  handler: (c: HttpContext) => Response | Promise<Response>,
+): void {
+  app.openAPIRegistry.registerPath(toRouteConfig(declaration));
+  app.on(declaration.method.toUpperCase(), declaration.path.replace(/\{(\w+)\}/g, ':$1'), handler);
+}
+
+function toRouteConfig(declaration: RouteDeclaration): RouteConfig {
+  const json = (schema: z.ZodType) => ({ 'application/json': { schema } });
+  return {
+    method: declaration.method,
+    path: declaration.path,
+    summary: declaration.summary,
+    tags: [declaration.tag],
+    ...(declaration.open ? {} : { security: [{ key: [] }] }),
+    request: {
+      ...(declaration.params ? { params: declaration.params } : {}),
+      ...(declaration.query ? { query: declaration.query } : {}),
+      ...(declaration.body ? { body: { required: true, content: json(declaration.body) } } : {}),
+    },
+    responses: {
+      [declaration.status ?? 200]: { description: declaration.summary, content: json(declaration.response) },
+      default: { description: 'An error of the error table', content: json(errorBodySchema) },
+    },
+  } as RouteConfig;
+}
+
+/**
+ * The body as `schema` describes it, whatever content type it claims.
+ * @throws PromptgateError invalid_request — not JSON, or not of the schema: every issue with its path
+ */
+export async function readBody<T>(c: HttpContext, schema: z.ZodType<T>): Promise<T> {
+  const text = await c.req.text();
+  if (text === '') throw new PromptgateError('invalid_request', 'The body is empty; send a JSON object.');
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    const position = /position (\d+)/.exec(String(error))?.[1];
+    throw new PromptgateError(
+      'invalid_request',
+      `The body is not valid JSON${position ? ` (at character ${position})` : ''}.`,
+    );
+  }
+  return parse(schema, value, 'The body does not fit');
+}
+
+/** @throws PromptgateError invalid_request */
+export function readQuery<T>(c: HttpContext, schema: z.ZodType<T>): T {
+  return parse(schema, c.req.query(), 'The query does not fit');
+}
+
+function parse<T>(schema: z.ZodType<T>, value: unknown, complaint: string): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map((issue) => ({
+    path: issue.path.map(String).join('.') || '(top)',
+    message: issue.message,
+  }));
+  const first = issues[0]!;
+  throw new PromptgateError('invalid_request', `${complaint}: ${first.path}: ${first.message}`, { issues });
+}

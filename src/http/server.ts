@@ -1,0 +1,69 @@
+/** The HTTP face: identify → authenticate → bound → route; every failure leaves through one error table. */
+import { OpenAPIHono } from '@hono/zod-openapi';
+import type { MiddlewareHandler } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import type { Gateway } from '../application/gateway.ts';
+import { PromptgateError } from '../domain/errors.ts';
+import { authenticate } from './authenticate.ts';
+import { type HttpEnvironment, identifyRequest } from './context.ts';
+import { type ErrorLog, respondWithError } from './error-response.ts';
+import { addExecutionRoutes, auditRefusals } from './executions-routes.ts';
+import { addKeyRoutes } from './keys-routes.ts';
+import { addOperationRoutes, type Operations } from './operations-routes.ts';
+import { addPromptRoutes } from './prompts-routes.ts';
+
+export interface HttpOptions {
+  readonly gateway: Gateway;
+  readonly operations: Operations;
+  readonly maxBodyBytes: number;
+  readonly onError: ErrorLog;
+}
+
+export type HttpApp = OpenAPIHono<HttpEnvironment>;
+
+export function createHttpApp(options: HttpOptions): HttpApp {
+  const app: HttpApp = new OpenAPIHono<HttpEnvironment>();
+  app.onError(respondWithError(options.onError));
+  app.use(identifyRequest());
+  app.notFound((c) => {
+    throw new PromptgateError(
+      'not_found',
+      `There is no ${c.req.method} ${c.req.path}; /openapi.json lists what there is.`,
+    );
+  });
+  addOperationRoutes(app, options.gateway, options.operations);
+  app.use('/v1/*', authenticate({ authenticate: options.gateway.authenticate }));
+  app.openAPIRegistry.registerComponent('securitySchemes', 'key', { type: 'http', scheme: 'bearer' });
+  app.post('/v1/prompts/:name/executions', auditRefusals(options.gateway));
+  app.use('/v1/*', limitBodies(options.maxBodyBytes));
+  addExecutionRoutes(app, options.gateway);
+  addPromptRoutes(app, options.gateway);
+  addKeyRoutes(app, options.gateway);
+  app.doc31('/openapi.json', {
+    openapi: '3.1.0',
+    info: {
+      title: 'promptgate',
+      version: options.operations.version,
+      description: 'A governed LLM execution gateway.',
+    },
+  });
+  return app;
+}
+
+/** A sync carries a whole directory of definitions. */
+const maxSyncBytes = 33_554_432;
+
+function limitBodies(maxBytes: number): MiddlewareHandler<HttpEnvironment> {
+  const others = limitBody(maxBytes);
+  const sync = limitBody(maxSyncBytes);
+  return (c, next) => (c.req.path === '/v1/sync' ? sync(c, next) : others(c, next));
+}
+
+function limitBody(maxSize: number) {
+  return bodyLimit({
+    maxSize,
+    onError: () => {
+      throw new PromptgateError('invalid_request', `The body is larger than ${maxSize} bytes.`);
+    },
+  });
+}

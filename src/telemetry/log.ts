@@ -1,0 +1,60 @@
+import pino from 'pino';
+import type { PromptgateError } from '../domain/errors.ts';
+import type { Execution } from '../domain/execution.ts';
+
+/** One JSON line per fact, allow-listed fields only: no variables, no output, no keys. */
+export interface Log {
+  info(message: string, fields?: Record<string, string | number | boolean | null>): void;
+  warn(message: string, fields?: Record<string, string | number | boolean | null>): void;
+  execution(execution: Execution): void;
+  /** An error with its private cause, found by the request id that the client was given. */
+  error(error: PromptgateError, requestId: string | null): void;
+}
+
+export function createLog(level: string): Log {
+  const logger = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2));
+  return {
+    info: (message, fields = {}) => logger.info(fields, message),
+    warn: (message, fields = {}) => logger.warn(fields, message),
+    execution(execution) {
+      logger.info(
+        {
+          execution_id: execution.id,
+          request_id: execution.requestId,
+          trace_id: execution.traceId,
+          prompt: execution.promptName,
+          version: execution.promptVersion,
+          label: execution.label,
+          status: execution.status,
+          error_code: execution.errorCode,
+          provider: execution.provider,
+          model: execution.model,
+          simulated: execution.simulated,
+          attempts: execution.attempts.length,
+          prompt_tokens: execution.promptTokens,
+          completion_tokens: execution.completionTokens,
+          cost: execution.price.cost,
+          latency_ms: execution.latencyMs,
+          overhead_ms: execution.overheadMs,
+          actor: execution.actor,
+        },
+        'execution',
+      );
+    },
+    error(error, requestId) {
+      logger[error.kind.logLevel](
+        { request_id: requestId, error_code: error.code, cause: describeCause(error.cause) },
+        error.message,
+      );
+    },
+  };
+}
+
+/** Name, code and stack of a cause; never its message, which may echo values, SQL or keys. */
+function describeCause(cause: unknown): string | null {
+  if (!(cause instanceof Error)) return cause === undefined ? null : typeof cause;
+  const code = (cause as { code?: unknown }).code;
+  const frames = cause.stack?.split('\n').filter((line) => line.startsWith('    at ')) ?? [];
+  const inner = cause.cause === undefined ? '' : `; caused by ${describeCause(cause.cause)}`;
+  return `${cause.name}${typeof code === 'string' ? ` ${code}` : ''}\n${frames.slice(0, 8).join('\n')}${inner}`;
+}
