@@ -1,0 +1,18 @@
+#!/usr/bin/env node
+// Checks the engine before anything that an older one cannot parse is loaded.
+import { existsSync } from 'node:fs';
+
+if (Number(process.versions.node.split('.')[0]) < 24) {
+  console.error(
+    `promptgate needs Node 24 or newer; this is ${process.versions.node}. In a clone, "npm start" and "npm run promptgate --" bring their own.`,
+  );
+  process.exit(1);
+}
+
+const { enableCompileCache } = await import('node:module');
+enableCompileCache();
+
+// A checkout runs its source as it is; the package and the image run what was built from it.
+const source = new URL('../src/main.ts', import.meta.url);
+const { main } = await import(existsSync(source) ? source.href : new URL('../dist/main.js', import.meta.url).href);
+await main(process.argv);

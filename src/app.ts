@@ -1,0 +1,122 @@
+/** The composition root: configuration in, a gateway out. The only file that knows every room. */
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { createGateway, type Gateway } from './application/gateway.ts';
+import { createRegistrySnapshot } from './application/registry-snapshot.ts';
+import { type Config, simulatedProviders } from './config.ts';
+import { PromptgateError, toPromptgateError } from './domain/errors.ts';
+import { createHttpApp, type HttpApp } from './http/server.ts';
+import { createProviders } from './providers/providers.ts';
+import { type SimulatedProvider, startSimulatedProvider } from './providers/simulated-provider.ts';
+import { openStore } from './store/store.ts';
+import { createLog, type Log } from './telemetry/log.ts';
+import { createMetrics } from './telemetry/metrics.ts';
+
+export interface OpenAppOptions {
+  readonly config: Config;
+  readonly directory: string;
+  /** Use the embedded database of the data directory instead of DATABASE_URL. */
+  readonly embedded: boolean;
+  /** Let the simulated provider answer when no provider is configured. */
+  readonly simulate: boolean;
+  readonly logLevel?: string;
+}
+
+export interface App {
+  readonly gateway: Gateway;
+  readonly http: HttpApp;
+  readonly log: Log;
+  readonly database: 'postgres' | 'embedded';
+  /** Address of the simulated provider, or null when real ones are configured. */
+  readonly simulatedUrl: string | null;
+  /** From now on /readyz says that the gateway stops. */
+  stopAccepting(): void;
+  close(): Promise<void>;
+}
+
+export const version: string = JSON.parse(
+  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+).version;
+
+/**
+ * Opens the database, brings its schema up to date, loads the registry and binds every room.
+ * @throws PromptgateError — with everything that was opened closed again
+ */
+export async function openApp(options: OpenAppOptions): Promise<App> {
+  const { config } = options;
+  const releasers: (() => Promise<void> | void)[] = [];
+  const close = async () => {
+    for (const release of releasers.splice(0).reverse()) await release();
+  };
+  try {
+    const log = createLog(options.logLevel ?? config.values.PROMPTGATE_LOG_LEVEL);
+    const store = await openStore(databaseOf(options));
+    releasers.push(() => store.close());
+    await store.migrate();
+
+    const snapshot = createRegistrySnapshot(store.registry, {
+      onError: () => log.warn('the registry cannot be read; going on with the last snapshot'),
+    });
+    await snapshot.start();
+    releasers.push(() => snapshot.stop());
+
+    let simulated: SimulatedProvider | undefined;
+    if (config.providers.length === 0 && options.simulate) {
+      simulated = await startSimulatedProvider();
+      releasers.push(() => simulated?.close());
+    }
+    const settings = simulated ? simulatedProviders(config.values, simulated.url) : config.providers;
+    const providers = createProviders(settings);
+    releasers.push(() => providers.close());
+
+    const metrics = createMetrics(() => snapshot.health().ageMs);
+    const gateway = createGateway({
+      snapshot,
+      registry: store.registry,
+      audit: store.audit,
+      providers,
+      defaultTimeoutMs: config.values.PROMPTGATE_EXECUTION_TIMEOUT_MS,
+      onExecution(execution) {
+        metrics.observe(execution);
+        log.execution(execution);
+      },
+    });
+    let accepting = true;
+    const http = createHttpApp({
+      gateway,
+      maxBodyBytes: config.values.PROMPTGATE_MAX_BODY_BYTES,
+      onError: (error, requestId) => log.error(error, requestId),
+      operations: {
+        version,
+        database: store.kind,
+        simulated: simulated !== undefined,
+        ping: () => store.ping(),
+        metrics: () => metrics.render(),
+        accepting: () => accepting,
+      },
+    });
+    return {
+      gateway,
+      http,
+      log,
+      database: store.kind,
+      simulatedUrl: simulated?.url ?? null,
+      stopAccepting() {
+        accepting = false;
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw toPromptgateError(error);
+  }
+}
+
+function databaseOf(options: OpenAppOptions): { databaseUrl: string } | { embeddedDir: string } {
+  if (options.embedded) {
+    return { embeddedDir: resolve(options.directory, options.config.values.PROMPTGATE_DATA_DIR) };
+  }
+  const databaseUrl = options.config.values.DATABASE_URL;
+  if (!databaseUrl) throw new PromptgateError('invalid_request', 'DATABASE_URL is not set.');
+  return { databaseUrl };
+}

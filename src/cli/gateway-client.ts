@@ -1,0 +1,119 @@
+/**
+ * The CLI speaks HTTP shapes whether the gateway runs elsewhere or inside this process: commands have one way to ask.
+ * Order: PROMPTGATE_URL, the development gateway of this directory, the database in this process.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+import { type Config, loadConfig } from '../config.ts';
+import { errorTable, type ErrorCode, type Issue, PromptgateError } from '../domain/errors.ts';
+import type { CliContext } from './context.ts';
+
+export interface GatewayClient {
+  /** @throws PromptgateError — whatever the gateway answered, or provider_unavailable when it cannot be reached */
+  request<T>(method: string, path: string, body?: unknown): Promise<T>;
+  close(): Promise<void>;
+}
+
+const devGatewaySchema = z.object({ url: z.string(), key: z.string(), pid: z.number() });
+export type DevGateway = z.infer<typeof devGatewaySchema>;
+
+/** Where a running `promptgate dev` says how to reach it. */
+export function devGatewayPath(config: Config, directory: string): string {
+  return join(resolve(directory, config.values.PROMPTGATE_DATA_DIR), 'dev-gateway.json');
+}
+
+export async function connectGateway(context: CliContext): Promise<GatewayClient> {
+  const config = loadConfig(context.environment, context.directory);
+  const { PROMPTGATE_URL: url, PROMPTGATE_KEY: key } = config.values;
+  if (url) {
+    if (!key) throw new PromptgateError('unauthenticated', 'PROMPTGATE_URL is set but PROMPTGATE_KEY is not.');
+    return remoteClient(url.replace(/\/$/, ''), key);
+  }
+  const dev = findDevGateway(devGatewayPath(config, context.directory));
+  if (dev) return remoteClient(dev.url, dev.key);
+  return inProcessClient(context, config);
+}
+
+/** Undefined when none runs: a file left by a killed process names a pid that is gone. */
+function findDevGateway(path: string): DevGateway | undefined {
+  if (!existsSync(path)) return undefined;
+  try {
+    const dev = devGatewaySchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+    process.kill(dev.pid, 0);
+    return dev;
+  } catch {
+    return undefined;
+  }
+}
+
+function remoteClient(url: string, key: string): GatewayClient {
+  return {
+    async request(method, path, body) {
+      let response: Response;
+      try {
+        response = await fetch(`${url}${path}`, toInit(method, body, { authorization: `Bearer ${key}` }));
+      } catch (cause) {
+        throw new PromptgateError('provider_unavailable', `No gateway answers at ${url}.`, { cause });
+      }
+      return readAnswer(response);
+    },
+    close: async () => {},
+  };
+}
+
+async function inProcessClient(context: CliContext, config: Config): Promise<GatewayClient> {
+  const dataDir = resolve(context.directory, config.values.PROMPTGATE_DATA_DIR);
+  if (!config.values.DATABASE_URL && !existsSync(join(dataDir, 'pglite'))) {
+    throw new PromptgateError(
+      'not_found',
+      'There is no gateway here. Start one with `promptgate dev`, or set PROMPTGATE_URL (and PROMPTGATE_KEY) or DATABASE_URL.',
+    );
+  }
+  const app = await context.openApp({
+    config,
+    directory: context.directory,
+    embedded: !config.values.DATABASE_URL,
+    simulate: false,
+    logLevel: 'silent',
+  });
+  const env = { actor: { name: `cli:${userInfo().username}`, keyId: null, scopes: ['admin'] as const } };
+  return {
+    request: async (method, path, body) =>
+      readAnswer(await app.http.request(path, toInit(method, body, {}), env)),
+    close: () => app.close(),
+  };
+}
+
+function toInit(method: string, body: unknown, headers: Record<string, string>): RequestInit {
+  if (body === undefined) return { method, headers };
+  return { method, headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) };
+}
+
+interface ErrorBody {
+  readonly error?: {
+    readonly code?: string;
+    readonly message?: string;
+    readonly issues?: Issue[];
+    readonly execution_id?: string | null;
+  };
+}
+
+async function readAnswer<T>(response: Response): Promise<T> {
+  const text = await response.text();
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch (cause) {
+    throw new PromptgateError('provider_protocol_error', 'What answered is not a promptgate gateway.', { cause });
+  }
+  if (response.ok) return body as T;
+  const { error } = body as ErrorBody;
+  const code = error?.code && error.code in errorTable ? (error.code as ErrorCode) : 'internal';
+  const failure = new PromptgateError(code, error?.message ?? `HTTP ${response.status}`, {
+    issues: error?.issues ?? [],
+  });
+  failure.executionId = error?.execution_id ?? null;
+  throw failure;
+}

@@ -1,0 +1,41 @@
+/** How commands print: aligned tables, colour only in a terminal, and JSON as it is. */
+import { stripVTControlCharacters, styleText } from 'node:util';
+import type { PromptgateError } from '../domain/errors.ts';
+
+type Style = Parameters<typeof styleText>[0];
+
+/** Colour where stdout is a terminal; plain text when piped, and under NO_COLOR. */
+export function paint(style: Style, text: string): string {
+  return styleText(style, text, { stream: process.stdout });
+}
+
+/** Columns separated by two spaces; numbers to the right. */
+export function renderTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = header.map((title, column) =>
+    Math.max(width(title), ...rows.map((row) => width(row[column] ?? ''))),
+  );
+  const numeric = header.map((_, column) => rows.every((row) => /^[\d.,—-]*$/.test(plain(row[column] ?? ''))));
+  const line = (cells: readonly string[]) =>
+    cells.map((cell, column) => pad(cell, widths[column] ?? 0, numeric[column] ?? false)).join('  ').trimEnd();
+  return [paint('bold', line(header)), ...rows.map(line)].join('\n');
+}
+
+export function renderError(error: PromptgateError): string {
+  const lines = [`${paint('red', 'error')} ${error.code}: ${error.message}`];
+  for (const issue of error.issues) lines.push(`  ${issue.path}: ${issue.message}`);
+  if (error.executionId) lines.push(`  recorded as execution ${error.executionId}`);
+  return lines.join('\n');
+}
+
+function plain(text: string): string {
+  return stripVTControlCharacters(text);
+}
+
+function width(text: string): number {
+  return plain(text).length;
+}
+
+function pad(text: string, to: number, right: boolean): string {
+  const space = ' '.repeat(Math.max(0, to - width(text)));
+  return right ? space + text : text + space;
+}
