@@ -1,9 +1,8 @@
 /** The composition root: configuration in, a gateway out. The only file that knows every room. */
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createGateway, type Gateway } from './application/gateway.ts';
 import { createRegistrySnapshot } from './application/registry-snapshot.ts';
-import { type Config, simulatedProviders } from './config.ts';
+import { type Config, simulatedProviders, version } from './config.ts';
 import { PromptgateError, toPromptgateError } from './domain/errors.ts';
 import { createHttpApp, type HttpApp } from './http/server.ts';
 import { createProviders } from './providers/providers.ts';
@@ -29,14 +28,12 @@ export interface App {
   readonly database: 'postgres' | 'embedded';
   /** Address of the simulated provider, or null when real ones are configured. */
   readonly simulatedUrl: string | null;
+  /** Migrations that opening applied, and the newest one there is. */
+  readonly schema: { readonly applied: readonly string[]; readonly current: string };
   /** From now on /readyz says that the gateway stops. */
   stopAccepting(): void;
   close(): Promise<void>;
 }
-
-export const version: string = JSON.parse(
-  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
-).version;
 
 /**
  * Opens the database, brings its schema up to date, loads the registry and binds every room.
@@ -52,7 +49,7 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
     const log = createLog(options.logLevel ?? config.values.PROMPTGATE_LOG_LEVEL);
     const store = await openStore(databaseOf(options));
     releasers.push(() => store.close());
-    await store.migrate();
+    const schema = await store.migrate();
 
     const snapshot = createRegistrySnapshot(store.registry, {
       onError: () => log.warn('the registry cannot be read; going on with the last snapshot'),
@@ -101,6 +98,7 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
       log,
       database: store.kind,
       simulatedUrl: simulated?.url ?? null,
+      schema,
       stopAccepting() {
         accepting = false;
       },

@@ -10,6 +10,11 @@ import type { ProviderSettings } from './application/provider.ts';
 import { type Issue, PromptgateError } from './domain/errors.ts';
 import { nearest } from './domain/nearest.ts';
 
+/** Of this program, from its package. */
+export const version: string = JSON.parse(
+  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+).version;
+
 interface Setting<T> {
   readonly schema: z.ZodType<T>;
   readonly fallback: T;
@@ -45,14 +50,22 @@ export const settings = {
   OPENAI_API_KEY: setting(undefined, optionalText, 'Key for the provider `openai`.', true),
   OPENAI_BASE_URL: setting('https://api.openai.com/v1', httpUrl, 'Any server that speaks the OpenAI wire.'),
   ANTHROPIC_API_KEY: setting(undefined, optionalText, 'Key for the provider `anthropic`.', true),
-  ANTHROPIC_BASE_URL: setting('https://api.anthropic.com', httpUrl, 'Any server that speaks the Anthropic wire.'),
+  ANTHROPIC_BASE_URL: setting(
+    'https://api.anthropic.com',
+    httpUrl,
+    'Any server that speaks the Anthropic wire.',
+  ),
   PROMPTGATE_EXECUTION_TIMEOUT_MS: setting(
     30_000,
     milliseconds,
     'Deadline of an execution, all attempts together, unless its definition states one.',
   ),
   PROMPTGATE_CONNECT_TIMEOUT_MS: setting(5_000, milliseconds, 'Bound on connecting to a provider.'),
-  PROMPTGATE_FIRST_BYTE_TIMEOUT_MS: setting(30_000, milliseconds, "Bound on the wait for a provider's headers."),
+  PROMPTGATE_FIRST_BYTE_TIMEOUT_MS: setting(
+    30_000,
+    milliseconds,
+    "Bound on the wait for a provider's headers.",
+  ),
   PROMPTGATE_MAX_BODY_BYTES: setting(
     1_048_576,
     z.coerce.number().int().min(1_024).max(67_108_864),
@@ -136,7 +149,8 @@ export function loadConfig(environment: NodeJS.ProcessEnv, directory: string): C
 
 /** Keys and passwords as they may be shown. */
 export function mask(name: string, value: string): string {
-  if (name === 'DATABASE_URL') return value.replace(/:\/\/([^:@/]*):[^@]*@/, '://$1:•••@').replace(/\?.*$/, '?•••');
+  if (name === 'DATABASE_URL')
+    return value.replace(/:\/\/([^:@/]*):[^@]*@/, '://$1:•••@').replace(/\?.*$/, '?•••');
   return `${value.slice(0, Math.min(4, Math.floor(value.length / 4)))}•••`;
 }
 
@@ -200,7 +214,10 @@ function readConfigFile(
 }
 
 /** A base URL alone is enough: many servers that speak the wire want no key. */
-function* builtInProviders(values: SettingValues, environment: NodeJS.ProcessEnv): Generator<ProviderSettings> {
+function* builtInProviders(
+  values: SettingValues,
+  environment: NodeJS.ProcessEnv,
+): Generator<ProviderSettings> {
   if (values.OPENAI_API_KEY || environment.OPENAI_BASE_URL) {
     yield {
       ...timeouts(values),

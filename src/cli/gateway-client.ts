@@ -7,7 +7,7 @@ import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { type Config, loadConfig } from '../config.ts';
-import { errorTable, type ErrorCode, type Issue, PromptgateError } from '../domain/errors.ts';
+import { type ErrorCode, errorTable, type Issue, PromptgateError } from '../domain/errors.ts';
 import type { CliContext } from './context.ts';
 
 export interface GatewayClient {
@@ -28,7 +28,8 @@ export async function connectGateway(context: CliContext): Promise<GatewayClient
   const config = loadConfig(context.environment, context.directory);
   const { PROMPTGATE_URL: url, PROMPTGATE_KEY: key } = config.values;
   if (url) {
-    if (!key) throw new PromptgateError('unauthenticated', 'PROMPTGATE_URL is set but PROMPTGATE_KEY is not.');
+    if (!key)
+      throw new PromptgateError('unauthenticated', 'PROMPTGATE_URL is set but PROMPTGATE_KEY is not.');
     return remoteClient(url.replace(/\/$/, ''), key);
   }
   const dev = findDevGateway(devGatewayPath(config, context.directory));
@@ -106,7 +107,9 @@ async function readAnswer<T>(response: Response): Promise<T> {
   try {
     body = JSON.parse(text);
   } catch (cause) {
-    throw new PromptgateError('provider_protocol_error', 'What answered is not a promptgate gateway.', { cause });
+    throw new PromptgateError('provider_protocol_error', 'What answered is not a promptgate gateway.', {
+      cause,
+    });
   }
   if (response.ok) return body as T;
   const { error } = body as ErrorBody;

@@ -14,9 +14,14 @@ export function renderTable(header: readonly string[], rows: readonly (readonly 
   const widths = header.map((title, column) =>
     Math.max(width(title), ...rows.map((row) => width(row[column] ?? ''))),
   );
-  const numeric = header.map((_, column) => rows.every((row) => /^[\d.,—-]*$/.test(plain(row[column] ?? ''))));
+  const numeric = header.map((_, column) =>
+    rows.every((row) => /^[\d.,—-]*$/.test(plain(row[column] ?? ''))),
+  );
   const line = (cells: readonly string[]) =>
-    cells.map((cell, column) => pad(cell, widths[column] ?? 0, numeric[column] ?? false)).join('  ').trimEnd();
+    cells
+      .map((cell, column) => pad(cell, widths[column] ?? 0, numeric[column] ?? false))
+      .join('  ')
+      .trimEnd();
   return [paint('bold', line(header)), ...rows.map(line)].join('\n');
 }
 

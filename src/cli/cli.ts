@@ -1,0 +1,59 @@
+/** argv → one command. Every command parses, asks the gateway and prints; none has logic of its own. */
+import { Command, CommanderError } from 'commander';
+import { version } from '../config.ts';
+import { errorTable, toPromptgateError } from '../domain/errors.ts';
+import { addConfigCommand } from './config.ts';
+import type { CliContext } from './context.ts';
+import { addDevCommand } from './dev.ts';
+import { addExecutionsCommand } from './executions.ts';
+import { addKeysCommand } from './keys.ts';
+import { addMakeCommand } from './make.ts';
+import { addMigrateCommand } from './migrate.ts';
+import { renderError } from './render.ts';
+import { addRunCommand } from './run.ts';
+import { addServeCommand } from './serve.ts';
+import { addSyncCommand } from './sync.ts';
+
+/** @returns the exit code: 0, or the one that the error table gives */
+export async function runCli(args: readonly string[], context: CliContext): Promise<number> {
+  let exitCode = 0;
+  const program = new Command('promptgate')
+    .description('A governed LLM execution gateway: prompts as production code.')
+    .version(version)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => context.out(text.trimEnd()),
+      writeErr: (text) => context.err(text.trimEnd()),
+    })
+    .showHelpAfterError('(add --help for the options)');
+  const setExitCode = (code: number) => {
+    exitCode = code;
+  };
+  addDevCommand(program, context);
+  addServeCommand(program, context);
+  addMakeCommand(program, context);
+  addSyncCommand(program, context, setExitCode);
+  addRunCommand(program, context);
+  addExecutionsCommand(program, context);
+  addKeysCommand(program, context);
+  addConfigCommand(program, context);
+  addMigrateCommand(program, context);
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return exitCode;
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) {
+      return thrown.exitCode === 0 ? 0 : errorTable.invalid_request.exitCode;
+    }
+    const error = toPromptgateError(thrown);
+    if (args.includes('--json')) {
+      context.out(
+        JSON.stringify({ error: { code: error.code, message: error.message, issues: error.issues } }),
+      );
+    } else {
+      context.err(renderError(error));
+      if (error.code === 'internal' && error.cause instanceof Error) context.err(error.cause.stack ?? '');
+    }
+    return error.kind.exitCode;
+  }
+}

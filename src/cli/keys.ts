@@ -1,0 +1,73 @@
+import type { Command } from 'commander';
+import { scopes } from '../domain/api-key.ts';
+import type { CliContext } from './context.ts';
+import { connectGateway, type GatewayClient } from './gateway-client.ts';
+import { renderTable } from './render.ts';
+
+interface KeyView {
+  readonly id: string;
+  readonly name: string;
+  readonly prefix: string;
+  readonly scopes: string[];
+  readonly created_at: string;
+  readonly revoked_at: string | null;
+}
+
+export function addKeysCommand(program: Command, context: CliContext): void {
+  const keys = program.command('keys').description('Create, list and revoke API keys');
+  const withClient = async (use: (client: GatewayClient) => Promise<void>) => {
+    const client = await connectGateway(context);
+    try {
+      await use(client);
+    } finally {
+      await client.close();
+    }
+  };
+  keys
+    .command('create')
+    .description('Create a key and print its secret, once')
+    .argument('<name>', 'who will use it, e.g. billing-service')
+    .option('--scope <scopes...>', `one or more of: ${scopes.join(', ')}`, ['execute'])
+    .option('--json', 'print JSON')
+    .action((name: string, options: { scope: string[]; json?: boolean }) =>
+      withClient(async (client) => {
+        const key = await client.request<KeyView & { secret: string }>('POST', '/v1/keys', {
+          name,
+          scopes: options.scope,
+        });
+        if (options.json) return context.out(JSON.stringify(key, null, 2));
+        context.out(key.secret);
+        context.err(`Key "${key.name}" (${key.scopes.join(', ')}). The secret is not stored: keep it now.`);
+      }),
+    );
+  keys
+    .command('list')
+    .description('List keys, without their secrets')
+    .option('--json', 'print JSON')
+    .action((options: { json?: boolean }) =>
+      withClient(async (client) => {
+        const { data } = await client.request<{ data: KeyView[] }>('GET', '/v1/keys');
+        if (options.json) return context.out(JSON.stringify(data, null, 2));
+        const rows = data.map((key) => [
+          key.name,
+          `${key.prefix}…`,
+          key.scopes.join(' '),
+          key.created_at.slice(0, 10),
+          key.revoked_at ? `revoked ${key.revoked_at.slice(0, 10)}` : 'active',
+          key.id,
+        ]);
+        context.out(renderTable(['name', 'secret', 'scopes', 'created', 'state', 'id'], rows));
+      }),
+    );
+  keys
+    .command('revoke')
+    .description('Revoke a key; it stops working everywhere within a second')
+    .argument('<key>', 'id or name')
+    .option('--json', 'print JSON')
+    .action((idOrName: string, options: { json?: boolean }) =>
+      withClient(async (client) => {
+        const key = await client.request<KeyView>('DELETE', `/v1/keys/${encodeURIComponent(idOrName)}`);
+        context.out(options.json ? JSON.stringify(key, null, 2) : `Revoked "${key.name}" (${key.prefix}…).`);
+      }),
+    );
+}

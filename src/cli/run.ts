@@ -1,0 +1,101 @@
+import { readFileSync } from 'node:fs';
+import { type Command, InvalidArgumentError } from 'commander';
+import { PromptgateError } from '../domain/errors.ts';
+import type { CliContext } from './context.ts';
+import { connectGateway } from './gateway-client.ts';
+import { paint } from './render.ts';
+
+interface RunOptions {
+  readonly var: Record<string, unknown>;
+  readonly vars?: string;
+  readonly label?: string;
+  readonly version?: number;
+  readonly json?: boolean;
+}
+
+interface ExecutionView {
+  readonly id: string;
+  readonly prompt: string;
+  readonly version: number;
+  readonly label: string | null;
+  readonly output: string | null;
+  readonly model: string;
+  readonly simulated: boolean;
+  readonly usage: { readonly prompt_tokens: number | null; readonly completion_tokens: number | null };
+  readonly cost: string | null;
+  readonly latency_ms: number;
+}
+
+export function addRunCommand(program: Command, context: CliContext): void {
+  program
+    .command('run')
+    .description('Execute a prompt by name')
+    .argument('<name>', 'prompt name')
+    .option(
+      '--var <assignment>',
+      'k=v is text, k:=v is JSON, k=@file is the text of a file; repeat it',
+      collect,
+      {},
+    )
+    .option('--vars <file>', 'a JSON file with all variables')
+    .option('--label <label>', 'label to resolve (default: production)')
+    .option('--version <number>', 'version to run instead of a label', Number)
+    .option('--json', 'print the whole execution as JSON')
+    .action(async (name: string, options: RunOptions) => {
+      const variables = { ...(options.vars ? readVariables(options.vars) : {}), ...options.var };
+      const client = await connectGateway(context);
+      try {
+        const execution = await client.request<ExecutionView>(
+          'POST',
+          `/v1/prompts/${encodeURIComponent(name)}/executions`,
+          { variables, label: options.label, version: options.version },
+        );
+        if (options.json) return context.out(JSON.stringify(execution, null, 2));
+        context.out(execution.output ?? '');
+        context.err(paint('dim', summarise(execution)));
+      } finally {
+        await client.close();
+      }
+    });
+}
+
+function collect(assignment: string, previous: Record<string, unknown>): Record<string, unknown> {
+  const match = /^([^=:]+)(:=|=@|=)([\s\S]*)$/.exec(assignment);
+  if (!match) throw new InvalidArgumentError('Write it as name=text, name:=JSON or name=@file.');
+  const [, name, operator, value] = match as unknown as [string, string, string, string];
+  if (operator === '=') return { ...previous, [name]: value };
+  if (operator === '=@') return { ...previous, [name]: readText(value) };
+  try {
+    return { ...previous, [name]: JSON.parse(value) };
+  } catch {
+    throw new InvalidArgumentError(`The value of ${name} is not JSON.`);
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    throw new InvalidArgumentError(`The file ${path} cannot be read.`);
+  }
+}
+
+function readVariables(path: string): Record<string, unknown> {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    throw new PromptgateError('invalid_request', `${path} is not a readable JSON file.`, { cause });
+  }
+}
+
+function summarise(execution: ExecutionView): string {
+  const parts = [
+    `${execution.prompt} v${execution.version}${execution.label ? ` (${execution.label})` : ''}`,
+    execution.simulated ? `${execution.model}, SIMULATED` : execution.model,
+    `${execution.usage.prompt_tokens ?? '?'} + ${execution.usage.completion_tokens ?? '?'} tokens`,
+    execution.cost === null ? 'cost unknown' : `cost ${execution.cost}`,
+    `${execution.latency_ms.toFixed(0)} ms`,
+    execution.id,
+  ];
+  return parts.join(' · ');
+}
