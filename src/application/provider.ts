@@ -12,6 +12,8 @@ export interface ModelRoute {
   /** The model as the provider knows it. */
   readonly model: string;
   readonly simulated: boolean;
+  /** Where that provider listens: it decides whose price list applies. */
+  readonly baseUrl?: string;
 }
 
 export interface ProviderCall {

@@ -1,0 +1,137 @@
+/** Anthropic's Messages wire. The only file that imports `@anthropic-ai/sdk`. */
+import Anthropic from '@anthropic-ai/sdk';
+import type { ProviderAnswer, ProviderCall, ProviderSettings } from '../application/provider.ts';
+import type { FinishReason } from '../domain/execution.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
+import type { Usage } from '../domain/usage.ts';
+import { isRecord } from './attempt-failure.ts';
+import type { HttpClient } from './http-client.ts';
+import {
+  exchange,
+  joinText,
+  readCount,
+  readObject,
+  readString,
+  sdkTimeoutMs,
+  type WireClient,
+} from './wire.ts';
+
+/** The wire demands a limit. This one fits every model; a definition that needs more says so. */
+export const defaultMaxTokens = 4096;
+
+export function createAnthropicClient(settings: ProviderSettings, http: HttpClient): WireClient {
+  const client = new Anthropic({
+    apiKey: settings.apiKey,
+    // The SDK would take a token from the environment and send it along.
+    authToken: null,
+    baseURL: settings.baseUrl,
+    fetch: http.fetch,
+    maxRetries: 0,
+    timeout: sdkTimeoutMs,
+    logLevel: 'off',
+  });
+  return {
+    request(call, signal) {
+      const asked = { provider: settings.name, model: call.route.model, apiKey: settings.apiKey };
+      const body = toAnthropicRequest(call) as unknown as Anthropic.MessageCreateParamsNonStreaming;
+      const send = () => client.messages.create(body, { signal }).asResponse();
+      return exchange(asked, signal, send, fromAnthropicBody);
+    },
+  };
+}
+
+/** Sampling parameters are sent although newer models refuse them: the refusal is theirs to make. */
+export function toAnthropicRequest(call: ProviderCall): JsonObject {
+  const { parameters } = call;
+  const system = call.messages.filter(({ role }) => role === 'system').map(({ content }) => content);
+  const optional: Record<string, Json | undefined> = {
+    system: toSystem(system),
+    temperature: parameters.temperature,
+    top_p: parameters.topP,
+    top_k: parameters.topK,
+    stop_sequences: parameters.stopSequences && [...parameters.stopSequences],
+    output_config: toOutputConfig(call),
+  };
+  return {
+    model: call.route.model,
+    max_tokens: parameters.maxOutputTokens ?? defaultMaxTokens,
+    messages: call.messages
+      .filter(({ role }) => role !== 'system')
+      .map(({ role, content }) => ({ role, content })),
+    ...(Object.fromEntries(
+      Object.entries(optional).filter(([, value]) => value !== undefined),
+    ) as JsonObject),
+  };
+}
+
+/** Several system messages stay several blocks: joining them would invent a separator. */
+function toSystem(contents: readonly string[]): Json | undefined {
+  if (contents.length === 0) return undefined;
+  return contents.length === 1 ? contents[0] : contents.map((text) => ({ type: 'text', text }));
+}
+
+/** JSON without a schema has no place on this wire: there the prompt alone asks for it. */
+function toOutputConfig({ output, parameters }: ProviderCall): JsonObject | undefined {
+  const format = output.format === 'json' && output.schema;
+  if (!format && parameters.reasoningEffort === undefined) return undefined;
+  return {
+    ...(format ? { format: { type: 'json_schema', schema: format } } : {}),
+    ...(parameters.reasoningEffort === undefined ? {} : { effort: parameters.reasoningEffort }),
+  };
+}
+
+/** Proof of completeness: a message with a stop reason. */
+export function fromAnthropicBody(
+  body: unknown,
+): Omit<ProviderAnswer, 'providerRequestId'> | { unusable: string } {
+  if (!isRecord(body) || body.type !== 'message') return { unusable: 'it is not a message' };
+  const stop = readString(body.stop_reason);
+  if (stop === null) return { unusable: 'nothing proves that it is complete: there is no stop_reason' };
+  if (!Array.isArray(body.content)) return { unusable: 'it holds no content' };
+  const rawUsage = readObject(body.usage);
+  return {
+    output: joinText(body.content) || (stop === 'refusal' ? explainRefusal(body.stop_details) : ''),
+    finishReason: toFinishReason(stop),
+    usage: toUsage(rawUsage),
+    rawUsage,
+    responseModel: readString(body.model),
+    systemFingerprint: null,
+    serviceTier: readString(rawUsage?.service_tier),
+  };
+}
+
+function explainRefusal(details: Json | undefined): string {
+  return isRecord(details) ? (readString(details.explanation) ?? '') : '';
+}
+
+function toFinishReason(stop: string): FinishReason {
+  switch (stop) {
+    case 'end_turn':
+    case 'stop_sequence':
+      return 'stop';
+    case 'max_tokens':
+    case 'model_context_window_exceeded':
+      return 'length';
+    case 'tool_use':
+      return 'tool_calls';
+    case 'refusal':
+      return 'refusal';
+    default:
+      return 'other';
+  }
+}
+
+/** `input_tokens` excludes cache reads and writes: the three are summed. */
+function toUsage(raw: JsonObject | null): Usage {
+  const sent = raw ?? {};
+  const input = readCount(sent, 'input_tokens');
+  const read = readCount(sent, 'cache_read_input_tokens');
+  const written = readCount(sent, 'cache_creation_input_tokens');
+  return {
+    promptTokens: input === null ? null : input + (read ?? 0) + (written ?? 0),
+    completionTokens: readCount(sent, 'output_tokens'),
+    cachedTokens: read,
+    cacheWriteTokens: written,
+    reasoningTokens: readCount(sent.output_tokens_details, 'thinking_tokens'),
+  };
+}

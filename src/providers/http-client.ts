@@ -1,0 +1,102 @@
+/**
+ * The `fetch` that the SDKs are given: one pool of kept-alive connections per provider and our own clocks. It owns
+ * connect and first-byte time, the pause between bytes, the size of an answer and the refusal to follow redirects
+ * (a redirect would re-post the prompt to another origin). It knows nothing of wires, retries or deadlines.
+ */
+import { Agent, fetch as undiciFetch } from 'undici';
+import { TransportError } from './transport-error.ts';
+
+export type Fetch = typeof globalThis.fetch;
+
+export interface HttpClient {
+  readonly fetch: Fetch;
+  close(): Promise<void>;
+}
+
+export interface HttpClientOptions {
+  readonly connectTimeoutMs: number;
+  readonly firstByteTimeoutMs: number;
+  /** Stands in for the network in tests. */
+  readonly fetch?: Fetch | undefined;
+}
+
+/** No chat answer comes near this; a runaway body must not fill the memory. */
+export const responseBytesMax = 32 * 1024 * 1024;
+
+/** Longest pause inside a body. Providers that think send headers late, not bodies slowly. */
+const stallMs = 60_000;
+
+export function createHttpClient(options: HttpClientOptions): HttpClient {
+  if (options.fetch) return { fetch: guarded(options.fetch), close: async () => {} };
+  const agent = new Agent({
+    connect: { timeout: options.connectTimeoutMs },
+    headersTimeout: options.firstByteTimeoutMs,
+    bodyTimeout: stallMs,
+    maxResponseSize: responseBytesMax,
+    keepAliveTimeout: 30_000,
+  });
+  const pooled = (url: unknown, init: object) =>
+    undiciFetch(url as Parameters<typeof undiciFetch>[0], { ...init, dispatcher: agent });
+  return {
+    fetch: guarded(pooled as unknown as Fetch),
+    // Not `close`: it would wait for requests that nobody waits for any more.
+    close: () => agent.destroy(),
+  };
+}
+
+function guarded(fetch: Fetch): Fetch {
+  return async (input, init) => {
+    try {
+      return await fetch(input, { ...init, redirect: 'error' });
+    } catch (error) {
+      throw toTransportError(error, init?.signal);
+    }
+  };
+}
+
+/**
+ * Reads a whole body, decoded, as text.
+ * @throws TransportError — broken, stalled or too large
+ */
+export async function readBody(response: Response, signal: AbortSignal): Promise<string> {
+  if (!response.body) return '';
+  const reader = response.body.getReader();
+  const cancel = () => void reader.cancel().catch(() => {});
+  signal.addEventListener('abort', cancel, { once: true });
+  const decoder = new TextDecoder();
+  let text = '';
+  let bytes = 0;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      bytes += value.byteLength;
+      if (bytes > responseBytesMax) throw new TransportError('too_large');
+      text += decoder.decode(value, { stream: true });
+    }
+  } catch (error) {
+    cancel();
+    throw toTransportError(error, signal);
+  } finally {
+    signal.removeEventListener('abort', cancel);
+  }
+  return text + decoder.decode();
+}
+
+const kindByCode: Readonly<Record<string, TransportError['kind']>> = {
+  UND_ERR_CONNECT_TIMEOUT: 'connect_timeout',
+  UND_ERR_HEADERS_TIMEOUT: 'first_byte',
+  UND_ERR_BODY_TIMEOUT: 'stall',
+  UND_ERR_RES_EXCEEDED_MAX_SIZE: 'too_large',
+};
+
+/** An abort keeps its own shape: the SDKs and the retry policy know it by the signal. */
+function toTransportError(thrown: unknown, signal: AbortSignal | null | undefined): unknown {
+  if (signal?.aborted || thrown instanceof TransportError) return thrown;
+  for (let error = thrown, depth = 0; error instanceof Error && depth < 5; error = error.cause, depth++) {
+    const kind = 'code' in error ? kindByCode[String(error.code)] : undefined;
+    if (kind) return new TransportError(kind, thrown);
+    if (error.message === 'unexpected redirect') return new TransportError('redirect', thrown);
+  }
+  return new TransportError('connection', thrown);
+}

@@ -1,0 +1,139 @@
+/** OpenAI's Chat Completions wire, for OpenAI and for every server that speaks it. The only file that imports `openai`. */
+import OpenAI from 'openai';
+import type { ProviderAnswer, ProviderCall, ProviderSettings } from '../application/provider.ts';
+import type { FinishReason } from '../domain/execution.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
+import type { Usage } from '../domain/usage.ts';
+import { isRecord } from './attempt-failure.ts';
+import type { HttpClient } from './http-client.ts';
+import { isStrictSchema } from './strict-schema.ts';
+import {
+  exchange,
+  joinText,
+  readCount,
+  readObject,
+  readString,
+  sdkTimeoutMs,
+  type WireClient,
+} from './wire.ts';
+
+export function createOpenaiClient(settings: ProviderSettings, http: HttpClient): WireClient {
+  const client = new OpenAI({
+    apiKey: settings.apiKey,
+    baseURL: settings.baseUrl,
+    fetch: http.fetch,
+    maxRetries: 0,
+    timeout: sdkTimeoutMs,
+    logLevel: 'off',
+    // The SDK would read these from the environment and send them to whatever server is configured.
+    adminAPIKey: null,
+    organization: null,
+    project: null,
+  });
+  return {
+    request(call, signal) {
+      const asked = { provider: settings.name, model: call.route.model, apiKey: settings.apiKey };
+      const body = toOpenaiRequest(call) as unknown as OpenAI.ChatCompletionCreateParamsNonStreaming;
+      const send = () => client.chat.completions.create(body, { signal }).asResponse();
+      return exchange(asked, signal, send, fromOpenaiBody);
+    },
+  };
+}
+
+/** Parameters are sent as the definition states them; a model that refuses one says so itself. */
+export function toOpenaiRequest(call: ProviderCall): JsonObject {
+  const { parameters } = call;
+  const optional: Record<string, Json | undefined> = {
+    [tokenLimitName(call)]: parameters.maxOutputTokens,
+    temperature: parameters.temperature,
+    top_p: parameters.topP,
+    stop: parameters.stopSequences && [...parameters.stopSequences],
+    frequency_penalty: parameters.frequencyPenalty,
+    presence_penalty: parameters.presencePenalty,
+    seed: parameters.seed,
+    reasoning_effort: parameters.reasoningEffort,
+    response_format: toResponseFormat(call.output),
+  };
+  return {
+    model: call.route.model,
+    messages: call.messages.map(({ role, content }) => ({ role, content })),
+    ...(Object.fromEntries(
+      Object.entries(optional).filter(([, value]) => value !== undefined),
+    ) as JsonObject),
+  };
+}
+
+/** OpenAI has replaced `max_tokens`, and reasoning models refuse it; many compatible servers know nothing else. */
+function tokenLimitName({ route }: ProviderCall): 'max_completion_tokens' | 'max_tokens' {
+  const reasoning = /^(gpt-5|o\d)/.test(route.model);
+  return route.provider === 'openai' || reasoning ? 'max_completion_tokens' : 'max_tokens';
+}
+
+function toResponseFormat({ format, schema }: ProviderCall['output']): JsonObject | undefined {
+  if (format !== 'json') return undefined;
+  if (!schema) return { type: 'json_object' };
+  return { type: 'json_schema', json_schema: { name: 'output', schema, strict: isStrictSchema(schema) } };
+}
+
+/** Proof of completeness: a first choice with a finish reason. */
+export function fromOpenaiBody(
+  body: unknown,
+): Omit<ProviderAnswer, 'providerRequestId'> | { unusable: string } {
+  if (!isRecord(body)) return { unusable: 'the body is not an object' };
+  const choice = Array.isArray(body.choices) ? body.choices[0] : undefined;
+  if (!isRecord(choice)) return { unusable: 'it holds no choice' };
+  const finish = readFinish(choice);
+  if (finish === null) return { unusable: 'nothing proves that it is complete: there is no finish_reason' };
+  // A filtered answer may come without any message.
+  if (!isRecord(choice.message) && finish !== 'content_filter') return { unusable: 'it holds no message' };
+  const message = readObject(choice.message) ?? {};
+  const output = joinText(message.content);
+  const refusal = readString(message.refusal);
+  const rawUsage = readObject(body.usage);
+  return {
+    output: output || (refusal ?? ''),
+    finishReason: toFinishReason(finish, refusal !== null, message),
+    usage: toUsage(rawUsage),
+    rawUsage,
+    responseModel: readString(body.model),
+    systemFingerprint: readString(body.system_fingerprint),
+    serviceTier: readString(body.service_tier),
+  };
+}
+
+/** Vision previews answered with `finish_details` instead. */
+function readFinish(choice: Record<string, Json | undefined>): string | null {
+  const details = choice.finish_details;
+  return readString(choice.finish_reason) ?? (isRecord(details) ? readString(details.type) : null);
+}
+
+function toFinishReason(finish: string, refused: boolean, message: JsonObject): FinishReason {
+  if (refused) return 'refusal';
+  const calls = Array.isArray(message.tool_calls) && message.tool_calls.length > 0;
+  switch (finish) {
+    case 'stop':
+      return calls ? 'tool_calls' : 'stop';
+    case 'length':
+    case 'max_tokens':
+      return 'length';
+    case 'tool_calls':
+    case 'function_call':
+      return 'tool_calls';
+    case 'content_filter':
+      return 'content_filter';
+    default:
+      return 'other';
+  }
+}
+
+/** `prompt_tokens` includes cached reads and cache writes; `completion_tokens` includes reasoning. */
+function toUsage(raw: JsonObject | null): Usage {
+  const sent = raw ?? {};
+  return {
+    promptTokens: readCount(sent, 'prompt_tokens'),
+    completionTokens: readCount(sent, 'completion_tokens'),
+    cachedTokens: readCount(sent.prompt_tokens_details, 'cached_tokens'),
+    cacheWriteTokens: readCount(sent.prompt_tokens_details, 'cache_write_tokens'),
+    reasoningTokens: readCount(sent.completion_tokens_details, 'reasoning_tokens'),
+  };
+}

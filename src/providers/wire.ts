@@ -1,0 +1,130 @@
+/**
+ * What the two adapters share: one request to one provider, and the reading of an answer whose shape nobody promised.
+ * An adapter makes exactly one request per call and throws an AttemptFailure or returns an answer with proof.
+ */
+import type { ProviderAnswer, ProviderCall } from '../application/provider.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
+import type { Parameters } from '../domain/prompt-version.ts';
+import {
+  type Asked,
+  AttemptFailure,
+  fromFailedResponse,
+  fromTransport,
+  fromUnusableAnswer,
+  isRecord,
+  readRequestId,
+} from './attempt-failure.ts';
+import { readBody } from './http-client.ts';
+
+export interface WireAnswer {
+  readonly answer: ProviderAnswer;
+  readonly httpStatus: number;
+}
+
+/** One provider, reached over its wire. */
+export interface WireClient {
+  /**
+   * Makes one request.
+   * @throws AttemptFailure — and whatever the abort of `signal` makes the transport throw
+   */
+  request(call: ProviderCall, signal: AbortSignal): Promise<WireAnswer>;
+}
+
+/** What a converter makes of a parsed body: the answer, or why it is none. */
+export type ReadAnswer = (body: unknown) => Omit<ProviderAnswer, 'providerRequestId'> | { unusable: string };
+
+export type Wire = 'openai' | 'anthropic';
+
+/** Parameters that a wire has no place for. The others are sent as they are, for the provider to accept or refuse. */
+const missingOnWire: Readonly<Record<Wire, readonly (keyof Parameters)[]>> = {
+  openai: ['topK'],
+  anthropic: ['frequencyPenalty', 'presencePenalty', 'seed'],
+};
+
+/** @returns names of the given parameters that the wire cannot carry, so that they are refused and never dropped */
+export function unsupportedParameters(wire: Wire, parameters: Parameters): string[] {
+  return missingOnWire[wire].filter((name) => parameters[name] !== undefined);
+}
+
+/** Our clocks decide; the SDKs' own must never fire first. A day, in milliseconds. */
+export const sdkTimeoutMs = 24 * 3600 * 1000;
+
+/** An error class of an SDK, as far as it is read here: both SDKs have these members. */
+interface SdkError extends Error {
+  readonly status?: number | undefined;
+  readonly headers?: Headers | undefined;
+  readonly error?: unknown;
+}
+
+/**
+ * Runs one SDK call up to the raw response, then reads and proves the answer ourselves: the SDKs take a page of HTML or
+ * an error inside a 200 for a success.
+ */
+export async function exchange(
+  asked: Asked,
+  signal: AbortSignal,
+  send: () => Promise<Response>,
+  read: ReadAnswer,
+): Promise<WireAnswer> {
+  let response: Response;
+  try {
+    response = await send();
+  } catch (error) {
+    throw fromSdkError(asked, error);
+  }
+  let text: string;
+  try {
+    text = await readBody(response, signal);
+  } catch (error) {
+    throw fromTransport(asked, error, response.headers, response.status);
+  }
+  return proveAnswer(asked, response, text, read);
+}
+
+function proveAnswer(asked: Asked, response: Response, text: string, read: ReadAnswer): WireAnswer {
+  const { status, headers } = response;
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch (cause) {
+    const what = text.trim() === '' ? 'the body is empty' : 'the body is not JSON';
+    throw fromUnusableAnswer(asked, { status, headers, body: null, cause }, what);
+  }
+  const answer = read(body);
+  if ('unusable' in answer) throw fromUnusableAnswer(asked, { status, headers, body }, answer.unusable);
+  return { httpStatus: status, answer: { ...answer, providerRequestId: readRequestId({ headers, body }) } };
+}
+
+function fromSdkError(asked: Asked, thrown: unknown): AttemptFailure {
+  if (thrown instanceof AttemptFailure) return thrown;
+  const error = thrown as SdkError;
+  if (typeof error?.status === 'number' && error.headers) {
+    // OpenAI's SDK unwraps `{error}`, Anthropic's does not; readers of the body accept both.
+    const body = error.error ?? error.message.replace(/^\d{3} /, '');
+    return fromFailedResponse(asked, { status: error.status, headers: error.headers, body, cause: thrown });
+  }
+  return fromTransport(asked, thrown);
+}
+
+/** The text of a content that is a string, null, or parts of which only `text` parts are output. */
+export function joinText(content: Json | undefined): string {
+  if (typeof content === 'string') return content;
+  if (!Array.isArray(content)) return '';
+  return content
+    .map((part) => (isRecord(part) && part.type === 'text' && typeof part.text === 'string' ? part.text : ''))
+    .join('');
+}
+
+/** A count as reported; null when absent or no count. */
+export function readCount(container: Json | undefined, name: string): number | null {
+  const value = isRecord(container) ? container[name] : undefined;
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null;
+}
+
+export function readString(value: Json | undefined): string | null {
+  return typeof value === 'string' && value !== '' ? value : null;
+}
+
+export function readObject(value: Json | undefined): JsonObject | null {
+  return isRecord(value) ? (value as JsonObject) : null;
+}
