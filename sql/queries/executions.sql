@@ -1,0 +1,133 @@
+-- Queries on ai_execution_intents and ai_executions. Groups arrive as one json text: half the work of a VALUES list, and
+-- one prepared statement whatever the size of the group.
+
+-- name: insertIntents
+-- Its commit is what permits a call. A repeated COMMIT in doubt is no duplicate. Locks nothing but its own rows.
+insert into ai_execution_intents (
+  attempt, earlier_attempts, id, prompt_name, prompt_version_id, prompt_version, label, input_payload, parameters, rendered_hash,
+  variables_hash, provider, model, simulated, key_id, actor, request_id, trace_id, idempotency_key, replay_of,
+  metadata, started_at
+)
+select attempt, earlier_attempts, id, prompt_name, prompt_version_id, prompt_version, label, input_payload, parameters, rendered_hash,
+  variables_hash, provider, model, simulated, key_id, actor, request_id, trace_id, idempotency_key, replay_of,
+  metadata, started_at
+  from json_to_recordset($1::text::json) as r (
+    attempt integer, earlier_attempts json, id uuid, prompt_name text, prompt_version_id bigint, prompt_version integer, label text,
+    input_payload json, parameters json, rendered_hash text, variables_hash text, provider text, model text,
+    simulated boolean, key_id text, actor text, request_id text, trace_id text, idempotency_key text,
+    replay_of uuid, metadata json, started_at timestamptz
+  )
+ order by id, attempt
+on conflict do nothing
+
+-- name: settleExecutions
+-- Outcome in, intents out, in one statement and so in one transaction: no moment has neither, and an outcome that is
+-- there already stays as it is. Ordered by id, so that two groups with a common execution wait and do not deadlock.
+with settled as (
+  select * from json_to_recordset($1::text::json) as r (
+    id uuid, prompt_name text, prompt_version_id bigint, prompt_version integer, label text,
+    input_payload json, parameters json, rendered_hash text, variables_hash text, provider text, model text,
+    simulated boolean, key_id text, actor text, request_id text, trace_id text, idempotency_key text,
+    replay_of uuid, metadata json, started_at timestamptz,
+    status text, error_code text, error_message text, raw_output text, finish_reason text,
+    response_model text, system_fingerprint text, service_tier text, provider_request_id text, usage_source text,
+    prompt_tokens bigint, completion_tokens bigint, cached_tokens bigint, cache_write_tokens bigint,
+    reasoning_tokens bigint, cost numeric, currency text, price json, response_hash text,
+    output_normalised boolean, latency_ms double precision, overhead_ms double precision, attempts json
+  )
+), inserted as (
+  insert into ai_executions (
+    id, prompt_name, prompt_version_id, prompt_version, label, input_payload, parameters, rendered_hash,
+    variables_hash, provider, model, simulated, key_id, actor, request_id, trace_id, idempotency_key, replay_of,
+    metadata, started_at,
+    status, error_code, error_message, raw_output, finish_reason, response_model, system_fingerprint,
+    service_tier, provider_request_id, usage_source, prompt_tokens, completion_tokens, cached_tokens,
+    cache_write_tokens, reasoning_tokens, cost, currency, price, response_hash, output_normalised, latency_ms,
+    overhead_ms, attempts
+  )
+  select
+    id, prompt_name, prompt_version_id, prompt_version, label, input_payload, parameters, rendered_hash,
+    variables_hash, provider, model, simulated, key_id, actor, request_id, trace_id, idempotency_key, replay_of,
+    metadata, started_at,
+    status, error_code, error_message, raw_output, finish_reason, response_model, system_fingerprint,
+    service_tier, provider_request_id, usage_source, prompt_tokens, completion_tokens, cached_tokens,
+    cache_write_tokens, reasoning_tokens, cost, currency, price, response_hash, output_normalised, latency_ms,
+    overhead_ms, attempts
+    from settled order by id
+  on conflict (id) do nothing
+)
+delete from ai_execution_intents where id in (select id from settled)
+
+-- name: listStaleIntents
+-- Calls admitted before $1 that have not ended, one row each: the last attempt. For recovery; oldest first.
+select distinct on (id) * from ai_execution_intents
+ where created_at < $1::timestamptz
+ order by id, attempt desc
+ limit $2::integer
+
+-- name: findExecution
+-- The id names its month: one partition is read.
+select * from ai_executions where id = $1::uuid
+
+-- The list comes in four shapes that differ only in the index they walk; the rest filters what the walk finds. All are
+-- newest first and stop at the limit. $1 and $2 bound the ids (exclusive, inclusive) and so the months read.
+
+-- name: listExecutions
+-- Walks the primary key.
+select * from ai_executions
+ where id < $1::uuid and id >= $2::uuid
+   and ($3::timestamptz is null or started_at >= $3)
+   and ($4::timestamptz is null or started_at < $4)
+   and ($5::text is null or prompt_name = $5)
+   and ($6::integer is null or prompt_version = $6)
+   and ($7::text is null or label = $7)
+   and ($8::text is null or status = $8)
+   and ($9::text is null or key_id = $9)
+ order by id desc
+ limit $10::integer
+
+-- name: listExecutionsOfPrompt
+-- Walks (prompt_name, id).
+select * from ai_executions
+ where prompt_name = $5 and id < $1::uuid and id >= $2::uuid
+   and ($3::timestamptz is null or started_at >= $3)
+   and ($4::timestamptz is null or started_at < $4)
+   and ($5::text is null or prompt_name = $5)
+   and ($6::integer is null or prompt_version = $6)
+   and ($7::text is null or label = $7)
+   and ($8::text is null or status = $8)
+   and ($9::text is null or key_id = $9)
+ order by id desc
+ limit $10::integer
+
+-- name: listExecutionsOfKey
+-- Walks (key_id, id).
+select * from ai_executions
+ where key_id = $9 and id < $1::uuid and id >= $2::uuid
+   and ($3::timestamptz is null or started_at >= $3)
+   and ($4::timestamptz is null or started_at < $4)
+   and ($5::text is null or prompt_name = $5)
+   and ($6::integer is null or prompt_version = $6)
+   and ($7::text is null or label = $7)
+   and ($8::text is null or status = $8)
+   and ($9::text is null or key_id = $9)
+ order by id desc
+ limit $10::integer
+
+-- name: listExecutionsOfStatus
+-- Walks (status, id).
+select * from ai_executions
+ where status = $8 and id < $1::uuid and id >= $2::uuid
+   and ($3::timestamptz is null or started_at >= $3)
+   and ($4::timestamptz is null or started_at < $4)
+   and ($5::text is null or prompt_name = $5)
+   and ($6::integer is null or prompt_version = $6)
+   and ($7::text is null or label = $7)
+   and ($8::text is null or status = $8)
+   and ($9::text is null or key_id = $9)
+ order by id desc
+ limit $10::integer
+
+-- name: ensureExecutionPartitions
+-- At start-up and daily; see the function for its locks.
+select ensure_execution_partitions($1::integer) as created

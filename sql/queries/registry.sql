@@ -1,0 +1,60 @@
+-- Queries on prompts, prompt_versions, prompt_labels, prompt_deployments and registry_state.
+-- Every transaction that writes begins with lockRegistry; the triggers raise the revision.
+
+-- name: lockRegistry
+-- First in every writing transaction: the row lock puts registry writes in line, and what is read after it is current.
+select revision from registry_state for update
+
+-- name: readRevision
+-- Polled by every gateway: one row, one page.
+select revision from registry_state
+
+-- name: listVersionsSince
+-- Versions are only ever added, so the ones above a revision are all that changed. Ordered by commit.
+select * from prompt_versions where registry_revision > $1::bigint order by registry_revision
+
+-- name: listLabels
+-- All of them: a pointer changes in place and there are few.
+select prompt_name, label, version, moved_at from prompt_labels order by prompt_name, label
+
+-- name: findVersion
+select * from prompt_versions where name = $1 and version = $2::integer
+
+-- name: insertPrompt
+insert into prompts (name, created_by) values ($1, $2) on conflict do nothing
+
+-- name: insertVersion
+-- The trigger stamps registry_revision.
+insert into prompt_versions (
+  name, version, model, system_prompt, user_template, messages, temperature, max_tokens, parameters, input_schema,
+  output_schema, output_format, checksum, description, author, source, partials, path, git_commit, metadata, created_by
+) values (
+  $1, $2, $3, $4, $5, $6::text::json, $7, $8, $9::text::json, $10::text::json,
+  $11::text::json, $12, $13, $14, $15, $16, $17::text::json, $18, $19, $20::text::json, $21
+)
+returning *
+
+-- name: findLabel
+select prompt_name, label, version, moved_at from prompt_labels where prompt_name = $1 and label = $2
+
+-- name: insertDeployment
+-- Always followed by pointLabel in the same transaction; the database refuses one without the other.
+insert into prompt_deployments (prompt_name, label, kind, from_version, to_version, actor, reason, git_commit)
+values ($1, $2, $3, $4::integer, $5::integer, $6, $7, $8)
+returning *
+
+-- name: pointLabel
+insert into prompt_labels (prompt_name, label, version, deployment_id) values ($1, $2, $3::integer, $4::bigint)
+on conflict (prompt_name, label) do update
+  set version = excluded.version, deployment_id = excluded.deployment_id, moved_at = excluded.moved_at
+
+-- name: listDeployments
+-- The ledger of one prompt, newest first; of one label when $2 is given.
+select * from prompt_deployments
+ where prompt_name = $1 and ($2::text is null or label = $2)
+ order by id desc
+ limit $3::integer
+
+-- name: listenRegistry
+-- The payload is the new revision; a listener reads the registry again instead of trusting it.
+listen promptgate_registry

@@ -1,0 +1,134 @@
+/**
+ * Connections and what can go wrong with them. The one place that knows the options of the client, and the one door
+ * through which its errors leave: a driver's message can echo the values of a row, so none of it becomes public.
+ */
+import postgres from 'postgres';
+import { PromptgateError } from '../domain/errors.ts';
+
+export interface ConnectOptions {
+  /** Most connections of the pool. */
+  readonly max?: number;
+  /** The server stops a statement that takes longer, in milliseconds. */
+  readonly statementTimeoutMs?: number;
+  readonly connectTimeoutMs?: number;
+  /** Called for every notification that a connection of this pool listens to. */
+  readonly onNotify?: () => void;
+  /** Called when a connection of this pool was lost or closed. */
+  readonly onClose?: () => void;
+}
+
+export const defaultStatementTimeoutMs = 10_000;
+
+/** Opens no connection yet: the first query does. @throws PromptgateError invalid_request — the URL cannot be read */
+export function connect(url: string, options: ConnectOptions = {}): postgres.Sql {
+  try {
+    return postgres(url, clientOptions(options));
+  } catch (cause) {
+    throw new PromptgateError('invalid_request', 'The database URL cannot be read.', { cause: scrub(cause) });
+  }
+}
+
+function clientOptions(options: ConnectOptions): postgres.Options<Record<string, postgres.PostgresType>> {
+  const onNotify = options.onNotify;
+  const onClose = options.onClose;
+  const settings = {
+    max: options.max ?? 10,
+    // In seconds, unlike everything else here.
+    connect_timeout: (options.connectTimeoutMs ?? 5_000) / 1000,
+    // Saves a round trip on every new connection; no query of ours returns an array.
+    fetch_types: false,
+    onnotice: () => {},
+    connection: {
+      application_name: 'promptgate',
+      statement_timeout: options.statementTimeoutMs ?? defaultStatementTimeoutMs,
+      // We act on the commit (a call goes out, an answer is given), so it has to be on disk, whatever the server's default.
+      synchronous_commit: 'on',
+    },
+    types: { bigint: { to: 20, from: [20], serialize: String, parse: parseInt8 } },
+    ...(onNotify ? { onnotify: () => onNotify() } : {}),
+    ...(onClose ? { onclose: () => onClose() } : {}),
+  };
+  return settings as postgres.Options<Record<string, postgres.PostgresType>>;
+}
+
+function parseInt8(text: string): number | string {
+  const value = Number(text);
+  return Number.isSafeInteger(value) ? value : text;
+}
+
+class DeadlinePassed extends Error {
+  override name = 'DeadlinePassed';
+}
+
+/**
+ * Rejects when the promise has not settled after `ms` milliseconds. The client has no query timeout, and
+ * `statement_timeout` needs a server that is alive: against a frozen one a query hung for ever. The query itself is
+ * left to its fate, so its outcome is in doubt.
+ */
+export async function withDeadline<T>(promise: Promise<T>, ms: number): Promise<T> {
+  const { promise: deadline, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new DeadlinePassed(`no answer from the database in ${ms} ms`)), ms);
+  try {
+    return await Promise.race([promise, deadline]);
+  } finally {
+    clearTimeout(timer);
+    promise.catch(() => {});
+  }
+}
+
+/** Codes with which Node and postgres.js say that there is no usable connection. */
+const connectionCodes =
+  /^(CONNECT|CONNECTION)_|^E(CONN|PIPE|TIMEDOUT|HOSTUNREACH|NETUNREACH|NOTFOUND|AI_AGAIN|PROTO)|^ENOTFOUND|^EAI_/;
+
+/**
+ * SQLSTATEs that say "not now" or "not here": connection (08), transaction rolled back (40), resources (53), operator
+ * intervention and statement_timeout (57), lock not available (55P03), read-only server (25006), system error (58).
+ */
+const unavailableStates = /^(08|40|53|57|58)|^55P03$|^25006$/;
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+}
+
+/** True when the same work may succeed later: the database was not reached, was too slow, or asked to try again. */
+function isUnavailable(error: unknown): boolean {
+  if (error instanceof DeadlinePassed) return true;
+  const code = codeOf(error);
+  return error instanceof postgres.PostgresError ? unavailableStates.test(code) : connectionCodes.test(code);
+}
+
+/** What the log may see of a driver's error: state and place, never a value, a statement or the URL. */
+function scrub(error: unknown): Error {
+  if (error instanceof postgres.PostgresError) {
+    const where = [error.table_name, error.constraint_name, error.routine].filter(Boolean).join(', ');
+    return new Error(`PostgreSQL error ${error.code}${where ? ` (${where})` : ''}`);
+  }
+  const code = codeOf(error);
+  if (error instanceof DeadlinePassed) return error;
+  return new Error(`database client error ${code || (error instanceof Error ? error.name : typeof error)}`);
+}
+
+/**
+ * Any error of the store as one that may leave it. While writing the audit trail an unavailable database is
+ * `audit_unavailable`, and the write may be repeated: every write is idempotent. A record that the database refuses as
+ * such is `internal`: repeating it will not help.
+ */
+export function toStoreError(error: unknown, doing: 'auditing' | 'reading' | 'registering'): PromptgateError {
+  if (error instanceof PromptgateError) return error;
+  const cause = scrub(error);
+  if (!isUnavailable(error)) {
+    return new PromptgateError('internal', 'The database refused what the gateway asked of it.', { cause });
+  }
+  return doing === 'auditing'
+    ? new PromptgateError(
+        'audit_unavailable',
+        'The audit record could not be written: the database is not available.',
+        { cause },
+      )
+    : new PromptgateError('internal', 'The database is not available.', { cause });
+}
+
+/** SQLSTATE of a driver's error, e.g. `23505`; empty for any other. */
+export function sqlStateOf(error: unknown): string {
+  return error instanceof postgres.PostgresError ? error.code : '';
+}

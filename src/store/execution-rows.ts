@@ -1,0 +1,224 @@
+/** Executions and intents between their domain shape and their rows. Rows are parsed here and nowhere else. */
+import { z } from 'zod';
+import { type ErrorCode, errorTable } from '../domain/errors.ts';
+import {
+  type Admission,
+  type Attempt,
+  type Execution,
+  executionStatuses,
+  finishReasons,
+  type Intent,
+  type StoredExecution,
+} from '../domain/execution.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
+import type { Row } from './query-catalog.ts';
+
+const text = z.string().nullable();
+const count = z.number().nullable();
+const json = z.custom<Json>((value) => value !== undefined);
+const jsonObject = z.custom<JsonObject>((value) => typeof value === 'object' && value !== null);
+const errorCode = z.enum(Object.keys(errorTable) as [ErrorCode, ...ErrorCode[]]).nullable();
+
+const attemptSchema = z.object({
+  number: z.number(),
+  startedAt: z.iso.datetime().transform((value) => new Date(value)),
+  latencyMs: z.number(),
+  httpStatus: count,
+  errorCode,
+  errorMessage: text,
+  providerRequestId: text,
+  retryAfterMs: count,
+});
+
+const admissionColumns = {
+  id: z.string(),
+  prompt_name: z.string(),
+  prompt_version_id: count,
+  prompt_version: count,
+  label: text,
+  input_payload: z.custom<Admission['inputPayload']>((value) => typeof value === 'object' && value !== null),
+  parameters: jsonObject,
+  rendered_hash: text,
+  variables_hash: text,
+  provider: text,
+  model: text,
+  simulated: z.boolean(),
+  key_id: text,
+  actor: z.string(),
+  request_id: z.string(),
+  trace_id: text,
+  idempotency_key: text,
+  replay_of: text,
+  metadata: z.record(z.string(), json),
+  started_at: z.date(),
+};
+
+const intentSchema = z.object({
+  ...admissionColumns,
+  attempt: z.number(),
+  earlier_attempts: z.array(attemptSchema),
+});
+
+const executionSchema = z.object({
+  ...admissionColumns,
+  status: z.enum(executionStatuses),
+  error_code: errorCode,
+  error_message: text,
+  raw_output: text,
+  finish_reason: z.enum(finishReasons).nullable(),
+  response_model: text,
+  system_fingerprint: text,
+  service_tier: text,
+  provider_request_id: text,
+  usage_source: z.enum(['provider', 'none']),
+  prompt_tokens: count,
+  completion_tokens: count,
+  cached_tokens: count,
+  cache_write_tokens: count,
+  reasoning_tokens: count,
+  cost: text,
+  currency: z.string(),
+  price: z.object({ source: text, unknownReason: text, unitPrices: jsonObject.nullable() }),
+  response_hash: text,
+  output_normalised: z.boolean(),
+  latency_ms: z.number(),
+  overhead_ms: z.number(),
+  attempts: z.array(attemptSchema),
+  created_at: z.date(),
+});
+
+type AdmissionRow = z.infer<z.ZodObject<typeof admissionColumns>>;
+
+function fromAdmission(admission: Admission) {
+  return {
+    id: admission.id,
+    prompt_name: admission.promptName,
+    prompt_version_id: admission.promptVersionId,
+    prompt_version: admission.promptVersion,
+    label: admission.label,
+    input_payload: admission.inputPayload,
+    parameters: admission.parameters,
+    rendered_hash: admission.renderedHash,
+    variables_hash: admission.variablesHash,
+    provider: admission.provider,
+    model: admission.model,
+    simulated: admission.simulated,
+    key_id: admission.keyId,
+    actor: admission.actor,
+    request_id: admission.requestId,
+    trace_id: admission.traceId,
+    idempotency_key: admission.idempotencyKey,
+    replay_of: admission.replayOf,
+    metadata: admission.metadata,
+    started_at: admission.startedAt,
+  };
+}
+
+function toAdmission(row: AdmissionRow): Admission {
+  return {
+    id: row.id,
+    promptName: row.prompt_name,
+    promptVersionId: row.prompt_version_id,
+    promptVersion: row.prompt_version,
+    label: row.label,
+    inputPayload: row.input_payload,
+    parameters: row.parameters,
+    renderedHash: row.rendered_hash,
+    variablesHash: row.variables_hash,
+    provider: row.provider,
+    model: row.model,
+    simulated: row.simulated,
+    keyId: row.key_id,
+    actor: row.actor,
+    requestId: row.request_id,
+    traceId: row.trace_id,
+    idempotencyKey: row.idempotency_key,
+    replayOf: row.replay_of,
+    metadata: row.metadata,
+    startedAt: row.started_at,
+  };
+}
+
+/** The group as the one json argument of `insertIntents`. */
+export function fromIntents(intents: readonly Intent[]): string {
+  return JSON.stringify(
+    intents.map((intent) => ({
+      ...fromAdmission(intent),
+      attempt: intent.attempt,
+      earlier_attempts: intent.earlierAttempts,
+    })),
+  );
+}
+
+export function toIntent(row: Row): Intent {
+  const parsed = intentSchema.parse(row);
+  return {
+    ...toAdmission(parsed),
+    attempt: parsed.attempt,
+    earlierAttempts: parsed.earlier_attempts satisfies Attempt[],
+  };
+}
+
+/** The group as the one json argument of `settleExecutions`. */
+export function fromExecutions(executions: readonly Execution[]): string {
+  return JSON.stringify(executions.map(fromExecution));
+}
+
+function fromExecution(execution: Execution) {
+  const { cost, currency, source, unknownReason, unitPrices } = execution.price;
+  return {
+    ...fromAdmission(execution),
+    status: execution.status,
+    error_code: execution.errorCode,
+    error_message: execution.errorMessage,
+    raw_output: execution.rawOutput,
+    finish_reason: execution.finishReason,
+    response_model: execution.responseModel,
+    system_fingerprint: execution.systemFingerprint,
+    service_tier: execution.serviceTier,
+    provider_request_id: execution.providerRequestId,
+    usage_source: execution.usageSource,
+    prompt_tokens: execution.promptTokens,
+    completion_tokens: execution.completionTokens,
+    cached_tokens: execution.cachedTokens,
+    cache_write_tokens: execution.cacheWriteTokens,
+    reasoning_tokens: execution.reasoningTokens,
+    cost,
+    currency,
+    price: { source, unknownReason, unitPrices },
+    response_hash: execution.responseHash,
+    output_normalised: execution.outputNormalised,
+    latency_ms: execution.latencyMs,
+    overhead_ms: execution.overheadMs,
+    attempts: execution.attempts,
+  };
+}
+
+export function toStoredExecution(row: Row): StoredExecution {
+  const parsed = executionSchema.parse(row);
+  return {
+    ...toAdmission(parsed),
+    status: parsed.status,
+    errorCode: parsed.error_code,
+    errorMessage: parsed.error_message,
+    rawOutput: parsed.raw_output,
+    finishReason: parsed.finish_reason,
+    responseModel: parsed.response_model,
+    systemFingerprint: parsed.system_fingerprint,
+    serviceTier: parsed.service_tier,
+    providerRequestId: parsed.provider_request_id,
+    usageSource: parsed.usage_source,
+    promptTokens: parsed.prompt_tokens,
+    completionTokens: parsed.completion_tokens,
+    cachedTokens: parsed.cached_tokens,
+    cacheWriteTokens: parsed.cache_write_tokens,
+    reasoningTokens: parsed.reasoning_tokens,
+    price: { cost: parsed.cost, currency: parsed.currency, ...parsed.price },
+    responseHash: parsed.response_hash,
+    outputNormalised: parsed.output_normalised,
+    latencyMs: parsed.latency_ms,
+    overheadMs: parsed.overhead_ms,
+    attempts: parsed.attempts,
+    createdAt: parsed.created_at,
+  };
+}

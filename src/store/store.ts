@@ -1,0 +1,114 @@
+/** Opens the one database of a gateway, embedded or not, and hands out what the application needs of it. */
+
+import { createAuditStore, type PostgresAuditStore } from './audit-store.ts';
+import { connect, defaultStatementTimeoutMs, toStoreError, withDeadline } from './connection.ts';
+import { type EmbeddedDatabase, openEmbeddedDatabase } from './embedded-database.ts';
+import { type Migration, type MigrationStatus, migrate, migrationStatus } from './migrator.ts';
+import { loadQueries } from './query-catalog.ts';
+import { createRegistryListener } from './registry-listener.ts';
+import { createRegistryStore, type PostgresRegistryStore } from './registry-store.ts';
+
+export interface OpenStoreOptions {
+  /** The server stops a statement that takes longer, in milliseconds. PGlite has no such clock. */
+  readonly statementTimeoutMs?: number;
+  /** The embedded database died: everything that follows fails. */
+  readonly onCrash?: (error: unknown) => void;
+}
+
+export interface Store {
+  readonly kind: 'postgres' | 'embedded';
+  /** For a person: which database this is. Holds no password. */
+  readonly describe: string;
+  readonly registry: PostgresRegistryStore;
+  readonly audit: PostgresAuditStore;
+  /** Brings the schema up to date and makes sure that the months ahead have partitions. @returns what was applied */
+  migrate(): Promise<Migration[]>;
+  migrationStatus(): Promise<MigrationStatus[]>;
+  /** @throws PromptgateError — the database does not answer */
+  ping(): Promise<void>;
+  /** Embedded only: tells a second process where to find this gateway. */
+  publishAddress(address: string): void;
+  close(): Promise<void>;
+}
+
+const dayMs = 86_400_000;
+const pingDeadlineMs = 2_000;
+/** PGlite has one session; a few connections let a transaction and a read wait in its line and not in ours. */
+const embeddedConnections = 4;
+
+/** @throws PromptgateError — the URL cannot be read, or the data directory is in use */
+export async function openStore(
+  target: { readonly databaseUrl: string } | { readonly embeddedDir: string },
+  options: OpenStoreOptions = {},
+): Promise<Store> {
+  const embedded = 'embeddedDir' in target ? await openEmbedded(target.embeddedDir, options) : undefined;
+  const url = 'embeddedDir' in target ? (embedded?.url ?? '') : target.databaseUrl;
+  try {
+    return storeAt(url, embedded, describe(target), options);
+  } catch (error) {
+    await embedded?.close();
+    throw error;
+  }
+}
+
+function openEmbedded(directory: string, { onCrash }: OpenStoreOptions): Promise<EmbeddedDatabase> {
+  return openEmbeddedDatabase({ directory, ...(onCrash ? { onCrash } : {}) });
+}
+
+function storeAt(
+  url: string,
+  embedded: EmbeddedDatabase | undefined,
+  describe: string,
+  options: OpenStoreOptions,
+): Store {
+  const statementTimeoutMs = options.statementTimeoutMs ?? defaultStatementTimeoutMs;
+  const queries = loadQueries();
+  const sql = connect(url, { statementTimeoutMs, ...(embedded ? { max: embeddedConnections } : {}) });
+  const listener = createRegistryListener(url, queries);
+  const deadlineMs = statementTimeoutMs + 2_000;
+  const audit = createAuditStore(sql, queries, { deadlineMs });
+  const registry = createRegistryStore(sql, queries, {
+    listen: listener.listen,
+    deadlineMs: 2 * statementTimeoutMs,
+  });
+  let daily: NodeJS.Timeout | undefined;
+
+  async function ensurePartitions(): Promise<void> {
+    // Months are made ahead and the default partition catches the rest: a failure may wait for tomorrow.
+    await audit.ensurePartitions().catch(() => {});
+  }
+
+  return {
+    kind: embedded ? 'embedded' : 'postgres',
+    describe,
+    registry,
+    audit,
+    async migrate() {
+      const applied = await migrate(sql, queries);
+      await ensurePartitions();
+      daily ??= setInterval(() => void ensurePartitions(), dayMs).unref();
+      return applied;
+    },
+    migrationStatus: () => migrationStatus(sql, queries),
+    async ping() {
+      try {
+        await withDeadline(registry.revision(), pingDeadlineMs);
+      } catch (error) {
+        throw toStoreError(error, 'reading');
+      }
+    },
+    publishAddress: (address) => embedded?.publishAddress(address),
+    async close() {
+      clearInterval(daily);
+      await listener.close();
+      await sql.end({ timeout: 5 });
+      await embedded?.close();
+    },
+  };
+}
+
+function describe(target: { databaseUrl: string } | { embeddedDir: string }): string {
+  if ('embeddedDir' in target) return `embedded database in ${target.embeddedDir}`;
+  const url = URL.canParse(target.databaseUrl) ? new URL(target.databaseUrl) : undefined;
+  return url ? `PostgreSQL ${url.host}${url.pathname}` : 'PostgreSQL';
+}
