@@ -23,6 +23,21 @@ export function isWritable(text: string): boolean {
   return text.isWellFormed() && !text.includes('\0');
 }
 
+/**
+ * The same value, writable: texts and keys as `toWritableText` leaves them, what lies deeper than 64 levels as null.
+ * For records of what was refused; what is to be sent is checked with `findUnwritable` instead.
+ */
+export function toWritableJson(value: Json, depth = 0): Json {
+  if (typeof value === 'string') return toWritableText(value).text;
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth >= maxJsonDepth) return null;
+  if (Array.isArray(value)) return value.map((item) => toWritableJson(item, depth + 1));
+  const entries = Object.entries(value);
+  return Object.fromEntries(
+    entries.map(([key, member]) => [toWritableText(key).text, toWritableJson(member, depth + 1)]),
+  );
+}
+
 /** Path of the first NUL, lone surrogate or too deep level, in a value or a key; '' is the value itself. */
 export function findUnwritable(value: Json): string | undefined {
   const fault = findJsonFault(value, { prototypeNames: true });

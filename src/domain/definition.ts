@@ -1,0 +1,288 @@
+/**
+ * A definition file as a version: front matter and template, parsed, checked and compiled once. The source and the
+ * texts of its partials are enough to build it again, so this is also how a stored version becomes runnable.
+ */
+import { hashJson } from './canonical-json.ts';
+import {
+  DefinitionError,
+  type DefinitionIssue,
+  findSourceIssue,
+  normaliseSource,
+  SourceText,
+} from './definition-error.ts';
+import { type DefinitionValues, readKeys, toMilliseconds } from './definition-keys.ts';
+import { type FrontMatter, parseFrontMatter } from './front-matter.ts';
+import type { Json, JsonObject } from './json.ts';
+import { compileSchema } from './json-schema.ts';
+import type { Message, RenderedMessage } from './message.ts';
+import { parsePicoschema } from './picoschema.ts';
+import type { NewPromptVersion, Parameters } from './prompt-version.ts';
+import type { TemplateForm } from './template.ts';
+import { compileTemplate } from './template-compiler.ts';
+import { createTemplate, invalidVariables, type Template } from './template-renderer.ts';
+import { closeInputSchema, compileVariables, type ValidateVariables, withoutRequired } from './variables.ts';
+
+export { DefinitionError, type DefinitionIssue } from './definition-error.ts';
+
+/** What the source determines of a version, and the compiled parts that run it. */
+export interface Definition extends Omit<NewPromptVersion, 'path' | 'gitCommit'> {
+  readonly template: Template;
+  readonly validateVariables: ValidateVariables;
+  readonly acceptsHistory: boolean;
+  /** Nothing that stops the definition: variables that are never used, optional ones used without `{{#if}}`. */
+  readonly warnings: readonly DefinitionIssue[];
+}
+
+export interface ParseOptions {
+  /** What issues call the file. */
+  readonly path: string;
+  /** Text of a partial by name; undefined when there is none. */
+  readonly partial?: (name: string) => string | undefined;
+}
+
+/** Throws a DefinitionError that lists every problem found, with line and column. */
+export function parseDefinition(text: string, options: ParseOptions): Definition {
+  const source = new SourceText(options.path, normaliseSource(text));
+  const unreadable = findSourceIssue(source);
+  if (unreadable !== undefined) throw new DefinitionError([unreadable]);
+  const frontMatter = parseFrontMatter(source);
+  // Without its front matter the rest would only report what follows from that.
+  if (frontMatter.issues.length > 0) throw new DefinitionError(frontMatter.issues);
+
+  const issues: DefinitionIssue[] = [];
+  const values = readKeys(frontMatter, issues);
+  const defaults = (values.input.default ?? {}) as JsonObject;
+  const before = issues.length;
+  const inputSchema = readInputSchema(values, frontMatter, issues);
+  const validateVariables =
+    issues.length === before ? checkInput(inputSchema, defaults, frontMatter, issues) : undefined;
+  const outputSchema = readOutputSchema(values, frontMatter, issues);
+  const compiled = compileTemplate({
+    body: frontMatter.body,
+    // A schema that is wrong declares anything: the template is then checked for everything else.
+    inputSchema: validateVariables === undefined ? {} : inputSchema,
+    defaulted: new Set(Object.keys(defaults)),
+    partial: options.partial ?? (() => undefined),
+  });
+  issues.push(...compiled.issues);
+  const { name, version, model } = values.top;
+  if (issues.length > 0 || !name || !version || !model || !validateVariables)
+    throw new DefinitionError(issues);
+
+  const parameters = toParameters(values);
+  const outputFormat = values.output.format ?? (outputSchema === null ? 'text' : 'json');
+  const template = createTemplate(compiled.form);
+  return {
+    name,
+    version,
+    model,
+    parameters,
+    messages: compiled.written,
+    inputSchema,
+    outputFormat,
+    outputSchema,
+    checksum: toChecksum({
+      model,
+      parameters,
+      inputSchema,
+      defaults,
+      outputFormat,
+      outputSchema,
+      form: compiled.form,
+    }),
+    description: values.top.description ?? null,
+    author: values.top.author ?? null,
+    source: source.text,
+    partials: compiled.partials,
+    metadata: values.top.metadata ?? {},
+    template,
+    validateVariables,
+    acceptsHistory: template.acceptsHistory,
+    warnings: [...compiled.warnings, ...findUnused(values, inputSchema, compiled.used, frontMatter)],
+  };
+}
+
+export interface RenderedPrompt {
+  readonly messages: RenderedMessage[];
+  /** What was rendered: the caller's variables with the defaults filled in. */
+  readonly variables: JsonObject;
+  /** Of the variables, whatever their key order. */
+  readonly variablesHash: string;
+  /** Of the roles and contents of the messages, as sent. */
+  readonly renderedHash: string;
+}
+
+/**
+ * Variables and the caller's messages to what is sent. Throws `invalid_variables` with an issue for each problem, or
+ * `invalid_request` for messages that the prompt does not take. No message of an error repeats a value.
+ */
+export function renderPrompt(
+  definition: Definition,
+  variables: unknown,
+  history: readonly Message[] = [],
+): RenderedPrompt {
+  const checked = definition.validateVariables(variables);
+  if (!checked.valid) throw invalidVariables(checked.issues);
+  const messages = definition.template.render(checked.variables, history);
+  return {
+    messages,
+    variables: checked.variables,
+    variablesHash: hashJson(checked.variables),
+    renderedHash: hashJson(messages.map(({ role, content }) => ({ role, content }))),
+  };
+}
+
+function readInputSchema(
+  values: DefinitionValues,
+  frontMatter: FrontMatter,
+  issues: DefinitionIssue[],
+): JsonObject {
+  const written = values.input.schema;
+  if (written === undefined) return { type: 'object', properties: {}, additionalProperties: false };
+  const schema = readSchema(written, ['input', 'schema'], frontMatter, issues);
+  if (schema.type !== 'object') {
+    const message = 'The input schema maps names to types, e.g. { text: string }.';
+    issues.push(frontMatter.issueAt(['input', 'schema'], message));
+  }
+  return closeInputSchema(schema);
+}
+
+function readOutputSchema(
+  values: DefinitionValues,
+  frontMatter: FrontMatter,
+  issues: DefinitionIssue[],
+): JsonObject | null {
+  const written = values.output.schema;
+  if (written === undefined) return null;
+  const path = ['output', 'schema'];
+  const before = issues.length;
+  const schema = readSchema(written, path, frontMatter, issues);
+  if (values.output.format === 'text') {
+    issues.push(frontMatter.issueAt(path, 'An output with a schema has `format: json`.', 'key'));
+  }
+  if (issues.length === before) attempt(() => compileSchema(schema), path, frontMatter, issues);
+  return schema;
+}
+
+function readSchema(
+  written: Json,
+  path: readonly string[],
+  frontMatter: FrontMatter,
+  issues: DefinitionIssue[],
+): JsonObject {
+  const { schema, issues: found } = parsePicoschema(written);
+  for (const issue of found) issues.push(frontMatter.issueAt([...path, ...issue.path], issue.message));
+  return schema;
+}
+
+/** The compiled check of the variables; undefined when the schema or a default is wrong. */
+function checkInput(
+  schema: JsonObject,
+  defaults: JsonObject,
+  frontMatter: FrontMatter,
+  issues: DefinitionIssue[],
+): ValidateVariables | undefined {
+  return attempt(
+    () => {
+      const validate = compileVariables(schema, defaults);
+      for (const issue of compileSchema(withoutRequired(schema)).validate(defaults, '')) {
+        const name = /^[^.[]+/.exec(issue.path)?.[0];
+        const path = ['input', 'default', ...(name === undefined ? [] : [name])];
+        issues.push(
+          frontMatter.issueAt(path, `The default of \`${issue.path}\` does not fit: ${issue.message}.`),
+        );
+      }
+      return validate;
+    },
+    ['input', 'schema'],
+    frontMatter,
+    issues,
+  );
+}
+
+function attempt<T>(
+  compile: () => T,
+  path: readonly string[],
+  frontMatter: FrontMatter,
+  issues: DefinitionIssue[],
+): T | undefined {
+  try {
+    return compile();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : 'it cannot be compiled';
+    // Ajv names the place inside the schema, if at all, in its text: `data/properties/text/type must be …`.
+    const [, pointer = '', fault = reason] =
+      /^schema is invalid: data(\S*) (.*?)(?:, data|$)/s.exec(reason) ?? [];
+    const inner = pointer.split('/').slice(1);
+    issues.push(frontMatter.issueAt([...path, ...inner], `The schema is not valid JSON Schema: ${fault}.`));
+    return undefined;
+  }
+}
+
+function toParameters(values: DefinitionValues): Parameters {
+  const { timeout, ...parameters } = values.config;
+  const timeoutMs = timeout === undefined ? undefined : toMilliseconds(timeout);
+  return (timeoutMs === undefined ? parameters : { ...parameters, timeoutMs }) as Parameters;
+}
+
+interface ChecksumParts {
+  readonly model: string;
+  readonly parameters: Parameters;
+  readonly inputSchema: JsonObject;
+  readonly defaults: JsonObject;
+  readonly outputFormat: string;
+  readonly outputSchema: JsonObject | null;
+  readonly form: TemplateForm;
+}
+
+/**
+ * SHA-256 over what is sent and how it is checked: model, parameters, input schema and defaults, output format and
+ * schema, and the compiled template with its partials inlined. Not over name, version, description, author, metadata,
+ * comments, key order, line ends, BOM, and white space that is trimmed away. The order of keys counts where it reaches
+ * the model: in the output schema, and inside a default value that `{{json}}` or `{{#each}}` may write out.
+ * `format` is the version of this recipe: a change to it gives every definition a new checksum.
+ */
+function toChecksum({ inputSchema, defaults, outputSchema, ...parts }: ChecksumParts): string {
+  return hashJson({
+    format: 1,
+    ...parts,
+    inputSchema: sortRequired(inputSchema),
+    defaults: Object.fromEntries(
+      Object.entries(defaults).map(([name, value]) => [name, JSON.stringify(value)]),
+    ),
+    outputSchema: outputSchema === null ? null : JSON.stringify(outputSchema),
+  });
+}
+
+/** `required` is a set: Picoschema lists it in the order of the fields, which means nothing. */
+function sortRequired(schema: Json): Json {
+  if (Array.isArray(schema)) return schema.map(sortRequired);
+  if (typeof schema !== 'object' || schema === null) return schema;
+  return Object.fromEntries(
+    Object.entries(schema).map(([key, value]) => {
+      const isNames =
+        key === 'required' && Array.isArray(value) && value.every((name) => typeof name === 'string');
+      return [key, isNames ? value.toSorted() : sortRequired(value)];
+    }),
+  );
+}
+
+function findUnused(
+  values: DefinitionValues,
+  schema: JsonObject,
+  used: ReadonlySet<string>,
+  frontMatter: FrontMatter,
+): DefinitionIssue[] {
+  const declared = Object.keys((schema.properties as JsonObject | undefined) ?? {});
+  const written = values.input.schema as JsonObject | undefined;
+  return declared
+    .filter((name) => !used.has(name))
+    .map((name) => {
+      const key = Object.keys(written ?? {}).find(
+        (field) => /^\s*([^(?]*)/.exec(field)?.[1]?.trim() === name,
+      );
+      const path = key === undefined ? ['properties', name] : [key];
+      const message = `The variable \`${name}\` is declared and never used.`;
+      return frontMatter.issueAt(['input', 'schema', ...path], message, 'key');
+    });
+}

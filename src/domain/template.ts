@@ -1,0 +1,46 @@
+/**
+ * The compiled form of a template. It is canonical: two templates that send the same for every input mostly have the
+ * same form, and two that differ never do. The checksum of a version is taken over it, the renderer runs it.
+ */
+import type { Role } from './message.ts';
+
+/** A value that the template names. Loop 0 is the variables themselves, loop n the item of the nth enclosing loop. */
+export interface ValueOperand {
+  readonly loop: number;
+  readonly parts: readonly string[];
+}
+
+/** What a loop knows about its current item. */
+export interface LoopOperand {
+  readonly loop: number;
+  readonly data: 'index' | 'first' | 'last' | 'key';
+}
+
+export type Operand = ValueOperand | LoopOperand;
+
+/** Text is a plain string; neighbouring texts are one. `unless` is an `if` with its branches exchanged. */
+export type TemplateNode =
+  | string
+  | { readonly value: Operand }
+  | { readonly json: Operand; readonly indent: number }
+  | { readonly if: Operand; readonly yes: readonly TemplateNode[]; readonly no: readonly TemplateNode[] }
+  | {
+      readonly each: ValueOperand;
+      readonly body: readonly TemplateNode[];
+      /** Instead of the body when there is nothing to iterate over. */
+      readonly none: readonly TemplateNode[];
+    };
+
+export interface TemplateMessage {
+  readonly role: Role;
+  readonly nodes: readonly TemplateNode[];
+}
+
+/** Messages in order, with at most one place for the caller's own. */
+export type TemplateForm = readonly (TemplateMessage | { readonly history: true })[];
+
+/** A message as its author wrote it, constructs included. */
+export interface WrittenMessage {
+  readonly role: Role | 'history';
+  readonly template: string;
+}
