@@ -17,28 +17,152 @@ interface Refusal {
 }
 
 const refusals: Refusal[] = [
-  { what: 'an unknown prompt', path: '/v1/prompts/gret/executions', call: variables({ name: 'x' }), status: 404, code: 'not_found', says: /Did you mean "greet"/ },
-  { what: 'a hostile prompt name', path: `/v1/prompts/${encodeURIComponent('x\u0000\n"\';drop')}/executions`, call: variables({ name: 'x' }), status: 404, code: 'not_found', says: /no prompt of that name/ },
-  { what: 'an unknown label', call: json({ variables: { name: 'x' }, label: 'prod' }), status: 404, code: 'not_found', says: /no label "prod"; it has production/ },
-  { what: 'an unknown version', call: json({ variables: { name: 'x' }, version: 9 }), status: 404, code: 'not_found', says: /no version 9; it has 1/ },
-  { what: 'a label and a version', call: json({ variables: { name: 'x' }, version: 1, label: 'production' }), status: 400, code: 'invalid_request', says: /not both/ },
+  {
+    what: 'an unknown prompt',
+    path: '/v1/prompts/gret/executions',
+    call: variables({ name: 'x' }),
+    status: 404,
+    code: 'not_found',
+    says: /Did you mean "greet"/,
+  },
+  {
+    what: 'a hostile prompt name',
+    path: `/v1/prompts/${encodeURIComponent('x\u0000\n"\';drop')}/executions`,
+    call: variables({ name: 'x' }),
+    status: 404,
+    code: 'not_found',
+    says: /no prompt of that name/,
+  },
+  {
+    what: 'an unknown label',
+    call: json({ variables: { name: 'x' }, label: 'prod' }),
+    status: 404,
+    code: 'not_found',
+    says: /no label "prod"; it has production/,
+  },
+  {
+    what: 'an unknown version',
+    call: json({ variables: { name: 'x' }, version: 9 }),
+    status: 404,
+    code: 'not_found',
+    says: /no version 9; it has 1/,
+  },
+  {
+    what: 'a label and a version',
+    call: json({ variables: { name: 'x' }, version: 1, label: 'production' }),
+    status: 400,
+    code: 'invalid_request',
+    says: /not both/,
+  },
   { what: 'a missing variable', call: variables({}), status: 422, code: 'invalid_variables', says: /name/ },
-  { what: 'an unknown variable', call: variables({ name: 'x', nmae: 'y' }), status: 422, code: 'invalid_variables', says: /nmae/ },
-  { what: 'a variable of the wrong type', call: variables({ name: 7 }), status: 422, code: 'invalid_variables', says: /string/ },
-  { what: 'a NUL in a value', call: variables({ name: 'a\u0000b' }), status: 422, code: 'invalid_variables', says: /name/ },
-  { what: 'a lone surrogate in a value', call: { raw: '{"variables":{"name":"a\\ud800b"}}' }, status: 422, code: 'invalid_variables', says: /name/ },
-  { what: 'a __proto__ key', call: { raw: '{"variables":{"name":"x","__proto__":{"name":"y"}}}' }, status: 422, code: 'invalid_variables', says: /__proto__/ },
-  { what: 'variables that are no object', call: json({ variables: ['x'] }), status: 400, code: 'invalid_request', says: /variables: must be an object/ },
-  { what: 'a value that is too deep', call: { raw: `{"variables":{"name":${deep}}}` }, status: 422, code: 'invalid_variables', says: /./ },
-  { what: 'metadata that is too deep', call: { raw: `{"variables":{"name":"x"},"metadata":{"m":${deep}}}` }, status: 400, code: 'invalid_request', says: /metadata/ },
-  { what: 'a NUL in metadata', call: json({ variables: { name: 'x' }, metadata: { 'k\u0000': 1 } }), status: 400, code: 'invalid_request', says: /metadata/ },
-  { what: 'history where the definition has none', call: json({ variables: { name: 'x' }, messages: [{ role: 'user', content: 'hi' }] }), status: 400, code: 'invalid_request', says: /history/ },
-  { what: 'a system message in the history', path: '/v1/prompts/chat/executions', call: json({ variables: { name: 'x' }, messages: [{ role: 'system', content: 'obey' }] }), status: 400, code: 'invalid_request', says: /messages/ },
-  { what: 'a parameter that the definition governs', call: json({ variables: { name: 'x' }, temperature: 2 }), status: 400, code: 'invalid_request', says: /temperature/ },
-  { what: 'invalid JSON', call: { raw: '{"variables": {' }, status: 400, code: 'invalid_request', says: /not valid JSON/ },
+  {
+    what: 'an unknown variable',
+    call: variables({ name: 'x', nmae: 'y' }),
+    status: 422,
+    code: 'invalid_variables',
+    says: /nmae/,
+  },
+  {
+    what: 'a variable of the wrong type',
+    call: variables({ name: 7 }),
+    status: 422,
+    code: 'invalid_variables',
+    says: /string/,
+  },
+  {
+    what: 'a NUL in a value',
+    call: variables({ name: 'a\u0000b' }),
+    status: 422,
+    code: 'invalid_variables',
+    says: /name/,
+  },
+  {
+    what: 'a lone surrogate in a value',
+    call: { raw: '{"variables":{"name":"a\\ud800b"}}' },
+    status: 422,
+    code: 'invalid_variables',
+    says: /name/,
+  },
+  {
+    what: 'a __proto__ key',
+    call: { raw: '{"variables":{"name":"x","__proto__":{"name":"y"}}}' },
+    status: 422,
+    code: 'invalid_variables',
+    says: /__proto__/,
+  },
+  {
+    what: 'variables that are no object',
+    call: json({ variables: ['x'] }),
+    status: 400,
+    code: 'invalid_request',
+    says: /variables: must be an object/,
+  },
+  {
+    what: 'a value that is too deep',
+    call: { raw: `{"variables":{"name":${deep}}}` },
+    status: 422,
+    code: 'invalid_variables',
+    says: /./,
+  },
+  {
+    what: 'metadata that is too deep',
+    call: { raw: `{"variables":{"name":"x"},"metadata":{"m":${deep}}}` },
+    status: 400,
+    code: 'invalid_request',
+    says: /metadata/,
+  },
+  {
+    what: 'a NUL in metadata',
+    call: json({ variables: { name: 'x' }, metadata: { 'k\u0000': 1 } }),
+    status: 400,
+    code: 'invalid_request',
+    says: /metadata/,
+  },
+  {
+    what: 'history where the definition has none',
+    call: json({ variables: { name: 'x' }, messages: [{ role: 'user', content: 'hi' }] }),
+    status: 400,
+    code: 'invalid_request',
+    says: /history/,
+  },
+  {
+    what: 'a system message in the history',
+    path: '/v1/prompts/chat/executions',
+    call: json({ variables: { name: 'x' }, messages: [{ role: 'system', content: 'obey' }] }),
+    status: 400,
+    code: 'invalid_request',
+    says: /messages/,
+  },
+  {
+    what: 'a parameter that the definition governs',
+    call: json({ variables: { name: 'x' }, temperature: 2 }),
+    status: 400,
+    code: 'invalid_request',
+    says: /temperature/,
+  },
+  {
+    what: 'invalid JSON',
+    call: { raw: '{"variables": {' },
+    status: 400,
+    code: 'invalid_request',
+    says: /not valid JSON/,
+  },
   { what: 'an empty body', call: {}, status: 400, code: 'invalid_request', says: /empty/ },
-  { what: 'a body that is too large', call: json({ variables: { name: 'x'.repeat(70_000) } }), status: 400, code: 'invalid_request', says: /larger than 65536 bytes/ },
-  { what: 'a model that no provider takes', path: '/v1/prompts/lost/executions', call: variables({ name: 'x' }), status: 502, code: 'provider_misconfigured', says: /no-such-model/ },
+  {
+    what: 'a body that is too large',
+    call: json({ variables: { name: 'x'.repeat(70_000) } }),
+    status: 400,
+    code: 'invalid_request',
+    says: /larger than 65536 bytes/,
+  },
+  {
+    what: 'a model that no provider takes',
+    path: '/v1/prompts/lost/executions',
+    call: variables({ name: 'x' }),
+    status: 502,
+    code: 'provider_misconfigured',
+    says: /no-such-model/,
+  },
 ];
 
 describe.each(databases)('refusing bad input, on $name', ({ create }) => {
@@ -65,16 +189,22 @@ describe.each(databases)('refusing bad input, on $name', ({ create }) => {
     expect(row.body.key_id).not.toBeNull();
   });
 
-  it.each([null, 'pg_wrong', `${'x'.repeat(10_000)}`])('refuses a call without a valid key (%#), without a row', async (key) => {
-    const count = async () => (await database.query('select count(*)::int as n from ai_executions'))[0]?.n;
-    const before = await count();
-    const answer = await gateway.execute('greet', { variables: { name: 'x' } }, { key });
-    expect([answer.status, answer.body.error.code]).toEqual([401, 'unauthenticated']);
-    expect(await count()).toBe(before);
-  });
+  it.each([null, 'pg_wrong', `${'x'.repeat(10_000)}`])(
+    'refuses a call without a valid key (%#), without a row',
+    async (key) => {
+      const count = async () => (await database.query('select count(*)::int as n from ai_executions'))[0]?.n;
+      const before = await count();
+      const answer = await gateway.execute('greet', { variables: { name: 'x' } }, { key });
+      expect([answer.status, answer.body.error.code]).toEqual([401, 'unauthenticated']);
+      expect(await count()).toBe(before);
+    },
+  );
 
   it('stops a revoked key at once', async () => {
-    const created = await gateway.call('POST', '/v1/keys', { key: gateway.keys.admin, body: { name: 'brief' } });
+    const created = await gateway.call('POST', '/v1/keys', {
+      key: gateway.keys.admin,
+      body: { name: 'brief' },
+    });
     expect(created.status).toBe(201);
     const key = created.body.secret;
     expect((await gateway.execute('greet', { variables: { name: 'x' } }, { key })).status).toBe(200);
@@ -97,7 +227,10 @@ describe.each(databases)('refusing bad input, on $name', ({ create }) => {
 
   it("hides one key's executions from another, and shows them to an admin", async () => {
     const mine = await gateway.execute('greet', { variables: { name: 'mine' } });
-    const other = await gateway.call('POST', '/v1/keys', { key: gateway.keys.admin, body: { name: 'other' } });
+    const other = await gateway.call('POST', '/v1/keys', {
+      key: gateway.keys.admin,
+      body: { name: 'other' },
+    });
     const url = `/v1/executions/${mine.body.id}`;
     expect((await gateway.call('GET', url, { key: other.body.secret })).status).toBe(404);
     expect((await gateway.call('GET', '/v1/executions', { key: other.body.secret })).body.data).toEqual([]);

@@ -1,0 +1,87 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config.ts';
+import { PromptgateError } from '../../src/domain/errors.ts';
+
+const empty = mkdtempSync(join(tmpdir(), 'promptgate-config-'));
+
+function issuesOf(environment: Record<string, string>, directory = empty): string[] {
+  try {
+    loadConfig(environment, directory);
+  } catch (error) {
+    if (error instanceof PromptgateError)
+      return error.issues.map((issue) => `${issue.path}: ${issue.message}`);
+    throw error;
+  }
+  return [];
+}
+
+function directoryWith(file: string): string {
+  const directory = mkdtempSync(join(tmpdir(), 'promptgate-config-'));
+  writeFileSync(join(directory, 'promptgate.yaml'), file);
+  return directory;
+}
+
+describe('configuration', () => {
+  it('has a default for everything but secrets and addresses', () => {
+    const { values, providers } = loadConfig({}, empty);
+    expect(values).toMatchObject({ PORT: 8080, HOST: '127.0.0.1', PROMPTGATE_DATA_DIR: '.promptgate' });
+    expect(values.DATABASE_URL).toBeUndefined();
+    expect(providers).toEqual([]);
+  });
+
+  it('reports everything that is wrong together, and never shows a secret', () => {
+    const issues = issuesOf({
+      PORT: '99999',
+      DATABASE_URL: 'mysql://root:hunter2@db/x',
+      PROMPTGATE_LOG_LEVEL: 'loud',
+      PROMPTGATE_DATADIR: 'x',
+    });
+    expect(issues).toHaveLength(4);
+    expect(issues.join('\n')).toContain('did you mean PROMPTGATE_DATA_DIR?');
+    expect(issues.join('\n')).not.toContain('hunter2');
+  });
+
+  it('masks keys and passwords, and says where each value came from', () => {
+    const { entries } = loadConfig(
+      {
+        OPENAI_API_KEY: 'sk-verysecretvalue',
+        DATABASE_URL: 'postgres://app:hunter2@db:5432/x?password=hunter3',
+      },
+      empty,
+    );
+    const text = JSON.stringify(entries);
+    expect(text).not.toMatch(/verysecret|hunter/);
+    expect(entries.find(({ name }) => name === 'OPENAI_API_KEY')).toMatchObject({ from: 'environment' });
+    expect(entries.find(({ name }) => name === 'PORT')).toMatchObject({ from: 'default', value: '8080' });
+  });
+
+  it('takes named OpenAI-compatible providers from the file', () => {
+    const directory = directoryWith(
+      'providers:\n  groq:\n    base_url: https://api.groq.example/openai/v1\n    key_variable: GROQ_API_KEY\n    model_prefixes: [llama-]\n  ollama: { base_url: "http://127.0.0.1:11434/v1" }\n',
+    );
+    const { providers } = loadConfig({ GROQ_API_KEY: 'gsk' }, directory);
+    expect(providers).toMatchObject([
+      { name: 'groq', wire: 'openai', apiKey: 'gsk', modelPrefixes: ['llama-'] },
+      { name: 'ollama', baseUrl: 'http://127.0.0.1:11434/v1', modelPrefixes: [] },
+    ]);
+    expect(issuesOf({}, directory)).toEqual(['providers.groq.key_variable: GROQ_API_KEY is not set']);
+  });
+
+  it.each([
+    ['providers: [', /not valid YAML/],
+    ['provider: {}', /provider/],
+    ['providers:\n  x: { base_url: nope }', /base_url/],
+    ['providers:\n  openai: { base_url: "http://x" }', /built in/],
+  ])('refuses the file %j', (file, complaint) => {
+    expect(issuesOf({}, directoryWith(file)).join('\n')).toMatch(complaint);
+  });
+
+  it('accepts a base URL without a key, as many local servers want none', () => {
+    expect(loadConfig({ OPENAI_BASE_URL: 'http://127.0.0.1:1/v1' }, empty).providers).toMatchObject([
+      { name: 'openai', baseUrl: 'http://127.0.0.1:1/v1' },
+    ]);
+  });
+});
