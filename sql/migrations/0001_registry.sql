@@ -175,9 +175,10 @@ begin
     raise exception 'label % of % does not agree with the latest row of prompt_deployments', new.label, new.prompt_name
       using errcode = 'restrict_violation';
   end if;
-  return new;
+  return null;
 end $$;
-create trigger check_label_move before insert or update on prompt_labels
+-- After, not before: "insert … on conflict do update" runs the before-insert triggers of a row that is then updated.
+create trigger check_label_move after insert or update on prompt_labels
   for each row execute function check_label_move();
 
 -- The other direction, looked at when the transaction commits: a ledger row without its move is refused too.

@@ -1,0 +1,161 @@
+import postgres from 'postgres';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createSecret, hashSecret } from '../../src/domain/api-key.ts';
+import { openStore, type Store } from '../../src/store/store.ts';
+import { databases, type TestDatabase } from '../support/databases.ts';
+import { execution, promptVersion } from '../support/records.ts';
+
+describe.each(databases)('on $name', ({ create }) => {
+  let database: TestDatabase;
+  let store: Store;
+  let sql: postgres.Sql;
+
+  beforeAll(async () => {
+    database = await create();
+    store = await openStore({ databaseUrl: database.url });
+    sql = postgres(database.url, { max: 2, onnotice: () => {} });
+    for (const version of [1, 2]) {
+      await store.registry.addVersion(promptVersion({ version, checksum: `${version}` }), 'cli:ada');
+    }
+    await move(1);
+    await store.audit.settle([execution()]);
+    await sql`insert into evaluations (prompt_name, version, version_checksum, suite, suite_checksum, score, threshold,
+      verdict, cases, actor, started_at) values ('summarize', 1, '1', 's', 'x', 1, 1, 'passed', '[]', 'ada', now())`;
+  });
+
+  afterAll(async () => {
+    await sql.end();
+    await store.close();
+    await database.drop();
+  });
+
+  function move(toVersion: number) {
+    const how = { kind: 'deploy', actor: 'cli:ada', reason: null, gitCommit: null } as const;
+    return store.registry.moveLabel({ promptName: 'summarize', label: 'production', toVersion, ...how });
+  }
+
+  const refused = /refused: its rows are only ever added|permission denied/;
+
+  it.each([
+    ['prompts', 'created_by'],
+    ['prompt_versions', 'source'],
+    ['prompt_deployments', 'reason'],
+    ['evaluations', 'suite'],
+    ['ai_executions', 'raw_output'],
+  ])('the owner cannot update, delete or truncate %s', async (table, column) => {
+    const before = await sql.unsafe(`select * from ${table}`);
+    expect(before.length).toBeGreaterThan(0);
+    await expect(sql.unsafe(`update ${table} set ${column} = 'x'`)).rejects.toThrow(refused);
+    await expect(sql.unsafe(`update ${table} set created_at = now()`)).rejects.toThrow(refused);
+    await expect(sql.unsafe(`delete from ${table}`)).rejects.toThrow(refused);
+    await expect(sql.unsafe(`truncate ${table} cascade`)).rejects.toThrow(refused);
+    expect(await sql.unsafe(`select * from ${table}`)).toEqual(before);
+  });
+
+  it('an owner who grants itself the privileges back still meets the triggers', async () => {
+    await sql`grant all on all tables in schema public to current_user`;
+    for (const table of ['prompt_versions', 'ai_executions']) {
+      await expect(sql.unsafe(`update ${table} set model = 'x'`)).rejects.toMatchObject({
+        code: '23001',
+        message: `UPDATE on ${table} refused: its rows are only ever added`,
+      });
+      await expect(sql.unsafe(`delete from ${table}`)).rejects.toMatchObject({ code: '23001' });
+      await expect(sql.unsafe(`truncate ${table} cascade`)).rejects.toMatchObject({ code: '23001' });
+    }
+  });
+
+  it('every partition refuses as the whole table does', async () => {
+    const partitions = await sql`select inhrelid::regclass::text as name from pg_inherits
+      where inhparent = 'ai_executions'::regclass`;
+    expect(partitions.length).toBeGreaterThanOrEqual(5);
+    for (const { name } of partitions) {
+      await expect(sql.unsafe(`update ${name} set model = 'x'`)).rejects.toThrow(refused);
+      await expect(sql.unsafe(`delete from ${name}`)).rejects.toThrow(refused);
+      await expect(sql.unsafe(`truncate ${name}`)).rejects.toThrow(refused);
+    }
+  });
+
+  it('an upsert cannot rewrite an outcome', async () => {
+    await expect(
+      sql`insert into ai_executions select * from ai_executions on conflict (id) do update set model = 'x'`,
+    ).rejects.toThrow(refused);
+  });
+
+  it('a key changes once, when it is revoked, and is never deleted', async () => {
+    const key = {
+      id: 'k1',
+      name: 'ci',
+      prefix: 'pg_',
+      hash: hashSecret(createSecret()),
+      scopes: ['execute'] as const,
+    };
+    await store.registry.createKey({ ...key, createdAt: new Date(), createdBy: 'cli:ada', revokedAt: null });
+    await expect(sql`update api_keys set scopes = '["admin"]'`).rejects.toThrow('a key never changes');
+    await expect(sql`update api_keys set hash = 'x', revoked_at = now()`).rejects.toThrow(
+      'a key never changes',
+    );
+    await expect(sql`delete from api_keys`).rejects.toThrow(refused);
+    await expect(sql`truncate api_keys`).rejects.toThrow(refused);
+    expect((await store.registry.revokeKey('ci'))?.revokedAt).toBeInstanceOf(Date);
+    await expect(sql`update api_keys set revoked_at = null`).rejects.toThrow('a key never changes');
+    await expect(sql`update api_keys set revoked_at = now()`).rejects.toThrow('a key never changes');
+  });
+
+  describe('a label', () => {
+    it('cannot move without a ledger row, nor back to an older one, nor vanish', async () => {
+      const first = await sql`select deployment_id from prompt_labels`;
+      await move(2);
+      await expect(sql`update prompt_labels set version = 1`).rejects.toMatchObject({ code: '23503' });
+      await expect(
+        sql`update prompt_labels set version = 1, deployment_id = ${first[0]?.deployment_id}`,
+      ).rejects.toThrow('only together with a new row');
+      await expect(sql`delete from prompt_labels`).rejects.toThrow(refused);
+      await expect(sql`truncate prompt_labels`).rejects.toThrow(refused);
+    });
+
+    const record = (tx: postgres.TransactionSql, from: number | null, to: number) =>
+      tx`insert into prompt_deployments (prompt_name, label, kind, from_version, to_version, actor)
+        values ('summarize', 'production', 'deploy', ${from}::integer, ${to}, 'eve') returning id`;
+
+    it('leaves no ledger row behind that moved nothing', async () => {
+      await expect(sql.begin((tx) => record(tx, 2, 1))).rejects.toThrow('did not move');
+    });
+
+    it('has a ledger that tells the truth about where it came from', async () => {
+      const lying = sql.begin(async (tx) => {
+        const [row] = await record(tx, null, 1);
+        await tx`update prompt_labels set version = 1, deployment_id = ${row?.id}`;
+      });
+      await expect(lying).rejects.toThrow('does not agree');
+    });
+
+    it('points only at a version that exists', async () => {
+      const missing = sql.begin(async (tx) => {
+        const [row] = await record(tx, 2, 9);
+        await tx`update prompt_labels set version = 9, deployment_id = ${row?.id}`;
+      });
+      await expect(missing).rejects.toMatchObject({ code: '23503' });
+    });
+
+    it('moves by raw SQL that tells the whole truth', async () => {
+      await sql.begin(async (tx) => {
+        const [row] = await record(tx, 2, 1);
+        await tx`update prompt_labels set version = 1, deployment_id = ${row?.id}`;
+      });
+      expect((await store.registry.loadChanges(0)).labels[0]?.version).toBe(1);
+    });
+  });
+
+  it('the revision rises with any raw write and never falls', async () => {
+    const before = await store.registry.revision();
+    await sql`insert into prompts (name, created_by) values ('raw', 'eve')`;
+    await sql`insert into prompt_versions (name, version, model, messages, parameters, input_schema, output_format,
+      checksum, source, partials, metadata, created_by, registry_revision)
+      values ('raw', 1, 'm', '[]', '{}', '{}', 'text', 'x', '', '{}', '{}', 'eve', 0)`;
+    const changes = await store.registry.loadChanges(before);
+    expect(changes.versions.map((version) => version.name)).toEqual(['raw']);
+    expect(changes.revision).toBe(before + 1);
+    await expect(sql`update registry_state set revision = 0`).rejects.toThrow('only rises');
+    await expect(sql`delete from registry_state`).rejects.toThrow(refused);
+  });
+});

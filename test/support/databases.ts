@@ -1,0 +1,127 @@
+/** Databases for tests: every guarantee is tested on a real PostgreSQL and on the embedded one, never on a mock. */
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import postgres from 'postgres';
+import { afterAll, inject } from 'vitest';
+import { connect } from '../../src/store/connection.ts';
+import { type EmbeddedDatabase, openEmbeddedDatabase } from '../../src/store/embedded-database.ts';
+import { migrate } from '../../src/store/migrator.ts';
+import { loadQueries } from '../../src/store/query-catalog.ts';
+
+export interface TestDatabase {
+  /** Connects as the owner of the tables; on PostgreSQL that is not a superuser. */
+  readonly url: string;
+  readonly kind: 'postgres' | 'embedded';
+  drop(): Promise<void>;
+}
+
+export interface Databases {
+  readonly name: 'PostgreSQL' | 'PGlite';
+  /** A database with the whole schema, or without any. */
+  create(options?: { migrated?: boolean }): Promise<TestDatabase>;
+}
+
+export const databases: readonly Databases[] = [
+  { name: 'PostgreSQL', create: (options) => createOnPostgres(options?.migrated ?? true) },
+  { name: 'PGlite', create: (options) => createOnPglite(options?.migrated ?? true) },
+];
+
+const owner = { name: 'promptgate_owner', password: 'owner' };
+const template = 'promptgate_template';
+/** Any number will do; it keeps test files that start at once from making the template twice. */
+const templateLock = 74_120_001;
+
+function urlOf(database: string): string {
+  const url = new URL(inject('postgresUrl'));
+  url.pathname = `/${database}`;
+  url.username = owner.name;
+  url.password = owner.password;
+  return url.href;
+}
+
+async function asAdmin<T>(work: (admin: postgres.ReservedSql) => Promise<T>): Promise<T> {
+  const pool = postgres(inject('postgresUrl'), { max: 1, onnotice: () => {} });
+  const admin = await pool.reserve();
+  try {
+    return await work(admin);
+  } finally {
+    admin.release();
+    await pool.end();
+  }
+}
+
+async function migrateAt(url: string): Promise<void> {
+  const sql = connect(url, { max: 1 });
+  try {
+    await migrate(sql, loadQueries());
+  } finally {
+    await sql.end();
+  }
+}
+
+async function ensureTemplate(admin: postgres.ReservedSql): Promise<void> {
+  await admin`select pg_advisory_lock(${templateLock})`;
+  try {
+    const [done] = await admin`select from pg_database where datname = ${template}`;
+    if (done) return;
+    // Connecting to a template keeps others from copying it: it gets its name when it is finished.
+    const draft = `${template}_draft`;
+    await admin.unsafe(`create role ${owner.name} login password '${owner.password}'`);
+    await admin.unsafe(`create database ${draft} owner ${owner.name}`);
+    await migrateAt(urlOf(draft));
+    await admin.unsafe(`alter database ${draft} rename to ${template}`);
+  } finally {
+    await admin`select pg_advisory_unlock(${templateLock})`;
+  }
+}
+
+async function createOnPostgres(migrated: boolean): Promise<TestDatabase> {
+  const name = `test_${randomBytes(8).toString('hex')}`;
+  await asAdmin(async (admin) => {
+    await ensureTemplate(admin);
+    await admin.unsafe(
+      `create database ${name} owner ${owner.name} template ${migrated ? template : 'template0'}`,
+    );
+  });
+  return {
+    url: urlOf(name),
+    kind: 'postgres',
+    drop: () => asAdmin(async (admin) => void (await admin.unsafe(`drop database ${name} with (force)`))),
+  };
+}
+
+interface Worker {
+  readonly database: EmbeddedDatabase;
+  readonly directory: string;
+}
+
+/** Workers of this test file that no test uses now. Starting one takes seconds, emptying one takes none. */
+const idle: Worker[] = [];
+const started: Worker[] = [];
+
+async function startWorker(): Promise<Worker> {
+  const directory = await mkdtemp(join(tmpdir(), 'promptgate-pglite-'));
+  const worker = { directory, database: await openEmbeddedDatabase({ directory }) };
+  started.push(worker);
+  return worker;
+}
+
+async function createOnPglite(migrated: boolean): Promise<TestDatabase> {
+  const worker = idle.pop() ?? (await startWorker());
+  const { url } = worker.database;
+  const sql = postgres(url, { max: 1, onnotice: () => {} });
+  await sql.unsafe('drop schema public cascade; create schema public; deallocate all; unlisten *');
+  await sql.end();
+  if (migrated) await migrateAt(url);
+  return { url, kind: 'embedded', drop: async () => void idle.push(worker) };
+}
+
+afterAll(async () => {
+  for (const { database, directory } of started.splice(0)) {
+    await database.close();
+    await rm(directory, { recursive: true, force: true });
+  }
+  idle.length = 0;
+});

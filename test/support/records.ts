@@ -1,0 +1,111 @@
+/** Records with every column filled, to be varied by a test. */
+import { v7 } from 'uuid';
+import type { Attempt, Execution, Intent } from '../../src/domain/execution.ts';
+import type { NewPromptVersion } from '../../src/domain/prompt-version.ts';
+
+const at = new Date('2026-11-20T10:00:00.123Z');
+
+export function promptVersion(changes: Partial<NewPromptVersion> = {}): NewPromptVersion {
+  return {
+    name: 'summarize',
+    version: 1,
+    model: 'openai/gpt-4o-mini',
+    parameters: { temperature: 0.2, maxOutputTokens: 800, stopSequences: ['END'] },
+    messages: [
+      { role: 'system', template: 'You are precise.' },
+      { role: 'user', template: 'Summarize {{text}}' },
+    ],
+    inputSchema: { type: 'object', properties: { text: { type: 'string' } }, required: ['text'] },
+    outputFormat: 'json',
+    outputSchema: { type: 'object', properties: { z: { type: 'string' }, a: { type: 'string' } } },
+    checksum: 'a'.repeat(64),
+    description: 'Three sentences.',
+    author: 'ada',
+    source: '---\nname: summarize\n---\nSummarize {{text}}',
+    partials: { tone: 'Be kind.' },
+    path: 'summarize.prompt',
+    gitCommit: 'c0ffee',
+    metadata: { team: 'search', nested: { n: 1 } },
+    ...changes,
+  };
+}
+
+export const attempt: Attempt = {
+  number: 1,
+  startedAt: at,
+  latencyMs: 12.5,
+  httpStatus: 503,
+  errorCode: 'provider_unavailable',
+  errorMessage: 'overloaded',
+  providerRequestId: 'req_1',
+  retryAfterMs: 250,
+};
+
+export function intent(changes: Partial<Intent> = {}): Intent {
+  return {
+    id: v7(),
+    promptName: 'summarize',
+    promptVersionId: 7,
+    promptVersion: 1,
+    label: 'production',
+    inputPayload: {
+      variables: { z: 'last first', a: [1, { b: null }] },
+      messages: [{ role: 'user', content: 'hi' }],
+    },
+    parameters: { temperature: 0.2 },
+    renderedHash: 'b'.repeat(64),
+    variablesHash: 'c'.repeat(64),
+    provider: 'openai',
+    model: 'gpt-4o-mini',
+    simulated: false,
+    keyId: 'key_1',
+    actor: 'key:ci',
+    requestId: 'req_a',
+    traceId: 'd'.repeat(32),
+    idempotencyKey: 'once',
+    replayOf: v7(),
+    metadata: { tenant: 'acme' },
+    startedAt: at,
+    attempt: 2,
+    earlierAttempts: [attempt],
+    ...changes,
+  };
+}
+
+export function execution(changes: Partial<Execution> = {}): Execution {
+  const { attempt: _attempt, earlierAttempts, ...admission } = intent();
+  return {
+    ...admission,
+    status: 'succeeded',
+    errorCode: null,
+    errorMessage: null,
+    rawOutput: 'An answer with "quotes", ünicode 🙂 and\nlines.',
+    finishReason: 'stop',
+    responseModel: 'gpt-4o-mini-2024-07-18',
+    systemFingerprint: 'fp_1',
+    serviceTier: 'default',
+    providerRequestId: 'req_2',
+    usageSource: 'provider',
+    promptTokens: 120,
+    completionTokens: 3_000_000_000,
+    cachedTokens: 0,
+    cacheWriteTokens: null,
+    reasoningTokens: 5,
+    price: {
+      cost: '0.000123456789',
+      currency: 'USD',
+      source: 'genai-prices@0.1.8',
+      unknownReason: null,
+      unitPrices: { input_mtok: '0.15' },
+    },
+    responseHash: 'e'.repeat(64),
+    outputNormalised: false,
+    latencyMs: 812.25,
+    overheadMs: 1.125,
+    attempts: [
+      ...earlierAttempts,
+      { ...attempt, number: 2, httpStatus: 200, errorCode: null, errorMessage: null },
+    ],
+    ...changes,
+  };
+}
