@@ -1,0 +1,47 @@
+/** Shared by the provider tests: calls and settings with everything filled in. */
+import type { AttemptControl, ProviderCall, ProviderSettings } from '../../src/application/provider.ts';
+
+export const testKey = 'sk-test-0123456789abcdef';
+
+export function settingsOf(
+  wire: 'openai' | 'anthropic',
+  baseUrl: string,
+  more: Partial<ProviderSettings> = {},
+): ProviderSettings {
+  return {
+    name: wire,
+    wire,
+    baseUrl,
+    apiKey: testKey,
+    modelPrefixes: wire === 'openai' ? ['gpt-', 'o1', 'o3'] : ['claude-'],
+    simulated: false,
+    connectTimeoutMs: 1_000,
+    firstByteTimeoutMs: 5_000,
+    ...more,
+  };
+}
+
+export function callOf(provider: string, model: string, more: Partial<ProviderCall> = {}): ProviderCall {
+  return {
+    route: { provider, model, simulated: false },
+    messages: [
+      { role: 'system', content: 'Be brief.' },
+      { role: 'user', content: 'Say hello.' },
+    ],
+    parameters: {},
+    output: { format: 'text', schema: null },
+    ...more,
+  };
+}
+
+export function controlOf(more: Partial<AttemptControl> = {}): AttemptControl {
+  return {
+    signal: new AbortController().signal,
+    deadlineMs: 5_000,
+    beforeAttempt: async () => {},
+    ...more,
+  };
+}
+
+/** The shipped policy without its waits. */
+export const noWaits = { random: () => 0 };
