@@ -49,7 +49,8 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
     const log = createLog(options.logLevel ?? config.values.PROMPTGATE_LOG_LEVEL);
     const store = await openStore(databaseOf(options));
     releasers.push(() => store.close());
-    const schema = await store.migrate();
+    const applied = await store.migrate();
+    const current = (await store.migrationStatus()).at(-1);
 
     const snapshot = createRegistrySnapshot(store.registry, {
       onError: () => log.warn('the registry cannot be read; going on with the last snapshot'),
@@ -98,7 +99,7 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
       log,
       database: store.kind,
       simulatedUrl: simulated?.url ?? null,
-      schema,
+      schema: { applied: applied.map(({ name }) => name), current: current?.name ?? 'nothing' },
       stopAccepting() {
         accepting = false;
       },

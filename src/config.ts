@@ -8,7 +8,7 @@ import { parse as parseYaml, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import type { ProviderSettings } from './application/provider.ts';
 import { type Issue, PromptgateError } from './domain/errors.ts';
-import { nearest } from './domain/nearest.ts';
+import { nearestName } from './domain/names.ts';
 
 /** Of this program, from its package. */
 export const version: string = JSON.parse(
@@ -181,7 +181,7 @@ function unknownSettings(environment: NodeJS.ProcessEnv): Issue[] {
   return Object.keys(environment)
     .filter((name) => name.startsWith('PROMPTGATE_') && !(name in settings))
     .map((name) => {
-      const hint = nearest(name, Object.keys(settings));
+      const hint = nearestName(name, Object.keys(settings));
       return { path: name, message: `is not a setting${hint ? `; did you mean ${hint}?` : ''}` };
     });
 }

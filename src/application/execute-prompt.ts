@@ -10,10 +10,11 @@ import { renderPrompt } from '../domain/definition.ts';
 import { PromptgateError, toPromptgateError } from '../domain/errors.ts';
 import type { Admission, Attempt, Execution, InputPayload } from '../domain/execution.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
+import { formatPath } from '../domain/json-path.ts';
 import type { Message, RenderedMessage } from '../domain/message.ts';
 import { computePrice, noPrice } from '../domain/price.ts';
 import { noUsage } from '../domain/usage.ts';
-import { findUnwritable, toWritableJson, toWritableText } from '../domain/writable-text.ts';
+import { findJsonFault, toWritableJson, toWritableText } from '../domain/writable-text.ts';
 import type { AuditStore } from './audit-store.ts';
 import type { ModelRoute, ProviderResult, Providers } from './provider.ts';
 import type { RegistrySnapshot, ResolvedVersion } from './registry-snapshot.ts';
@@ -169,12 +170,12 @@ function prepare(deps: ExecuteDependencies, request: ExecuteRequest, draft: Admi
   return { resolved, route, messages: rendered.messages, admission };
 }
 
-function refuseUnwritable(path: string, value: unknown): void {
-  const found = value === undefined ? undefined : findUnwritable(value);
-  if (!found) return;
-  const at = found.path ? `${path}${found.path.startsWith('[') ? '' : '.'}${found.path}` : path;
-  throw new PromptgateError('invalid_request', `The request cannot be recorded: ${at} ${found.reason}.`, {
-    issues: [{ path: at, message: found.reason }],
+function refuseUnwritable(part: string, value: unknown): void {
+  const fault = value === undefined ? undefined : findJsonFault(value, { prototypeNames: true });
+  if (!fault) return;
+  const path = formatPath([part, ...fault.path]);
+  throw new PromptgateError('invalid_request', `The request cannot be recorded: ${path} ${fault.message}.`, {
+    issues: [{ path, message: fault.message }],
   });
 }
 

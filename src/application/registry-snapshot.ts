@@ -7,7 +7,7 @@
 import type { ApiKey } from '../domain/api-key.ts';
 import { type Definition, parseDefinition } from '../domain/definition.ts';
 import { PromptgateError } from '../domain/errors.ts';
-import { nearest } from '../domain/nearest.ts';
+import { labelPattern, nearestName, promptNamePattern } from '../domain/names.ts';
 import type { Label, PromptVersion } from '../domain/prompt-version.ts';
 import type { RegistryStore } from './registry-store.ts';
 
@@ -173,8 +173,8 @@ export function createRegistrySnapshot(
 
 /** Names are quoted only when they fit the grammar: a message never repeats arbitrary input. */
 function noSuchPrompt(name: string, known: string[]): string {
-  const quoted = /^[a-z0-9][a-z0-9._-]{0,127}$/.test(name) ? ` "${name}"` : ' of that name';
-  const hint = nearest(name, known);
+  const quoted = promptNamePattern.test(name) ? ` "${name}"` : ' of that name';
+  const hint = nearestName(name, known);
   if (hint) return `There is no prompt${quoted}. Did you mean "${hint}"?`;
   if (known.length === 0)
     return `There is no prompt${quoted}: the registry is empty. Run \`promptgate sync\`.`;
@@ -186,7 +186,7 @@ function noSuchTarget(entry: MutableEntry, target: { label: string } | { version
     return `Prompt "${entry.name}" has no version ${target.version}; it has ${summarise([...entry.versions.keys()].sort((a, b) => a - b))}.`;
   }
   const labels = [...entry.labels.keys()].sort();
-  const quoted = /^[a-z][a-z0-9-]{0,62}$/.test(target.label) ? ` "${target.label}"` : ' of that name';
+  const quoted = labelPattern.test(target.label) ? ` "${target.label}"` : ' of that name';
   return `Prompt "${entry.name}" has no label${quoted}; it has ${labels.length ? summarise(labels) : 'no labels yet'}.`;
 }
 

@@ -102,29 +102,3 @@ describe('promptgate dev, as a process in a directory of its own', () => {
     dev = await startCommand(['dev'], { cwd, environment });
   });
 });
-
-describe('promptgate serve', () => {
-  it('refuses to start on a bad configuration, with everything that is wrong', async () => {
-    const cwd = await mkdtemp(join(tmpdir(), 'promptgate-serve-'));
-    const result = await runCommand(['serve'], {
-      cwd,
-      environment: { PORT: 'http', PROMPTGATE_PROMT_DIR: 'x', OPENAI_BASE_URL: 'ftp://x' },
-    });
-    expect(result.code).toBe(2);
-    for (const name of [
-      'PORT',
-      'PROMPTGATE_PROMT_DIR',
-      'did you mean PROMPTGATE_PROMPTS_DIR',
-      'OPENAI_BASE_URL',
-      'DATABASE_URL',
-    ]) {
-      expect(result.stderr).toContain(name);
-    }
-  });
-
-  it('never simulates', async () => {
-    const cwd = await mkdtemp(join(tmpdir(), 'promptgate-serve-'));
-    const result = await runCommand(['serve', '--embedded'], { cwd, environment: { PORT: '0' } });
-    expect([result.code, result.stderr]).toEqual([2, expect.stringContaining('OPENAI_API_KEY')]);
-  });
-});

@@ -17,7 +17,7 @@ describe.each(databases)('executing a prompt over HTTP, on $name', ({ create }) 
     await gateway?.close();
     await database?.drop();
   });
-  beforeEach(() => gateway.fault({ kind: 'none' }));
+  beforeEach(() => gateway.fault(null));
 
   const rowOf = async (answer: { headers: Headers }) => {
     const id = answer.headers.get('x-promptgate-execution-id');
@@ -87,7 +87,7 @@ describe.each(databases)('executing a prompt over HTTP, on $name', ({ create }) 
     ['overloaded', {}, 503, 'provider_unavailable', 3],
     ['malformed_json', {}, 502, 'provider_protocol_error', 1],
     ['html', {}, 502, 'provider_protocol_error', 1],
-    ['error_body', {}, 502, 'provider_protocol_error', 1],
+    ['error_body', {}, 503, 'provider_unavailable', 3],
     ['empty', {}, 502, 'provider_protocol_error', 1],
     ['reset', {}, 503, 'provider_unavailable', 3],
     ['unauthorized', {}, 502, 'provider_misconfigured', 1],
@@ -148,7 +148,7 @@ describe.each(databases)('executing a prompt over HTTP, on $name', ({ create }) 
 
   it('leaves no intent behind', async () => {
     await expect
-      .poll(() => database.query('select count(*)::int as n from ai_execution_intents'))
+      .poll(() => gateway.query('select count(*)::int as n from ai_execution_intents'))
       .toEqual([{ n: 0 }]);
   });
 });

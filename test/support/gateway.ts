@@ -6,6 +6,7 @@ import { type App, openApp } from '../../src/app.ts';
 import { loadConfig } from '../../src/config.ts';
 import type { Actor, Scope } from '../../src/domain/api-key.ts';
 import { type Listener, listen } from '../../src/http/listen.ts';
+import { connect } from '../../src/store/connection.ts';
 import type { TestDatabase } from './databases.ts';
 
 export const systemActor: Actor = { name: 'system', keyId: null, scopes: ['admin'] };
@@ -17,10 +18,13 @@ export interface TestGateway {
   /** Sends JSON with the execute key unless told otherwise, over a real socket. */
   call(method: string, path: string, options?: CallOptions): Promise<Answer>;
   execute(name: string, body: unknown, options?: CallOptions): Promise<Answer>;
-  /** Makes the simulated provider misbehave from now on. */
-  fault(settings: Record<string, unknown>): Promise<void>;
+  /** Makes the simulated provider misbehave from now on; null: behave again. */
+  fault(settings: Record<string, unknown> | null): Promise<void>;
   /** Requests that the provider has seen. */
   providerRequests(): Promise<number>;
+  /** Raw SQL on the gateway's database. */
+  // biome-ignore lint/suspicious/noExplicitAny: a test reads what the row carries
+  query(text: string): Promise<any[]>;
   close(): Promise<void>;
 }
 
@@ -93,6 +97,7 @@ export async function startGateway(
     const isJson = response.headers.get('content-type')?.includes('json');
     return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
   };
+  const sql = connect(database.url, { max: 1 });
   return {
     app,
     url: listener.url,
@@ -101,13 +106,19 @@ export async function startGateway(
     execute: (name, body, options) =>
       call('POST', `/v1/prompts/${encodeURIComponent(name)}/executions`, { body, ...options }),
     async fault(settings) {
-      await fetch(`${app.simulatedUrl}/simulate`, { method: 'POST', body: JSON.stringify(settings) });
+      const response = await fetch(
+        `${app.simulatedUrl}/simulate`,
+        settings ? { method: 'POST', body: JSON.stringify(settings) } : { method: 'DELETE' },
+      );
+      if (!response.ok) throw new Error(await response.text());
     },
     async providerRequests() {
       const state = (await (await fetch(`${app.simulatedUrl}/simulate`)).json()) as { requests: number };
       return state.requests;
     },
+    query: async (text) => [...(await sql.unsafe(text))],
     async close() {
+      await sql.end();
       await listener.close(1_000);
       await app.close();
     },
