@@ -14,5 +14,7 @@ enableCompileCache();
 
 // A checkout runs its source as it is; the package and the image run what was built from it.
 const source = new URL('../src/main.ts', import.meta.url);
-const { main } = await import(existsSync(source) ? source.href : new URL('../dist/main.js', import.meta.url).href);
+const { main } = await import(
+  existsSync(source) ? source.href : new URL('../dist/main.js', import.meta.url).href
+);
 await main(process.argv);

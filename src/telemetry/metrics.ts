@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Execution } from '../domain/execution.ts';
 
 export interface Metrics {
@@ -69,7 +69,8 @@ export function createMetrics(snapshotAgeMs: () => number): Metrics {
       );
       overhead.observe(execution.overheadMs / 1000);
       attempts.inc({ provider }, execution.attempts.length);
-      if (execution.promptTokens !== null) tokens.inc({ provider, model, type: 'input' }, execution.promptTokens);
+      if (execution.promptTokens !== null)
+        tokens.inc({ provider, model, type: 'input' }, execution.promptTokens);
       if (execution.completionTokens !== null) {
         tokens.inc({ provider, model, type: 'output' }, execution.completionTokens);
       }
