@@ -14,9 +14,8 @@ import { addRunCommand } from './run.ts';
 import { addServeCommand } from './serve.ts';
 import { addSyncCommand } from './sync.ts';
 
-/** @returns the exit code: 0, or the one that the error table gives */
-export async function runCli(args: readonly string[], context: CliContext): Promise<number> {
-  let exitCode = 0;
+/** Every command, bound to what it may touch. */
+export function createProgram(context: CliContext, setExitCode: (code: number) => void): Command {
   const program = new Command('promptgate')
     .description('A governed LLM execution gateway: prompts as production code.')
     .version(version)
@@ -26,9 +25,6 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
       writeErr: (text) => context.err(text.trimEnd()),
     })
     .showHelpAfterError('(add --help for the options)');
-  const setExitCode = (code: number) => {
-    exitCode = code;
-  };
   addDevCommand(program, context);
   addServeCommand(program, context);
   addMakeCommand(program, context);
@@ -38,6 +34,15 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
   addKeysCommand(program, context);
   addConfigCommand(program, context);
   addMigrateCommand(program, context);
+  return program;
+}
+
+/** @returns the exit code: 0, or the one that the error table gives */
+export async function runCli(args: readonly string[], context: CliContext): Promise<number> {
+  let exitCode = 0;
+  const program = createProgram(context, (code) => {
+    exitCode = code;
+  });
   try {
     await program.parseAsync([...args], { from: 'user' });
     return exitCode;
