@@ -10,12 +10,12 @@ import {
   type Intent,
   type StoredExecution,
 } from '../domain/execution.ts';
-import type { Json, JsonObject } from '../domain/json.ts';
+import type { JsonObject } from '../domain/json.ts';
 import type { Row } from './query-catalog.ts';
 
 const text = z.string().nullable();
 const count = z.number().nullable();
-const json = z.custom<Json>((value) => value !== undefined);
+/** Passed as it is: a zod record would drop a key named `__proto__`. */
 const jsonObject = z.custom<JsonObject>((value) => typeof value === 'object' && value !== null);
 const errorCode = z.enum(Object.keys(errorTable) as [ErrorCode, ...ErrorCode[]]).nullable();
 
@@ -49,7 +49,7 @@ const admissionColumns = {
   trace_id: text,
   idempotency_key: text,
   replay_of: text,
-  metadata: z.record(z.string(), json),
+  metadata: jsonObject,
   started_at: z.date(),
 };
 

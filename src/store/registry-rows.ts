@@ -1,7 +1,7 @@
 /** Versions, labels, ledger rows and keys between their domain shape and their rows. */
 import { z } from 'zod';
 import { type ApiKey, scopeSchema } from '../domain/api-key.ts';
-import type { Json, JsonObject } from '../domain/json.ts';
+import type { JsonObject } from '../domain/json.ts';
 import type {
   Deployment,
   Label,
@@ -12,6 +12,7 @@ import type {
 import type { Argument, Row } from './query-catalog.ts';
 
 const text = z.string().nullable();
+/** Passed as it is: a zod record would drop a key named `__proto__`. */
 const jsonObject = z.custom<JsonObject>((value) => typeof value === 'object' && value !== null);
 
 const versionSchema = z.object({
@@ -33,10 +34,7 @@ const versionSchema = z.object({
   partials: z.record(z.string(), z.string()),
   path: text,
   git_commit: text,
-  metadata: z.record(
-    z.string(),
-    z.custom<Json>((value) => value !== undefined),
-  ),
+  metadata: jsonObject,
   registry_revision: z.number(),
   created_at: z.date(),
 });

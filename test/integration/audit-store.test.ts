@@ -1,0 +1,237 @@
+import fc from 'fast-check';
+import postgres from 'postgres';
+import { v7 } from 'uuid';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import {
+  type Execution,
+  executionStatuses,
+  finishReasons,
+  type StoredExecution,
+} from '../../src/domain/execution.ts';
+import { openStore, type Store } from '../../src/store/store.ts';
+import { databases, type TestDatabase } from '../support/databases.ts';
+import { execution, intent } from '../support/records.ts';
+
+/** Text that a database can hold: any, but NUL and lone surrogates. */
+const text = fc.string({ unit: 'binary', maxLength: 40 }).map((value) => value.replaceAll('\0', ''));
+const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: null });
+const tokens = maybe(fc.nat({ max: Number.MAX_SAFE_INTEGER }));
+const object = fc
+  .dictionary(
+    text,
+    fc.oneof(text, fc.double({ noNaN: true, noDefaultInfinity: true }), fc.boolean(), fc.constant(null)),
+  )
+  // JSON has no -0, and an own key "__proto__" is no plain data.
+  .map((value) => JSON.parse(JSON.stringify(value)));
+const milliseconds = fc.double({ min: 0, max: 1e9, noNaN: true }).map((value) => value + 0);
+
+const anyExecution: fc.Arbitrary<Execution> = fc
+  .record({
+    inputPayload: fc.record({ variables: object }),
+    parameters: object,
+    metadata: object,
+    status: fc.constantFrom(...executionStatuses),
+    finishReason: maybe(fc.constantFrom(...finishReasons)),
+    rawOutput: maybe(text),
+    errorMessage: maybe(text),
+    label: maybe(text),
+    promptTokens: tokens,
+    completionTokens: tokens,
+    cachedTokens: tokens,
+    cacheWriteTokens: tokens,
+    reasoningTokens: tokens,
+    latencyMs: milliseconds,
+    overheadMs: milliseconds,
+    simulated: fc.boolean(),
+    outputNormalised: fc.boolean(),
+  })
+  .map((changes) => execution(changes));
+
+describe.each(databases)('the audit trail on $name', ({ create }) => {
+  let database: TestDatabase;
+  let store: Store;
+  let sql: postgres.Sql;
+
+  beforeAll(async () => {
+    database = await create();
+    store = await openStore({ databaseUrl: database.url });
+    sql = postgres(database.url, { max: 1 });
+  });
+
+  afterAll(async () => {
+    await sql.end();
+    await store.close();
+    await database.drop();
+  });
+
+  const inFlight = async () => (await sql`select id, attempt from ai_execution_intents`).length;
+
+  it('gives back every column of an execution', async () => {
+    const written = execution();
+    await store.audit.settle([written]);
+    const found = await store.audit.findExecution(written.id);
+    expect(found).toEqual({ ...written, createdAt: expect.any(Date) });
+    // A template may print an object, so a replay needs the caller's order of keys.
+    expect(JSON.stringify(found?.inputPayload)).toBe(JSON.stringify(written.inputPayload));
+  });
+
+  it('gives back the nulls of an execution that was refused', async () => {
+    const written = execution({
+      ...{ promptVersionId: null, promptVersion: null, label: null, renderedHash: null, variablesHash: null },
+      ...{ provider: null, model: null, keyId: null, traceId: null, idempotencyKey: null, replayOf: null },
+      ...{ status: 'refused', errorCode: 'not_found', errorMessage: 'no such prompt', rawOutput: null },
+      ...{ finishReason: null, responseModel: null, systemFingerprint: null, serviceTier: null },
+      ...{ providerRequestId: null, usageSource: 'none', promptTokens: null, completionTokens: null },
+      ...{ cachedTokens: null, reasoningTokens: null, responseHash: null, attempts: [], metadata: {} },
+      price: { cost: null, currency: 'USD', source: null, unknownReason: 'no call', unitPrices: null },
+    });
+    await store.audit.settle([written]);
+    expect(await store.audit.findExecution(written.id)).toEqual({ ...written, createdAt: expect.any(Date) });
+  });
+
+  it('gives back whatever can be written', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(anyExecution, { minLength: 1, maxLength: 5 }), async (group) => {
+        await store.audit.settle(group);
+        for (const written of group) {
+          expect(await store.audit.findExecution(written.id)).toEqual({
+            ...written,
+            createdAt: expect.any(Date),
+          });
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('clears every intent of the executions it settles, and no other', async () => {
+    const { attempt: _attempt, earlierAttempts: _earlier, ...first } = intent();
+    const other = intent();
+    await store.audit.writeIntents([
+      intent({ ...first, attempt: 1 }),
+      intent({ ...first, attempt: 2 }),
+      other,
+    ]);
+    expect(await inFlight()).toBe(3);
+    await store.audit.settle([execution(first)]);
+    expect(await sql`select id from ai_execution_intents`).toMatchObject([{ id: other.id }]);
+    await store.audit.settle([execution({ id: other.id })]);
+    expect(await inFlight()).toBe(0);
+  });
+
+  it('can be told the same twice: a COMMIT in doubt is repeated without harm', async () => {
+    const admitted = intent();
+    await store.audit.writeIntents([admitted]);
+    await store.audit.writeIntents([admitted]);
+    expect(await inFlight()).toBe(1);
+    const outcome = execution({ id: admitted.id, rawOutput: 'first' });
+    await store.audit.settle([outcome, execution()]);
+    await store.audit.settle([{ ...outcome, rawOutput: 'second' }]);
+    expect((await store.audit.findExecution(admitted.id))?.rawOutput).toBe('first');
+  });
+
+  it('keeps exactly one outcome when two settle the same execution at once', async () => {
+    const id = v7();
+    await Promise.all(['a', 'b', 'c'].map((rawOutput) => store.audit.settle([execution({ id, rawOutput })])));
+    expect(await sql`select id from ai_executions where id = ${id}`).toHaveLength(1);
+  });
+
+  it('shows recovery what was admitted and never ended, by its last attempt', async () => {
+    const admitted = intent({ attempt: 1, earlierAttempts: [] });
+    const last = { ...intent({ ...admitted }), attempt: 2 };
+    await store.audit.writeIntents([admitted, last]);
+    expect(await store.audit.listStaleIntents(new Date(Date.now() - 60_000), 10)).toEqual([]);
+    expect(await store.audit.listStaleIntents(new Date(Date.now() + 60_000), 10)).toEqual([last]);
+    await store.audit.settle([execution({ id: admitted.id })]);
+  });
+
+  it('stores an execution of a month without a partition, and of this month in its own', async () => {
+    const ancient = v7({ msecs: Date.UTC(2001, 0, 1) });
+    const now = v7();
+    await store.audit.settle([execution({ id: ancient }), execution({ id: now })]);
+    expect((await store.audit.findExecution(ancient))?.id).toBe(ancient);
+    const places =
+      await sql`select tableoid::regclass::text as name from ai_executions where id in (${ancient}, ${now})
+      order by id`;
+    expect(places[0]?.name).toBe('ai_executions_default');
+    expect(places[1]?.name).toMatch(/^ai_executions_\d{4}_\d{2}$/);
+  });
+
+  it('finds nothing for what is no id', async () => {
+    expect(await store.audit.findExecution("' or 1=1")).toBeUndefined();
+    expect(await store.audit.findExecution(v7())).toBeUndefined();
+    expect(await store.audit.listExecutions({}, { limit: 5, before: 'nonsense' })).toEqual([]);
+  });
+
+  describe('lists', () => {
+    const start = Date.UTC(2026, 0, 31, 23, 59, 0);
+    let rows: Execution[];
+
+    beforeAll(async () => {
+      // A minute apart, so that they lie on both sides of a month.
+      rows = Array.from({ length: 12 }, (_, index) => {
+        const at = start + index * 60_000;
+        return execution({
+          id: v7({ msecs: at }),
+          startedAt: new Date(at),
+          promptName: `list-${index % 2}`,
+          promptVersion: index % 3,
+          label: index % 4 === 0 ? 'staging' : 'production',
+          keyId: `list-key-${index % 2}`,
+          status: index % 6 === 0 ? 'failed' : 'cancelled',
+        });
+      });
+      await store.audit.settle(rows);
+    });
+
+    let expected: (filter: (row: Execution) => boolean) => string[];
+    beforeEach(() => {
+      expected = (filter) =>
+        rows
+          .filter(filter)
+          .map((row) => row.id)
+          .reverse();
+    });
+    const ids = (found: StoredExecution[]) => found.map((row) => row.id);
+    const window = { since: new Date(start), until: new Date(start + 12 * 60_000) };
+
+    it.each<[string, object, (row: Execution) => boolean]>([
+      ['time', {}, () => true],
+      ['prompt', { promptName: 'list-1' }, (row) => row.promptName === 'list-1'],
+      [
+        'prompt, version and label',
+        { promptName: 'list-0', promptVersion: 0, label: 'staging' },
+        (row) => row.promptName === 'list-0' && row.promptVersion === 0 && row.label === 'staging',
+      ],
+      ['key', { keyId: 'list-key-0' }, (row) => row.keyId === 'list-key-0'],
+      ['status', { status: 'failed' }, (row) => row.status === 'failed'],
+      [
+        'prompt, key and status',
+        { promptName: 'list-0', keyId: 'list-key-0', status: 'cancelled' },
+        (row) => row.promptName === 'list-0' && row.status === 'cancelled',
+      ],
+      ['label', { label: 'staging' }, (row) => row.label === 'staging'],
+    ])('by %s, newest first', async (_name, filter, keep) => {
+      const found = await store.audit.listExecutions({ ...filter, ...window }, { limit: 100 });
+      expect(ids(found)).toEqual(expected(keep));
+    });
+
+    it('a window that begins with the moment given and ends before it', async () => {
+      const since = rows[3]?.startedAt ?? new Date(0);
+      const until = rows[6]?.startedAt ?? new Date(0);
+      const found = await store.audit.listExecutions({ since, until }, { limit: 100 });
+      expect(ids(found)).toEqual(expected((row) => row.startedAt >= since && row.startedAt < until));
+    });
+
+    it('page by page without gap or repetition', async () => {
+      const pages: string[] = [];
+      for (let before: string | undefined; ; before = pages.at(-1)) {
+        const page = { limit: 5, ...(before ? { before } : {}) };
+        const found = await store.audit.listExecutions(window, page);
+        pages.push(...ids(found));
+        if (found.length < 5) break;
+      }
+      expect(pages).toEqual(expected(() => true));
+    });
+  });
+});
