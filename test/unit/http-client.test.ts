@@ -1,0 +1,88 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createHttpClient, readBody, responseBytesMax } from '../../src/providers/http-client.ts';
+import { createProviders } from '../../src/providers/providers.ts';
+import { redact } from '../../src/providers/redact.ts';
+import { callOf, controlOf, noWaits, settingsOf } from '../support/provider-calls.ts';
+
+const timeouts = { connectTimeoutMs: 1_000, firstByteTimeoutMs: 1_000 };
+const mebibyte = Buffer.alloc(1024 * 1024, ' ');
+let server: Server;
+let url: string;
+let connections = 0;
+let requests = 0;
+
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    requests += 1;
+    if (request.url?.includes('huge')) {
+      for (let sent = 0; sent <= responseBytesMax; sent += mebibyte.length) response.write(mebibyte);
+    }
+    response.end('{}');
+  });
+  server.on('connection', () => {
+    connections += 1;
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+afterAll(() => new Promise((resolve) => server.close(resolve)));
+
+test('an answer larger than the cap is a protocol error, asked for once', async () => {
+  const providers = createProviders([settingsOf('openai', `${url}/huge`)], noWaits);
+  requests = 0;
+  const result = await providers.call(callOf('openai', 'gpt-4o-mini'), controlOf());
+  expect(result).toMatchObject({ ok: false, error: { code: 'provider_protocol_error' } });
+  expect(requests).toBe(1);
+  await providers.close();
+});
+
+test('the cap counts decoded bytes: a small body that unpacks into a large one is stopped', async () => {
+  let left = responseBytesMax / mebibyte.length + 1;
+  const body = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      if (left-- > 0) controller.enqueue(mebibyte);
+      else controller.close();
+    },
+  });
+  await expect(readBody(new Response(body), new AbortController().signal)).rejects.toMatchObject({
+    kind: 'too_large',
+  });
+});
+
+test('connections are kept and used again', async () => {
+  const client = createHttpClient(timeouts);
+  connections = 0;
+  for (let i = 0; i < 20; i++) {
+    const response = await client.fetch(`${url}/`);
+    expect(await readBody(response, new AbortController().signal)).toBe('{}');
+  }
+  // A second one may open while the first is still being given back.
+  expect(connections).toBeLessThanOrEqual(2);
+  await client.close();
+});
+
+test('text that is split between bytes of one character is read whole', async () => {
+  const bytes = new TextEncoder().encode('"…€😀"');
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      for (const byte of bytes) controller.enqueue(Uint8Array.of(byte));
+      controller.close();
+    },
+  });
+  expect(await readBody(new Response(body), new AbortController().signal)).toBe('"…€😀"');
+});
+
+test.each([
+  ['key sk-proj-AbCdEfGh1234 is bad', 'key [redacted] is bad'],
+  ['Authorization: Bearer abc.def-ghi', 'Authorization: [redacted]'],
+  ['provided: abcd****wxyz.', 'provided: [redacted].'],
+  ['key hunter2hunter2', 'key [redacted]'],
+  ['x-api-key: foo', '[redacted]'],
+  ['see http://user:pass@host/x', 'see [redacted]host/x'],
+  ['two\nlines\tand\u0000more', 'two lines and more'],
+  ['The context length is 4096 tokens.', 'The context length is 4096 tokens.'],
+])('redact(%j)', (message, expected) => {
+  expect(redact(message, ['hunter2hunter2', 'none'])).toBe(expected);
+});
