@@ -17,7 +17,7 @@ import {
 } from './wire.ts';
 
 /** The wire demands a limit. This one fits every model; a definition that needs more says so. */
-export const defaultMaxTokens = 4096;
+const defaultMaxTokens = 4096;
 
 export function createAnthropicClient(settings: ProviderSettings, http: HttpClient): WireClient {
   const client = new Anthropic({

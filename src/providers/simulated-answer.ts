@@ -131,7 +131,7 @@ function summarize(text: string): string {
   return `No model was called. The last user message has ${text.length} characters (${hash}): ${quoted}`;
 }
 
-export function estimateTokens(text: string): number {
+function estimateTokens(text: string): number {
   return Math.ceil(text.length / 4);
 }
 

@@ -21,7 +21,7 @@ export const faultKinds = [
   'unauthorized',
   'insufficient_quota',
 ] as const;
-export type FaultKind = (typeof faultKinds)[number];
+type FaultKind = (typeof faultKinds)[number];
 
 export interface Fault {
   readonly kind: FaultKind;

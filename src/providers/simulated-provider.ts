@@ -13,7 +13,7 @@ import { isRecord } from './attempt-failure.ts';
 import { answerAnthropic, answerOpenai, type SimulatedAnswer } from './simulated-answer.ts';
 import { type Fault, misbehave, parseFault } from './simulated-fault.ts';
 
-export interface SimulatedRequest {
+interface SimulatedRequest {
   readonly path: string;
   readonly model: string | null;
   /** The body as it was parsed; null when it was no JSON object. */
