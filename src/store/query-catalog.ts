@@ -14,7 +14,7 @@ export interface QueryCatalog {
   bind(name: string): (sql: Sql, ...args: Argument[]) => Promise<Row[]>;
 }
 
-export const queriesDirectory = new URL('../../sql/queries/', import.meta.url);
+const queriesDirectory = new URL('../../sql/queries/', import.meta.url);
 
 /**
  * Reads every `*.sql` of the directory. A query begins at `-- name: camelCase` and ends at the next one.

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -152,6 +152,15 @@ describe('an embedded store', () => {
     expect(await second.migrate()).toEqual([]);
     expect((await second.audit.findExecution(written.id))?.rawOutput).toBe(written.rawOutput);
     await second.close();
+    await rm(embeddedDir, { recursive: true });
+  });
+
+  it('that cannot start says so, and lets go of its directory', async () => {
+    const embeddedDir = await newDirectory();
+    await mkdir(join(embeddedDir, 'pglite'), { recursive: true });
+    await writeFile(join(embeddedDir, 'pglite', 'PG_VERSION'), '7.0');
+    await expect(openStore({ embeddedDir })).rejects.toMatchObject({ code: 'internal' });
+    lockDirectory(embeddedDir).release();
     await rm(embeddedDir, { recursive: true });
   });
 

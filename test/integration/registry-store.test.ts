@@ -1,3 +1,4 @@
+import postgres from 'postgres';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { LabelMove } from '../../src/application/registry-store.ts';
 import { type ApiKey, createSecret, hashSecret } from '../../src/domain/api-key.ts';
@@ -6,7 +7,7 @@ import { openStore, type Store } from '../../src/store/store.ts';
 import { databases, type TestDatabase } from '../support/databases.ts';
 import { promptVersion } from '../support/records.ts';
 
-describe.each(databases)('the registry on $name', ({ create }) => {
+describe.each(databases)('the registry on $name', ({ name, create }) => {
   let database: TestDatabase;
   /** Two gateways on one database. */
   let one: Store;
@@ -176,6 +177,21 @@ describe.each(databases)('the registry on $name', ({ create }) => {
       await one.ping();
       expect(heard).toHaveBeenCalled();
     });
+  });
+
+  it.runIf(name === 'PostgreSQL')('a listener whose connection is cut listens again', async () => {
+    const heard = vi.fn();
+    await other.registry.onChange(heard);
+    heard.mockClear();
+    const sql = postgres(database.url, { max: 1 });
+    const cut = await sql`select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and query ilike 'listen%'`;
+    expect(cut).toHaveLength(1);
+    // Told once on its return, because something may have changed meanwhile; then told of every change again.
+    await vi.waitFor(() => expect(heard).toHaveBeenCalledTimes(1), 5_000);
+    await one.registry.addVersion(promptVersion(), 'cli:ada');
+    await vi.waitFor(() => expect(heard).toHaveBeenCalledTimes(2));
+    await sql.end();
   });
 
   describe('keys', () => {

@@ -1,6 +1,6 @@
 /** Databases for tests: every guarantee is tested on a real PostgreSQL and on the embedded one, never on a mock. */
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import postgres from 'postgres';
@@ -103,6 +103,7 @@ const started: Worker[] = [];
 
 async function startWorker(): Promise<Worker> {
   const directory = await mkdtemp(join(tmpdir(), 'promptgate-pglite-'));
+  await cp(inject('pgliteTemplate'), directory, { recursive: true });
   const worker = { directory, database: await openEmbeddedDatabase({ directory }) };
   started.push(worker);
   return worker;
