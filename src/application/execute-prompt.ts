@@ -68,10 +68,10 @@ export async function executePrompt(deps: ExecuteDependencies, request: ExecuteR
   } catch (error) {
     throw await refuse(deps, draft, toPromptgateError(error), clock);
   }
-  const { resolved, admission } = prepared;
+  const { resolved, route, admission } = prepared;
   const result = await deps.providers.call(
     {
-      route: prepared.route,
+      route,
       messages: prepared.messages,
       parameters: resolved.version.parameters,
       output: { format: resolved.version.outputFormat, schema: resolved.version.outputSchema },
@@ -84,7 +84,7 @@ export async function executePrompt(deps: ExecuteDependencies, request: ExecuteR
     },
   );
   clock.providerDone();
-  return settle(deps, admission, result, clock);
+  return settle(deps, admission, route, result, clock);
 }
 
 /** Writes the audit row of a call that was refused before it had variables: an unreadable body, a denied scope. */
@@ -195,11 +195,12 @@ async function writeIntent(
 async function settle(
   deps: ExecuteDependencies,
   admission: Admission,
+  route: ModelRoute,
   result: ProviderResult,
   clock: Clock,
 ): Promise<Execution> {
   const execution = result.ok
-    ? succeeded(admission, result, clock)
+    ? succeeded(admission, route, result, clock)
     : failed(admission, result.error, result.attempts, clock);
   // Without an attempt there is no intent and no spend; the row is still owed.
   try {
@@ -216,7 +217,12 @@ async function settle(
   throw result.error;
 }
 
-function succeeded(admission: Admission, result: ProviderResult & { ok: true }, clock: Clock): Execution {
+function succeeded(
+  admission: Admission,
+  route: ModelRoute,
+  result: ProviderResult & { ok: true },
+  clock: Clock,
+): Execution {
   const { answer } = result;
   const output = toWritableText(answer.output);
   return {
@@ -233,13 +239,11 @@ function succeeded(admission: Admission, result: ProviderResult & { ok: true }, 
     ...answer.usage,
     usageSource: answer.rawUsage ? 'provider' : 'none',
     price: computePrice({
-      provider: admission.provider ?? '',
-      model: admission.model ?? '',
+      ...route,
       responseModel: answer.responseModel,
       usage: answer.usage,
       rawUsage: answer.rawUsage,
       serviceTier: answer.serviceTier,
-      simulated: admission.simulated,
       at: admission.startedAt,
     }),
   };

@@ -56,6 +56,8 @@ export type ProviderResult =
 export interface Providers {
   /** @returns undefined when no configured provider takes this model name */
   route(model: string): ModelRoute | undefined;
+  /** What would keep a call from being made: no provider for the model, parameters that its wire cannot carry. */
+  problemsOf(model: string, parameters: Parameters): string[];
   /** Never throws: a failure is a result with its attempts. */
   call(call: ProviderCall, control: AttemptControl): Promise<ProviderResult>;
 }

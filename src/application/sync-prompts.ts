@@ -12,6 +12,7 @@ import {
 } from '../domain/definition.ts';
 import { type ErrorCode, PromptgateError, toPromptgateError } from '../domain/errors.ts';
 import type { Deployment } from '../domain/prompt-version.ts';
+import type { Providers } from './provider.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
 import type { RegistryStore } from './registry-store.ts';
 
@@ -61,16 +62,19 @@ function isPartial(file: DefinitionFile): boolean {
   return basename(file.path).startsWith('_');
 }
 
+interface SyncDependencies {
+  readonly registry: RegistryStore;
+  readonly snapshot: RegistrySnapshot;
+  readonly providers: Pick<Providers, 'problemsOf'>;
+}
+
 /** @throws PromptgateError audit_unavailable or internal — only when the database itself fails */
-export async function syncPrompts(
-  deps: { registry: RegistryStore; snapshot: RegistrySnapshot },
-  request: SyncRequest,
-): Promise<SyncReport> {
+export async function syncPrompts(deps: SyncDependencies, request: SyncRequest): Promise<SyncReport> {
   const partials = collectPartials(request.files);
   const newest = new Map<string, number>();
   const files: SyncedFile[] = [];
   for (const file of request.files.filter((candidate) => !isPartial(candidate))) {
-    const synced = await syncFile(deps.registry, file, partials, request);
+    const synced = await syncFile(deps, file, partials, request);
     files.push(synced);
     if (synced.name && synced.version && synced.outcome !== 'failed') {
       newest.set(synced.name, Math.max(synced.version, newest.get(synced.name) ?? 0));
@@ -83,7 +87,7 @@ export async function syncPrompts(
 }
 
 async function syncFile(
-  registry: RegistryStore,
+  deps: SyncDependencies,
   file: DefinitionFile,
   partials: ReadonlyMap<string, string>,
   request: SyncRequest,
@@ -91,14 +95,14 @@ async function syncFile(
   let definition: Definition | undefined;
   try {
     definition = parseDefinition(file.source, { path: file.path, partial: (name) => partials.get(name) });
-    const { created } = await registry.addVersion(
+    const { created } = await deps.registry.addVersion(
       toNewVersion(definition, file.path, request.gitCommit ?? null),
       request.actor.name,
     );
     return {
       ...fileResult(file, definition),
       outcome: created ? 'synced' : 'unchanged',
-      warnings: definition.warnings,
+      warnings: [...definition.warnings, ...providerWarnings(deps.providers, file, definition)],
     };
   } catch (error) {
     if (error instanceof DefinitionError) {
@@ -119,6 +123,17 @@ async function syncFile(
       message: `version ${definition?.version} is registered with other content, and a version never changes. Give the edit a number of its own: promptgate make ${definition?.name}`,
     };
   }
+}
+
+/** A definition may be synced before its provider is configured; nobody should have to find out from a refused call. */
+function providerWarnings(
+  providers: Pick<Providers, 'problemsOf'>,
+  file: DefinitionFile,
+  { model, parameters }: Definition,
+): DefinitionIssue[] {
+  return providers
+    .problemsOf(model, parameters)
+    .map((message) => ({ path: 'model', file: file.path, line: 1, column: 1, message }));
 }
 
 function fileResult(file: DefinitionFile, definition: Definition | undefined): SyncedFile {

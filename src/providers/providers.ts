@@ -8,6 +8,7 @@ import type {
   Providers,
 } from '../application/provider.ts';
 import { PromptgateError } from '../domain/errors.ts';
+import type { Parameters } from '../domain/prompt-version.ts';
 import { createAnthropicClient } from './anthropic.ts';
 import { createHttpClient, type Fetch } from './http-client.ts';
 import { createOpenaiClient } from './openai.ts';
@@ -38,6 +39,7 @@ export function createProviders(
   const configured = new Map(settings.map((one) => [one.name, configure(one, deps)]));
   return {
     route: (model) => route(settings, model),
+    problemsOf: (model, parameters) => problemsOf(settings, model, parameters),
     call: (call, control) => callProvider(configured.get(call.route.provider), call, control, deps),
     async close() {
       await Promise.all([...configured.values()].map((provider) => provider.close()));
@@ -83,6 +85,15 @@ async function callProvider(
   const refusal = provider ? refuse(provider.settings, call) : unknownProvider(call.route);
   if (!provider || refusal) return { ok: false, error: refusal ?? unknownProvider(call.route), attempts: [] };
   return callWithRetries((signal) => provider.client.request(call, signal), control, deps);
+}
+
+function problemsOf(settings: readonly ProviderSettings[], model: string, parameters: Parameters): string[] {
+  const target = route(settings, model);
+  const provider = settings.find(({ name }) => name === target?.provider);
+  if (!provider) return [`no configured provider takes the model "${model}"; calls will be refused`];
+  const names = unsupportedParameters(provider.wire, parameters);
+  if (names.length === 0) return [];
+  return [`the ${provider.wire} wire cannot carry ${names.join(', ')}; calls will be refused`];
 }
 
 function refuse(settings: ProviderSettings, call: ProviderCall): PromptgateError | undefined {
