@@ -53,18 +53,17 @@ export function createAuditStore(
     },
     async findExecution(id) {
       if (!uuidPattern.test(id)) return undefined;
-      const [row] = await guard('reading', () => run.findExecution(sql, id));
-      return row && toStoredExecution(row);
+      return guard('reading', async () => (await run.findExecution(sql, id)).map(toStoredExecution)[0]);
     },
     async listExecutions(filter, { limit, before }) {
       if (before !== undefined && !uuidPattern.test(before)) return [];
       const list = run[shapeOf(filter)];
-      const rows = await guard('reading', () => list(sql, ...listArguments(filter, limit, before)));
-      return rows.map(toStoredExecution);
+      const args = listArguments(filter, limit, before);
+      return guard('reading', async () => (await list(sql, ...args)).map(toStoredExecution));
     },
     async listStaleIntents(admittedBefore, limit) {
-      const rows = await guard('reading', () => run.listStaleIntents(sql, admittedBefore, limit));
-      return rows.map(toIntent);
+      const stale = () => run.listStaleIntents(sql, admittedBefore, limit);
+      return guard('reading', async () => (await stale()).map(toIntent));
     },
     async ensurePartitions() {
       const [row] = await guard('auditing', () => run.ensurePartitions(sql, partitionsAhead));

@@ -77,8 +77,9 @@ export function createRegistryStore(
     onChange: async (listener) => options.listen?.(listener),
     async addVersion(version, actor) {
       // A sync at every start-up finds nearly everything in place: look before taking the lock.
-      const there = await read(() => run.findVersion(sql, version.name, version.version));
-      if (there[0]) return existing(version, toPromptVersion(there[0]));
+      const find = () => run.findVersion(sql, version.name, version.version);
+      const [there] = await read(async () => (await find()).map(toPromptVersion));
+      if (there) return existing(version, there);
       return write((tx) => addVersion(run, tx, version, actor));
     },
     moveLabel: (move) => write((tx) => moveLabel(run, tx, move)),
