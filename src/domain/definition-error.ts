@@ -10,6 +10,9 @@ export interface DefinitionIssue extends Issue {
   readonly column: number;
 }
 
+/** A broken file can have thousands of problems; its message has the first of them. */
+const maxLines = 100;
+
 /**
  * A definition that cannot be used. It lists every problem found, each as `file:line:column: sentence` on a line of
  * the message; its code is `invalid_request`, so a definition that came over HTTP is answered without a special case.
@@ -21,9 +24,9 @@ export class DefinitionError extends PromptgateError {
     const sorted = [...issues].sort((a, b) =>
       a.file === b.file ? a.line - b.line || a.column - b.column : a.file < b.file ? -1 : 1,
     );
-    super('invalid_request', sorted.map(({ path, message }) => `${path}: ${message}`).join('\n'), {
-      issues: sorted,
-    });
+    const lines = sorted.slice(0, maxLines).map(({ path, message }) => `${path}: ${message}`);
+    if (sorted.length > maxLines) lines.push(`${sorted.length - maxLines} more problems`);
+    super('invalid_request', lines.join('\n'), { issues: sorted });
     this.name = 'DefinitionError';
     this.issues = sorted;
   }

@@ -18,6 +18,9 @@ export interface FrontMatter {
   issueAt(path: KeyPath, message: string, part?: 'key' | 'value'): DefinitionIssue;
 }
 
+/** The YAML parser compares every key with every other: without a bound a large file holds the process for seconds. */
+const maxFrontMatterLength = 65_536;
+
 interface Place {
   readonly key: number;
   readonly value: number;
@@ -32,6 +35,8 @@ export function parseFrontMatter(source: SourceText): FrontMatter {
   if (split === undefined) {
     const message = 'A definition starts with front matter: a line `---`, its keys, and a second line `---`.';
     issues.push(source.issueAtOffset(0, message));
+  } else if (split.yaml.length > maxFrontMatterLength) {
+    issues.push(source.issueAtOffset(split.offset, 'The front matter is larger than 64 KiB.'));
   } else {
     const read = readYaml(source, split.yaml, split.offset, issues, places);
     if (isObject(read)) value = read;

@@ -88,11 +88,33 @@ export type Statement = Mustache | Block | Include | Content | Other;
 
 /** The statements of a template, or the one problem that kept the parser from reading it. */
 export function parseTemplate(source: SourceText): readonly Statement[] | DefinitionIssue {
+  const tooDeep = findTooDeep(source.text);
+  if (tooDeep !== undefined) return source.issueAtOffset(tooDeep, 'The blocks are nested too deeply.');
   try {
     return Handlebars.parse(source.text).body as unknown as readonly Statement[];
   } catch (error) {
     return toIssue(error as ParserError, source);
   }
+}
+
+/** The parser's time grows with the square of the nesting: it has to be bounded before it runs. */
+const maxScannedDepth = 200;
+
+/** Where blocks, and the links of `{{else if}}` chains, are open deeper than the bound. Text that only looks like tags counts. */
+function findTooDeep(text: string): number | undefined {
+  const links: number[] = [];
+  let depth = 0;
+  for (const tag of text.matchAll(/\{\{~?\s*(?:([#^])(?!\s*~?\})|(\/)|else\s+[^~}\s])/g)) {
+    if (tag[2] !== undefined) {
+      depth -= links.pop() ?? 0;
+    } else {
+      if (tag[1] !== undefined) links.push(1);
+      else if (links.length > 0) links[links.length - 1]!++;
+      if (tag[1] !== undefined || links.length > 0) depth++;
+    }
+    if (depth > maxScannedDepth) return tag.index;
+  }
+  return undefined;
 }
 
 interface ParserError {

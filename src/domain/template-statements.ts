@@ -126,7 +126,10 @@ function compileBlock(statement: Block, context: CompileContext): readonly Templ
     return refuse(statement, context, 'Raw blocks are not supported. To write `{{`, write `\\{{`.');
   }
   if (name !== 'if' && name !== 'unless' && name !== 'each') {
-    const advice = `{{#${name}}} is not supported: the blocks are {{#if}}, {{#unless}} and {{#each}}.`;
+    const advice =
+      name === 'role' || name === 'history'
+        ? `{{${name}}} is a marker between messages and no block: write it without \`#\`.`
+        : `{{#${name}}} is not supported: the blocks are {{#if}}, {{#unless}} and {{#each}}.`;
     return refuse(statement, context, advice);
   }
   const [param, ...more] = statement.params;
