@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { createGateway, type Gateway } from './application/gateway.ts';
 import { createRegistrySnapshot } from './application/registry-snapshot.ts';
 import { type Config, simulatedProviders, version } from './config.ts';
-import { PromptgateError, toPromptgateError } from './domain/errors.ts';
+import { errorTable, PromptgateError, toPromptgateError } from './domain/errors.ts';
 import { createHttpApp, type HttpApp } from './http/server.ts';
 import { createProviders } from './providers/providers.ts';
 import { type SimulatedProvider, startSimulatedProvider } from './providers/simulated-provider.ts';
@@ -26,6 +26,8 @@ export interface App {
   readonly http: HttpApp;
   readonly log: Log;
   readonly database: 'postgres' | 'embedded';
+  /** Tells whoever finds the embedded database in use where its gateway listens. */
+  publishAddress(url: string): void;
   /** Address of the simulated provider, or null when real ones are configured. */
   readonly simulatedUrl: string | null;
   /** Migrations that opening applied, and the newest one there is. */
@@ -47,7 +49,16 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
   };
   try {
     const log = createLog(options.logLevel ?? config.values.PROMPTGATE_LOG_LEVEL);
-    const store = await openStore(databaseOf(options));
+    const store = await openStore(databaseOf(options), {
+      // Nothing works without the database, and what it holds is safe: end, and let the supervisor start anew.
+      onCrash(cause) {
+        log.error(
+          new PromptgateError('internal', 'The embedded database died; the process ends.', { cause }),
+          null,
+        );
+        process.exit(errorTable.internal.exitCode);
+      },
+    });
     releasers.push(() => store.close());
     const applied = await store.migrate();
     const current = (await store.migrationStatus()).at(-1);
@@ -98,6 +109,7 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
       http,
       log,
       database: store.kind,
+      publishAddress: (url) => store.publishAddress(url),
       simulatedUrl: simulated?.url ?? null,
       schema: { applied: applied.map(({ name }) => name), current: current?.name ?? 'nothing' },
       stopAccepting() {

@@ -62,6 +62,7 @@ async function runDev(context: CliContext, config: Config, app: App, json: boole
   const listener = await listen(app.http, { host, port }).catch((error) => {
     throw listenError(error, host, port);
   });
+  app.publishAddress(listener.url);
   const dev: DevGateway = { url: listener.url, key, pid: process.pid };
   const devPath = devGatewayPath(config, context.directory);
   await writePrivate(devPath, JSON.stringify(dev));

@@ -27,6 +27,7 @@ export function addServeCommand(program: Command, context: CliContext): void {
         await app.close();
         throw listenError(error, host, port);
       });
+      app.publishAddress(listener.url);
       const readyMs = Math.round(performance.now());
       context.out(
         options.json

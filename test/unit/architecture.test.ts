@@ -11,7 +11,7 @@ const rooms: Record<string, { rooms: string[]; packages: string[] }> = {
   application: { rooms: ['domain'], packages: ['uuid'] },
   store: {
     rooms: ['domain', 'application'],
-    packages: ['postgres', 'zod', '@electric-sql/pglite', '@electric-sql/pglite-socket'],
+    packages: ['postgres', 'zod', '@electric-sql/pglite'],
   },
   providers: {
     rooms: ['domain', 'application'],
