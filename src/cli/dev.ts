@@ -158,7 +158,7 @@ function closingScreen(
   ];
   const example = exampleCall(app, dev);
   if (example) lines.push('', 'Try it:', '', ...example);
-  lines.push('', 'Then, in another terminal here: npm run promptgate -- executions');
+  lines.push('', 'Then, in another terminal here: npx promptgate executions');
   return lines.join('\n');
 }
 
