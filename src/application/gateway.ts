@@ -1,5 +1,5 @@
 /** The verbs of a running gateway, bound to their dependencies: what HTTP offers, and nothing below it. */
-import type { Actor, ApiKey, Scope } from '../domain/api-key.ts';
+import type { Actor, ApiKey, KeyLimits, Scope } from '../domain/api-key.ts';
 import type { PromptgateError } from '../domain/errors.ts';
 import type { Execution, StoredExecution } from '../domain/execution.ts';
 import type { Deployment } from '../domain/prompt-version.ts';
@@ -38,6 +38,7 @@ export interface Gateway {
     actor: Actor;
     name: string;
     scopes: readonly Scope[];
+    limits?: KeyLimits;
   }): Promise<{ key: ApiKey; secret: string }>;
   listKeys(): ApiKey[];
   revokeKey(idOrName: string): Promise<ApiKey>;

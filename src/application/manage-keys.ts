@@ -4,6 +4,7 @@ import {
   type ApiKey,
   createSecret,
   hashSecret,
+  type KeyLimits,
   type Scope,
   secretPrefix,
 } from '../domain/api-key.ts';
@@ -22,7 +23,7 @@ interface Dependencies {
  */
 export async function createKey(
   deps: Dependencies,
-  request: { actor: Actor; name: string; scopes: readonly Scope[] },
+  request: { actor: Actor; name: string; scopes: readonly Scope[]; limits?: KeyLimits },
 ): Promise<{ key: ApiKey; secret: string }> {
   const secret = createSecret();
   const key: ApiKey = {
@@ -31,6 +32,7 @@ export async function createKey(
     prefix: secretPrefix(secret),
     hash: hashSecret(secret),
     scopes: request.scopes,
+    limits: request.limits ?? { prompts: null, labels: null },
     createdAt: new Date(),
     createdBy: request.actor.name,
     revokedAt: null,
@@ -52,5 +54,5 @@ export async function revokeKey(deps: Dependencies, idOrName: string): Promise<A
 export function authenticate(snapshot: RegistrySnapshot, secret: string): Actor | undefined {
   const key = snapshot.findKey(hashSecret(secret));
   if (!key || key.revokedAt) return undefined;
-  return { name: `key:${key.name}`, keyId: key.id, scopes: key.scopes };
+  return { name: `key:${key.name}`, keyId: key.id, scopes: key.scopes, limits: key.limits };
 }

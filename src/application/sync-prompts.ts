@@ -151,7 +151,7 @@ function fileResult(file: DefinitionFile, definition: Definition | undefined): S
 
 function toNewVersion(definition: Definition, path: string, gitCommit: string | null) {
   const { template: _t, validateVariables: _v, acceptsHistory: _a, warnings: _w, ...version } = definition;
-  return { ...version, path, gitCommit };
+  return { ...version, path, gitCommit, gitMessage: null };
 }
 
 async function moveFollowers(

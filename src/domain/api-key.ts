@@ -1,9 +1,17 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { z } from 'zod';
 
-export const scopes = ['execute', 'admin'] as const;
+/** `publish` adds versions, `deploy` moves labels, `admin` includes every other one. */
+export const scopes = ['execute', 'publish', 'deploy', 'admin'] as const;
 export const scopeSchema = z.enum(scopes);
 export type Scope = z.infer<typeof scopeSchema>;
+
+/** What a key is limited to. Null: not limited. */
+export interface KeyLimits {
+  /** Globs of prompt names; `*` stands for any characters. */
+  readonly prompts: readonly string[] | null;
+  readonly labels: readonly string[] | null;
+}
 
 /** A key as it is stored: the secret itself exists only in the answer that created it. */
 export interface ApiKey {
@@ -14,6 +22,7 @@ export interface ApiKey {
   /** SHA-256 of the secret, hex. The secret has 256 random bits, so a slow hash would add nothing. */
   readonly hash: string;
   readonly scopes: readonly Scope[];
+  readonly limits: KeyLimits;
   readonly createdAt: Date;
   readonly createdBy: string;
   readonly revokedAt: Date | null;
@@ -25,6 +34,8 @@ export interface Actor {
   readonly name: string;
   readonly keyId: string | null;
   readonly scopes: readonly Scope[];
+  /** Absent for the CLI and the system, which have none. */
+  readonly limits?: KeyLimits;
 }
 
 export function createSecret(): string {

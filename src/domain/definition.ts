@@ -25,7 +25,7 @@ import { closeInputSchema, compileVariables, type ValidateVariables, withoutRequ
 export { DefinitionError, type DefinitionIssue } from './definition-error.ts';
 
 /** What the source determines of a version, and the compiled parts that run it. */
-export interface Definition extends Omit<NewPromptVersion, 'path' | 'gitCommit'> {
+export interface Definition extends Omit<NewPromptVersion, 'path' | 'gitCommit' | 'gitMessage'> {
   readonly template: Template;
   readonly validateVariables: ValidateVariables;
   readonly acceptsHistory: boolean;

@@ -40,6 +40,8 @@ export interface PromptVersion {
   /** Path of the file below the prompts directory, or null when it came over HTTP. */
   readonly path: string | null;
   readonly gitCommit: string | null;
+  /** Message of that commit. */
+  readonly gitMessage: string | null;
   readonly metadata: { readonly [key: string]: Json };
   /** Registry revision that made it: orders versions by commit. */
   readonly revision: number;
@@ -68,5 +70,27 @@ export interface Deployment {
   readonly actor: string;
   readonly reason: string | null;
   readonly gitCommit: string | null;
+  readonly createdAt: Date;
+}
+
+/** One append-only fact: a version, or a whole prompt, may not be newly deployed (any more). The latest one holds. */
+export interface ArchiveFact {
+  readonly promptName: string;
+  /** Null: the whole prompt. */
+  readonly version: number | null;
+  /** False: taken out of the archive again. */
+  readonly archived: boolean;
+  readonly actor: string;
+  readonly reason: string | null;
+  readonly createdAt: Date;
+}
+
+/** One append-only fact about a label of every prompt; the latest one of a label holds. */
+export interface LabelPolicy {
+  readonly label: string;
+  /** A version reaches the label only with evidence; what counts as evidence, the database decides. */
+  readonly gated: boolean;
+  readonly actor: string;
+  readonly reason: string | null;
   readonly createdAt: Date;
 }

@@ -171,7 +171,14 @@ describe('an embedded store', () => {
     const heard = vi.fn();
     await store.registry.onChange(heard);
     heard.mockClear();
-    const key = { id: 'k', name: 'k', prefix: 'p', hash: 'h', scopes: ['execute'] as const };
+    const key = {
+      id: 'k',
+      name: 'k',
+      prefix: 'p',
+      hash: 'h',
+      scopes: ['execute'] as const,
+      limits: { prompts: null, labels: null },
+    };
     await store.registry.createKey({ ...key, createdAt: new Date(), createdBy: 'x', revokedAt: null });
     await vi.waitFor(() => expect(heard).toHaveBeenCalled());
     await store.close();

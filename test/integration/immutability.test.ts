@@ -88,6 +88,7 @@ describe.each(databases)('on $name', ({ create }) => {
       prefix: 'pg_',
       hash: hashSecret(createSecret()),
       scopes: ['execute'] as const,
+      limits: { prompts: null, labels: ['staging'] },
     };
     await store.registry.createKey({ ...key, createdAt: new Date(), createdBy: 'cli:ada', revokedAt: null });
     await expect(sql`update api_keys set scopes = '["admin"]'`).rejects.toThrow('a key never changes');

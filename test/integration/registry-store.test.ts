@@ -56,7 +56,7 @@ describe.each(databases)('the registry on $name', ({ name, create }) => {
     it('keeps absent fields as null', async () => {
       const bare = promptVersion({
         ...{ parameters: {}, messages: [], outputFormat: 'text', outputSchema: null, description: null },
-        ...{ author: null, partials: {}, path: null, gitCommit: null, metadata: {} },
+        ...{ author: null, partials: {}, path: null, gitCommit: null, gitMessage: null, metadata: {} },
       });
       expect((await one.registry.addVersion(bare, 'cli:ada')).version).toMatchObject(bare);
     });
@@ -87,9 +87,9 @@ describe.each(databases)('the registry on $name', ({ name, create }) => {
         fromVersion: null,
         toVersion: 1,
       });
-      const moved = await one.registry.moveLabel(move({ toVersion: 2, kind: 'rollback' }));
+      const moved = await one.registry.moveLabel(move({ toVersion: 2, kind: 'sync' }));
       expect(moved).toMatchObject({
-        ...{ promptName: 'summarize', label: 'production', kind: 'rollback', fromVersion: 1, toVersion: 2 },
+        ...{ promptName: 'summarize', label: 'production', kind: 'sync', fromVersion: 1, toVersion: 2 },
         ...{ actor: 'cli:ada', reason: 'because', gitCommit: 'c0ffee' },
       });
       expect((await other.registry.loadChanges(0)).labels).toMatchObject([
@@ -202,6 +202,7 @@ describe.each(databases)('the registry on $name', ({ name, create }) => {
         prefix: 'pg_abc',
         hash: hashSecret(createSecret()),
         scopes: ['execute', 'admin'],
+        limits: { prompts: ['billing-*'], labels: null },
       },
       ...{ createdAt: new Date('2026-11-20T10:00:00.001Z'), createdBy: 'cli:ada', revokedAt: null },
       ...changes,

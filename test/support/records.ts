@@ -25,6 +25,7 @@ export function promptVersion(changes: Partial<NewPromptVersion> = {}): NewPromp
     partials: { tone: 'Be kind.' },
     path: 'summarize.prompt',
     gitCommit: 'c0ffee',
+    gitMessage: 'Shorten the summary',
     metadata: { team: 'search', nested: { n: 1 } },
     ...changes,
   };
