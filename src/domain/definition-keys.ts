@@ -35,6 +35,10 @@ const definitionKeys = {
     required: true,
   },
   description: { schema: z.string().max(10_000), expected: 'text of at most 10,000 characters' },
+  breaking: {
+    schema: z.string().trim().min(1).max(2_000),
+    expected: 'the reason, as text: what breaks for callers and what they have to do',
+  },
   author: { schema: line(200), expected: 'one line of at most 200 characters' },
   model: {
     schema: z.string().regex(/^[^\s\p{Cc}]{1,200}$/u),

@@ -29,6 +29,10 @@ export interface Definition extends Omit<NewPromptVersion, 'path' | 'gitCommit' 
   readonly template: Template;
   readonly validateVariables: ValidateVariables;
   readonly acceptsHistory: boolean;
+  /** Values that fill in for variables that a caller leaves out. */
+  readonly defaults: JsonObject;
+  /** Why this version breaks the contract of the one before, when the author says that it does. */
+  readonly breaking: string | null;
   /** Nothing that stops the definition: variables that are never used, optional ones used without `{{#if}}`. */
   readonly warnings: readonly DefinitionIssue[];
 }
@@ -98,6 +102,8 @@ export function parseDefinition(text: string, options: ParseOptions): Definition
     template,
     validateVariables,
     acceptsHistory: template.acceptsHistory,
+    defaults,
+    breaking: values.top.breaking ?? null,
     warnings: [...compiled.warnings, ...findUnused(values, inputSchema, compiled.used, frontMatter)],
   };
 }
@@ -237,7 +243,7 @@ interface ChecksumParts {
 
 /**
  * SHA-256 over what is sent and how it is checked: model, parameters, input schema and defaults, output format and
- * schema, and the compiled template with its partials inlined. Not over name, version, description, author, metadata,
+ * schema, and the compiled template with its partials inlined. Not over name, version, description, breaking, author, metadata,
  * comments, key order, line ends, BOM, and white space that is trimmed away. The order of keys counts where it reaches
  * the model: in the output schema, and inside a default value that `{{json}}` or `{{#each}}` may write out.
  * `format` is the version of this recipe: a change to it gives every definition a new checksum.

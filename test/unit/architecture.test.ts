@@ -7,7 +7,7 @@ const src = join(root, 'src');
 
 /** Who may import whom. A room may always import itself, node: modules and what `packages` names. */
 const rooms: Record<string, { rooms: string[]; packages: string[] }> = {
-  domain: { rooms: [], packages: ['zod', 'handlebars', 'yaml', 'ajv', '@pydantic/genai-prices'] },
+  domain: { rooms: [], packages: ['zod', 'handlebars', 'yaml', 'ajv', '@pydantic/genai-prices', 'diff'] },
   application: { rooms: ['domain'], packages: ['uuid'] },
   store: {
     rooms: ['domain', 'application'],
@@ -33,6 +33,7 @@ const confined: Record<string, RegExp> = {
   openai: /^providers\/openai\.ts$/,
   '@anthropic-ai/sdk': /^providers\/anthropic\.ts$/,
   'p-retry': /^providers\/retry\.ts$/,
+  diff: /^domain\/definition-diff\.ts$/,
   handlebars: /^domain\/template/,
   '@pydantic/genai-prices': /^domain\/price\.ts$/,
 };
