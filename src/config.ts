@@ -66,6 +66,16 @@ export const settings = {
     milliseconds,
     "Bound on the wait for a provider's headers.",
   ),
+  PROMPTGATE_FIRST_TOKEN_TIMEOUT_MS: setting(
+    30_000,
+    milliseconds,
+    'Bound on the wait for the first content of a stream.',
+  ),
+  PROMPTGATE_IDLE_TIMEOUT_MS: setting(
+    20_000,
+    milliseconds,
+    'Bound on the pause between two contents of a stream.',
+  ),
   PROMPTGATE_MAX_BODY_BYTES: setting(
     1_048_576,
     z.coerce.number().int().min(1_024).max(67_108_864),
@@ -258,6 +268,8 @@ function timeouts(values: SettingValues) {
   return {
     connectTimeoutMs: values.PROMPTGATE_CONNECT_TIMEOUT_MS,
     firstByteTimeoutMs: values.PROMPTGATE_FIRST_BYTE_TIMEOUT_MS,
+    firstTokenTimeoutMs: values.PROMPTGATE_FIRST_TOKEN_TIMEOUT_MS,
+    idleTimeoutMs: values.PROMPTGATE_IDLE_TIMEOUT_MS,
   };
 }
 

@@ -48,6 +48,25 @@ export interface AttemptControl {
   readonly beforeAttempt: (number: number, earlier: readonly Attempt[]) => Promise<void>;
 }
 
+/**
+ * A piece of an answer. Texts are never empty; joined by type they are what the answer says. A tool call is announced by
+ * its first delta, and its arguments are JSON in pieces; `index` counts the calls of the answer from 0.
+ */
+export type StreamDelta =
+  | { readonly type: 'text' | 'refusal' | 'reasoning'; readonly text: string }
+  | {
+      readonly type: 'tool_call';
+      readonly index: number;
+      readonly id: string;
+      readonly name: string;
+      readonly arguments: string;
+    };
+
+export interface StreamControl extends AttemptControl {
+  /** Hears every piece in order; what it returns is awaited before more is read from the provider. */
+  readonly onDelta: (delta: StreamDelta) => Promise<void> | void;
+}
+
 export type ProviderResult =
   | { readonly ok: true; readonly answer: ProviderAnswer; readonly attempts: readonly Attempt[] }
   | { readonly ok: false; readonly error: PromptgateError; readonly attempts: readonly Attempt[] };
@@ -60,6 +79,11 @@ export interface Providers {
   problemsOf(model: string, parameters: Parameters): string[];
   /** Never throws: a failure is a result with its attempts. */
   call(call: ProviderCall, control: AttemptControl): Promise<ProviderResult>;
+  /**
+   * The same, streamed: an answer with the provider's terminator is a success, whatever ends before it is none. Nothing
+   * is retried once a piece was handed on.
+   */
+  stream(call: ProviderCall, control: StreamControl): Promise<ProviderResult>;
 }
 
 /** One provider as the configuration names it. */
@@ -74,4 +98,8 @@ export interface ProviderSettings {
   readonly connectTimeoutMs: number;
   /** Bound on the wait for the response headers, in milliseconds. */
   readonly firstByteTimeoutMs: number;
+  /** Bound on the wait for the first content of a stream, in milliseconds. */
+  readonly firstTokenTimeoutMs: number;
+  /** Bound on the pause between two contents of a stream, in milliseconds. */
+  readonly idleTimeoutMs: number;
 }

@@ -4,8 +4,10 @@ import type { ProviderAnswer, ProviderCall, ProviderSettings } from '../applicat
 import type { FinishReason } from '../domain/execution.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import type { Usage } from '../domain/usage.ts';
+import { assembleAnthropicStream } from './anthropic-stream.ts';
 import { isRecord } from './attempt-failure.ts';
 import type { HttpClient } from './http-client.ts';
+import { streamExchange } from './stream.ts';
 import {
   exchange,
   joinText,
@@ -36,6 +38,16 @@ export function createAnthropicClient(settings: ProviderSettings, http: HttpClie
       const body = toAnthropicRequest(call) as unknown as Anthropic.MessageCreateParamsNonStreaming;
       const send = () => client.messages.create(body, { signal }).asResponse();
       return exchange(asked, signal, send, fromAnthropicBody);
+    },
+    stream(call, signal, options) {
+      const asked = { provider: settings.name, model: call.route.model, apiKey: settings.apiKey };
+      const body = {
+        ...toAnthropicRequest(call),
+        stream: true,
+      } as unknown as Anthropic.MessageCreateParamsStreaming;
+      const send = (within: AbortSignal) => client.messages.create(body, { signal: within }).asResponse();
+      const assembler = assembleAnthropicStream();
+      return streamExchange({ asked, signal, send, assembler, read: fromAnthropicBody, ...options });
     },
   };
 }

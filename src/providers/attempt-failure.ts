@@ -26,6 +26,11 @@ export class AttemptFailure extends Error {
     this.httpStatus = facts.httpStatus ?? null;
     this.providerRequestId = facts.providerRequestId ?? null;
   }
+
+  /** The same failure, of a request that must not be repeated. */
+  asFinal(): AttemptFailure {
+    return new AttemptFailure(this.error, { ...this, retryable: false });
+  }
 }
 
 /** Who was asked, for the sentences. */
@@ -114,11 +119,12 @@ export function fromTransport(
   );
 }
 
-/** First byte and stall are not retried: the provider may be working, and bills for what it does. */
+/** First byte, first token and stall are not retried: the provider may be working, and bills for what it does. */
 const transportTable = {
   connection: ['provider_unavailable', true, 'could not be reached, or broke the connection'],
   connect_timeout: ['provider_unavailable', true, 'did not accept a connection in time'],
   first_byte: ['provider_timeout', false, 'did not begin to answer in time'],
+  first_token: ['provider_timeout', false, 'sent no content in time'],
   stall: ['provider_timeout', false, 'stopped in the middle of its answer'],
   redirect: [
     'provider_misconfigured',

@@ -91,7 +91,7 @@ const kindByCode: Readonly<Record<string, TransportError['kind']>> = {
 };
 
 /** An abort keeps its own shape: the SDKs and the retry policy know it by the signal. */
-function toTransportError(thrown: unknown, signal: AbortSignal | null | undefined): unknown {
+export function toTransportError(thrown: unknown, signal: AbortSignal | null | undefined): unknown {
   if (signal?.aborted || thrown instanceof TransportError) return thrown;
   for (let error = thrown, depth = 0; error instanceof Error && depth < 5; error = error.cause, depth++) {
     const kind = 'code' in error ? kindByCode[String(error.code)] : undefined;

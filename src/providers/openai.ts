@@ -6,6 +6,8 @@ import type { Json, JsonObject } from '../domain/json.ts';
 import type { Usage } from '../domain/usage.ts';
 import { isRecord } from './attempt-failure.ts';
 import type { HttpClient } from './http-client.ts';
+import { assembleOpenaiStream } from './openai-stream.ts';
+import { streamExchange } from './stream.ts';
 import { isStrictSchema } from './strict-schema.ts';
 import {
   exchange,
@@ -36,6 +38,18 @@ export function createOpenaiClient(settings: ProviderSettings, http: HttpClient)
       const body = toOpenaiRequest(call) as unknown as OpenAI.ChatCompletionCreateParamsNonStreaming;
       const send = () => client.chat.completions.create(body, { signal }).asResponse();
       return exchange(asked, signal, send, fromOpenaiBody);
+    },
+    stream(call, signal, options) {
+      const asked = { provider: settings.name, model: call.route.model, apiKey: settings.apiKey };
+      const body = {
+        ...toOpenaiRequest(call),
+        stream: true,
+        stream_options: { include_usage: true },
+      } as unknown as OpenAI.ChatCompletionCreateParamsStreaming;
+      const send = (within: AbortSignal) =>
+        client.chat.completions.create(body, { signal: within }).asResponse();
+      const assembler = assembleOpenaiStream();
+      return streamExchange({ asked, signal, send, assembler, read: fromOpenaiBody, ...options });
     },
   };
 }

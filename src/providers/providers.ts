@@ -13,7 +13,7 @@ import { createAnthropicClient } from './anthropic.ts';
 import { createHttpClient, type Fetch } from './http-client.ts';
 import { createOpenaiClient } from './openai.ts';
 import { callWithRetries, type RetryDependencies } from './retry.ts';
-import { unsupportedParameters, type WireClient } from './wire.ts';
+import { unsupportedParameters, type WireAnswer, type WireClient } from './wire.ts';
 
 export interface ProvidersDependencies extends RetryDependencies {
   /** Stands in for the network in tests. */
@@ -40,7 +40,14 @@ export function createProviders(
   return {
     route: (model) => route(settings, model),
     problemsOf: (model, parameters) => problemsOf(settings, model, parameters),
-    call: (call, control) => callProvider(configured.get(call.route.provider), call, control, deps),
+    call: (call, control) =>
+      callProvider(configured.get(call.route.provider), call, control, deps, ({ client }, signal) =>
+        client.request(call, signal),
+      ),
+    stream: (call, control) =>
+      callProvider(configured.get(call.route.provider), call, control, deps, ({ client, settings }, signal) =>
+        client.stream(call, signal, { ...settings, onDelta: control.onDelta }),
+      ),
     async close() {
       await Promise.all([...configured.values()].map((provider) => provider.close()));
     },
@@ -81,10 +88,11 @@ async function callProvider(
   call: ProviderCall,
   control: AttemptControl,
   deps: RetryDependencies,
+  request: (provider: ConfiguredProvider, signal: AbortSignal) => Promise<WireAnswer>,
 ): Promise<ProviderResult> {
   const refusal = provider ? refuse(provider.settings, call) : unknownProvider(call.route);
   if (!provider || refusal) return { ok: false, error: refusal ?? unknownProvider(call.route), attempts: [] };
-  return callWithRetries((signal) => provider.client.request(call, signal), control, deps);
+  return callWithRetries((signal) => request(provider, signal), control, deps);
 }
 
 function problemsOf(settings: readonly ProviderSettings[], model: string, parameters: Parameters): string[] {

@@ -4,7 +4,14 @@
  * replace the error by one of theirs that has lost the kind.
  */
 export class TransportError extends Error {
-  readonly kind: 'connection' | 'connect_timeout' | 'first_byte' | 'stall' | 'redirect' | 'too_large';
+  readonly kind:
+    | 'connection'
+    | 'connect_timeout'
+    | 'first_byte'
+    | 'first_token'
+    | 'stall'
+    | 'redirect'
+    | 'too_large';
   /** What was thrown, for the log. */
   readonly origin: unknown;
 

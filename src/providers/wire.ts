@@ -15,6 +15,7 @@ import {
   readRequestId,
 } from './attempt-failure.ts';
 import { readBody } from './http-client.ts';
+import type { StreamOptions } from './stream.ts';
 
 export interface WireAnswer {
   readonly answer: ProviderAnswer;
@@ -28,6 +29,8 @@ export interface WireClient {
    * @throws AttemptFailure — and whatever the abort of `signal` makes the transport throw
    */
   request(call: ProviderCall, signal: AbortSignal): Promise<WireAnswer>;
+  /** The same, with the answer handed on while it is made. */
+  stream(call: ProviderCall, signal: AbortSignal, options: StreamOptions): Promise<WireAnswer>;
 }
 
 /** What a converter makes of a parsed body: the answer, or why it is none. */
@@ -72,17 +75,23 @@ export async function exchange(
   } catch (error) {
     throw fromSdkError(asked, error);
   }
+  return proveText(asked, response, signal, read);
+}
+
+/** Reads a whole response as an answer. @throws AttemptFailure */
+export async function proveText(
+  asked: Asked,
+  response: Response,
+  signal: AbortSignal,
+  read: ReadAnswer,
+): Promise<WireAnswer> {
+  const { status, headers } = response;
   let text: string;
   try {
     text = await readBody(response, signal);
   } catch (error) {
-    throw fromTransport(asked, error, response.headers, response.status);
+    throw fromTransport(asked, error, headers, status);
   }
-  return proveAnswer(asked, response, text, read);
-}
-
-function proveAnswer(asked: Asked, response: Response, text: string, read: ReadAnswer): WireAnswer {
-  const { status, headers } = response;
   let body: unknown;
   try {
     body = JSON.parse(text);
@@ -90,12 +99,18 @@ function proveAnswer(asked: Asked, response: Response, text: string, read: ReadA
     const what = text.trim() === '' ? 'the body is empty' : 'the body is not JSON';
     throw fromUnusableAnswer(asked, { status, headers, body: null, cause }, what);
   }
+  return proveAnswer(asked, response, body, read);
+}
+
+/** A body as an answer. @throws AttemptFailure when it is none */
+export function proveAnswer(asked: Asked, response: Response, body: unknown, read: ReadAnswer): WireAnswer {
+  const { status, headers } = response;
   const answer = read(body);
   if ('unusable' in answer) throw fromUnusableAnswer(asked, { status, headers, body }, answer.unusable);
   return { httpStatus: status, answer: { ...answer, providerRequestId: readRequestId({ headers, body }) } };
 }
 
-function fromSdkError(asked: Asked, thrown: unknown): AttemptFailure {
+export function fromSdkError(asked: Asked, thrown: unknown): AttemptFailure {
   if (thrown instanceof AttemptFailure) return thrown;
   const error = thrown as SdkError;
   if (typeof error?.status === 'number' && error.headers) {

@@ -17,6 +17,8 @@ export function settingsOf(
     simulated: false,
     connectTimeoutMs: 1_000,
     firstByteTimeoutMs: 5_000,
+    firstTokenTimeoutMs: 5_000,
+    idleTimeoutMs: 5_000,
     ...more,
   };
 }

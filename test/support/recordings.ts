@@ -17,13 +17,22 @@ export interface Recording {
     readonly body?: JsonObject | null;
     readonly body_text?: string;
     readonly sse_text?: string | null;
+    /** The HTTP reads as they were, where they were kept. */
+    readonly sse_chunks_b64?: readonly string[] | null;
   };
   /** An independent opinion: what the official SDK made of it. */
   readonly sdk: {
     readonly result?: {
+      readonly model?: string;
       readonly text?: string;
+      readonly tool_uses?: readonly { name: string; input: unknown }[];
       readonly stop_reason?: string;
-      readonly choices?: readonly { text: string | null; refusal?: string | null; finish: string | null }[];
+      readonly choices?: readonly {
+        text: string | null;
+        refusal?: string | null;
+        finish: string | null;
+        tool_calls?: readonly { id: string; name: string; arguments: string }[];
+      }[];
       readonly usage?: JsonObject;
     };
     readonly error?: { readonly status: number; readonly message: string };
@@ -36,14 +45,14 @@ export const recordingsArePresent = existsSync(directory);
 /** Why the tests that need them are skipped, for the name of a visible test. */
 export const recordingsAbsent = 'shared/recordings is not beside this checkout: no real traffic was replayed';
 
-/** Non-streaming exchanges over the two wires. */
-export function loadRecordings(): Recording[] {
+/** Exchanges over the two wires, without streaming or with. */
+export function loadRecordings(kind: 'whole' | 'streamed' = 'whole'): Recording[] {
   if (!recordingsArePresent) return [];
   return readdirSync(directory)
     .filter((name) => name.endsWith('.json'))
     .map((name) => JSON.parse(readFileSync(new URL(name, directory), 'utf8')) as Recording)
     .filter(({ endpoint, response }) => {
       const known = endpoint.endsWith('chat/completions') || endpoint === '/v1/messages';
-      return known && !response.sse_text;
+      return known && (kind === 'streamed') === Boolean(response.sse_text);
     });
 }

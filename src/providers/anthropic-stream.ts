@@ -1,0 +1,115 @@
+/** The events of a Messages stream, put together into the body that a call without streaming would have got. */
+import type { StreamDelta } from '../application/provider.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
+import { isRecord } from './attempt-failure.ts';
+import type { SseEvent } from './sse-parser.ts';
+import { parseEvent, type StreamAssembler, StreamFault } from './stream.ts';
+import { readObject, readString } from './wire.ts';
+
+type Members = Record<string, Json | undefined>;
+
+interface Block {
+  readonly start: JsonObject;
+  text: string;
+  /** Position among the caller's tool calls; null for any other block, the provider's own tools among them. */
+  readonly call: number | null;
+}
+
+/** Complete means `message_stop`. What follows it, a second message after a tool that the provider ran, is not read. */
+export function assembleAnthropicStream(): StreamAssembler {
+  const blocks = new Map<Json, Block>();
+  const stop: Record<string, Json> = {};
+  let head: JsonObject | null = null;
+  let usage: JsonObject = {};
+  let calls = 0;
+  let ended = false;
+
+  const readers: Record<string, (event: Members) => StreamDelta[]> = {
+    message_start(event) {
+      // Some proxies send it twice.
+      if (head) return [];
+      head = readObject(event.message) ?? {};
+      addUsage(head.usage);
+      return [];
+    },
+    content_block_start(event) {
+      const start = readObject(event.content_block) ?? {};
+      const isCall = start.type === 'tool_use';
+      const block: Block = { start, text: readString(start.text) ?? '', call: isCall ? calls++ : null };
+      blocks.set(event.index ?? 0, block);
+      if (block.call === null) return block.text === '' ? [] : [{ type: 'text', text: block.text }];
+      return [toolCall(block, block.call, '')];
+    },
+    content_block_delta(event) {
+      const block = blocks.get(event.index ?? 0);
+      const delta = readObject(event.delta) ?? {};
+      switch (delta.type) {
+        case 'text_delta': {
+          const text = readString(delta.text) ?? '';
+          if (block) block.text += text;
+          return text === '' || !block ? [] : [{ type: 'text', text }];
+        }
+        case 'thinking_delta': {
+          const text = readString(delta.thinking) ?? '';
+          return text === '' ? [] : [{ type: 'reasoning', text }];
+        }
+        case 'input_json_delta': {
+          const more = readString(delta.partial_json) ?? '';
+          return block?.call == null || more === '' ? [] : [toolCall(block, block.call, more)];
+        }
+        default:
+          return [];
+      }
+    },
+    content_block_stop: () => [],
+    message_delta(event) {
+      for (const [name, value] of Object.entries(readObject(event.delta) ?? {})) stop[name] = value;
+      addUsage(event.usage);
+      return [];
+    },
+    message_stop() {
+      ended = true;
+      return [];
+    },
+  };
+
+  /** Counts are cumulative: later ones replace, and one that is left out stays as it was. */
+  function addUsage(sent: Json | undefined): void {
+    const stated = Object.entries(readObject(sent) ?? {}).filter(([, value]) => value !== null);
+    usage = { ...usage, ...Object.fromEntries(stated) };
+  }
+
+  return {
+    get ended() {
+      return ended;
+    },
+    push({ event, data }: SseEvent) {
+      const members = parseEvent(data);
+      const type = readString(members.type) ?? event;
+      if (type === 'error' || isRecord(members.error)) throw new StreamFault('it reports an error', members);
+      const read = Object.hasOwn(readers, type) ? readers[type] : undefined;
+      return read?.(members);
+    },
+    body: () => ({
+      ...head,
+      type: 'message',
+      content: [...blocks.values()].map(({ start, text }) =>
+        start.type === 'text' ? { ...start, text } : start,
+      ),
+      stop_reason: stop.stop_reason ?? null,
+      stop_details: stop.stop_details ?? null,
+      usage: Object.keys(usage).length > 0 ? usage : null,
+    }),
+  };
+}
+
+function toolCall({ start }: Block, index: number, more: string): StreamDelta {
+  const { id, name } = start;
+  return {
+    type: 'tool_call',
+    index,
+    id: readString(id) ?? '',
+    name: readString(name) ?? '',
+    arguments: more,
+  };
+}

@@ -1,0 +1,234 @@
+/**
+ * One streamed request to one provider: bytes → events → deltas, and at the end the same proof as for a whole body. It
+ * owns two clocks, the wait for the first content and the pause between contents; the time in which the reader of the
+ * deltas is slow is not the provider's. Comments, pings and chunks that say nothing do not turn a clock back.
+ */
+import type { StreamDelta } from '../application/provider.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
+import {
+  type Asked,
+  AttemptFailure,
+  fromTransport,
+  fromUnusableAnswer,
+  isRecord,
+} from './attempt-failure.ts';
+import { responseBytesMax, toTransportError } from './http-client.ts';
+import { createSseParser, type SseEvent } from './sse-parser.ts';
+import { TransportError } from './transport-error.ts';
+import { fromSdkError, proveAnswer, proveText, type ReadAnswer, type WireAnswer } from './wire.ts';
+
+/** What turns the events of one wire into deltas and a body. */
+export interface StreamAssembler {
+  /** The terminator has been seen. */
+  readonly ended: boolean;
+  /**
+   * @returns what is new; empty when the event moves the answer on without saying anything; undefined when it does
+   * neither, as a ping
+   * @throws StreamFault
+   */
+  push(event: SseEvent): readonly StreamDelta[] | undefined;
+  /** What has come so far, in the shape of a body that was not streamed. */
+  body(): JsonObject;
+}
+
+/** An event that is no part of an answer. */
+export class StreamFault extends Error {
+  readonly what: string;
+  readonly body: unknown;
+
+  constructor(what: string, body: unknown) {
+    super(what);
+    this.name = 'StreamFault';
+    this.what = what;
+    this.body = body;
+  }
+}
+
+export interface StreamOptions {
+  /** Awaited before more is read, so that a slow reader slows the provider down and memory stays bounded. */
+  readonly onDelta: (delta: StreamDelta) => Promise<void> | void;
+  /** Longest wait for the first content, from the start of the request, in milliseconds. */
+  readonly firstTokenTimeoutMs: number;
+  /** Longest pause between contents, in milliseconds. */
+  readonly idleTimeoutMs: number;
+}
+
+export interface StreamRequest extends StreamOptions {
+  readonly asked: Asked;
+  readonly signal: AbortSignal;
+  readonly send: (signal: AbortSignal) => Promise<Response>;
+  readonly assembler: StreamAssembler;
+  readonly read: ReadAnswer;
+}
+
+/** How long the end of an answered stream is waited for, so that its connection can be used again, in milliseconds. */
+const tailMs = 250;
+
+/**
+ * Makes the request and reads its stream to the terminator.
+ * @throws AttemptFailure — never retryable once a delta was handed on
+ */
+export async function streamExchange(request: StreamRequest): Promise<WireAnswer> {
+  const { asked, assembler } = request;
+  const clock = startClock(request);
+  let response: Response | undefined;
+  let delivered = false;
+  const deliver = async (delta: StreamDelta) => {
+    delivered = true;
+    const taken = request.onDelta(delta);
+    if (taken) await clock.pause(taken);
+  };
+  try {
+    response = await request.send(clock.signal);
+    // A server that knows no streaming answers at once; an error inside a 200 comes the same way.
+    if (/\bjson\b/i.test(response.headers.get('content-type') ?? '')) {
+      return await readWhole(request, response, clock.signal, deliver);
+    }
+    await readStream(response, assembler, clock, deliver);
+    if (!assembler.ended) throw new StreamFault('its stream ended before its terminator', null);
+    return proveAnswer(asked, response, assembler.body(), request.read);
+  } catch (thrown) {
+    const failure = toFailure(request, clock.fault() ?? thrown, response);
+    throw delivered && failure.retryable ? failure.asFinal() : failure;
+  } finally {
+    clock.stop();
+  }
+}
+
+async function readWhole(
+  request: StreamRequest,
+  response: Response,
+  signal: AbortSignal,
+  deliver: (delta: StreamDelta) => Promise<void>,
+): Promise<WireAnswer> {
+  const answered = await proveText(request.asked, response, signal, request.read);
+  if (answered.answer.output !== '') await deliver({ type: 'text', text: answered.answer.output });
+  return answered;
+}
+
+async function readStream(
+  response: Response,
+  assembler: StreamAssembler,
+  clock: Clock,
+  deliver: (delta: StreamDelta) => Promise<void>,
+): Promise<void> {
+  if (!response.body) return;
+  const reader = response.body.getReader();
+  const cancel = () => void reader.cancel().catch(() => {});
+  clock.signal.addEventListener('abort', cancel, { once: true });
+  const parser = createSseParser();
+  let bytes = 0;
+  try {
+    while (!assembler.ended) {
+      const { done, value } = await reader.read();
+      if (clock.signal.aborted) throw new Error('the stream was aborted');
+      bytes += value?.byteLength ?? 0;
+      if (bytes > responseBytesMax) throw new TransportError('too_large');
+      for (const event of done ? parser.end() : parser.push(value)) {
+        const deltas = assembler.push(event);
+        if (deltas) clock.progress(deltas.length > 0);
+        for (const delta of deltas ?? []) await deliver(delta);
+        if (assembler.ended) break;
+      }
+      if (done) return;
+    }
+    void finish(reader);
+  } catch (error) {
+    cancel();
+    throw error instanceof StreamFault ? error : toTransportError(error, clock.signal);
+  } finally {
+    clock.signal.removeEventListener('abort', cancel);
+  }
+}
+
+/** Nothing of value follows the terminator, only the end of the response. */
+async function finish(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  const timer = setTimeout(() => void reader.cancel().catch(() => {}), tailMs);
+  try {
+    while (!(await reader.read()).done);
+  } catch {
+    // The answer is whole: how its connection ends is nobody's concern.
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function toFailure(
+  { asked }: StreamRequest,
+  thrown: unknown,
+  response: Response | undefined,
+): AttemptFailure {
+  if (thrown instanceof AttemptFailure) return thrown;
+  if (!response) return fromSdkError(asked, thrown);
+  const { status, headers } = response;
+  if (thrown instanceof StreamFault) {
+    return fromUnusableAnswer(asked, { status, headers, body: thrown.body }, thrown.what);
+  }
+  return fromTransport(asked, thrown, headers, status);
+}
+
+interface Clock {
+  /** Aborts with the request's signal and when a clock has run out. */
+  readonly signal: AbortSignal;
+  fault(): TransportError | undefined;
+  /** The answer has moved on; `content` ends the wait for the first one. */
+  progress(content: boolean): void;
+  /** Runs no time while `work` lasts. */
+  pause(work: Promise<void>): Promise<void>;
+  stop(): void;
+}
+
+function startClock({ signal, firstTokenTimeoutMs, idleTimeoutMs }: StreamRequest): Clock {
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  if (signal.aborted) abort();
+  else signal.addEventListener('abort', abort, { once: true });
+  let fault: TransportError | undefined;
+  const runOut = (kind: TransportError['kind']) => () => {
+    fault = new TransportError(kind);
+    abort();
+  };
+  let begun = false;
+  let stopped = false;
+  let timer = setTimeout(runOut('first_token'), firstTokenTimeoutMs);
+  const restart = () => {
+    clearTimeout(timer);
+    if (!stopped) timer = setTimeout(runOut('stall'), idleTimeoutMs);
+  };
+  return {
+    signal: controller.signal,
+    fault: () => fault,
+    progress(content) {
+      if (begun) timer.refresh();
+      else if (content) {
+        begun = true;
+        restart();
+      }
+    },
+    async pause(work) {
+      clearTimeout(timer);
+      try {
+        await work;
+      } finally {
+        restart();
+      }
+    },
+    stop() {
+      stopped = true;
+      clearTimeout(timer);
+      signal.removeEventListener('abort', abort);
+    },
+  };
+}
+
+/** @throws StreamFault */
+export function parseEvent(data: string): Record<string, Json | undefined> {
+  let value: unknown;
+  try {
+    value = JSON.parse(data);
+  } catch {
+    throw new StreamFault('its stream holds an event that is not JSON', data);
+  }
+  if (!isRecord(value)) throw new StreamFault('its stream holds an event that is not an object', value);
+  return value;
+}

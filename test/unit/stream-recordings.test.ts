@@ -1,0 +1,184 @@
+import { describe, expect, test } from 'vitest';
+import type { ProviderResult, StreamDelta } from '../../src/application/provider.ts';
+import { createProviders } from '../../src/providers/providers.ts';
+import { callOf, controlOf, noWaits, settingsOf } from '../support/provider-calls.ts';
+import {
+  loadRecordings,
+  type Recording,
+  recordingsAbsent,
+  recordingsArePresent,
+} from '../support/recordings.ts';
+
+const recordings = loadRecordings('streamed');
+const cases = recordings.map((one) => [one.id, one] as const);
+
+if (!recordingsArePresent) test.skip(recordingsAbsent, () => {});
+
+const bytesOf = ({ response }: Recording) => new TextEncoder().encode(response.sse_text ?? '');
+
+const slicings: Readonly<Record<string, (recording: Recording) => Iterable<Uint8Array>>> = {
+  'one piece': (recording) => [bytesOf(recording)],
+  'the HTTP reads as recorded': ({ response }) =>
+    (response.sse_chunks_b64 ?? []).map((chunk) => new Uint8Array(Buffer.from(chunk, 'base64'))),
+  'single bytes': (recording) => Array.from(bytesOf(recording), (byte) => Uint8Array.of(byte)),
+  'pieces of 7 bytes': (recording) => pieces(bytesOf(recording), 7),
+  'lines without their ends': (recording) => lines(recording),
+};
+
+function pieces(bytes: Uint8Array, size: number): Uint8Array[] {
+  return Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) =>
+    bytes.subarray(i * size, (i + 1) * size),
+  );
+}
+
+function lines({ response }: Recording): Uint8Array[] {
+  const parts = (response.sse_text ?? '').split(/(\n)/);
+  return parts.map((part) => new TextEncoder().encode(part));
+}
+
+interface Replay {
+  readonly result: ProviderResult;
+  readonly deltas: readonly StreamDelta[];
+  readonly requests: number;
+}
+
+async function replay(recording: Recording, chunks: Iterable<Uint8Array>): Promise<Replay> {
+  const wire = recording.endpoint === '/v1/messages' ? 'anthropic' : 'openai';
+  const deltas: StreamDelta[] = [];
+  let requests = 0;
+  const iterator = chunks[Symbol.iterator]();
+  const body = () =>
+    new ReadableStream<Uint8Array>({
+      pull(controller) {
+        const { done, value } = iterator.next();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+    });
+  const headers = Object.entries(recording.response.headers).filter(
+    ([name]) => !/^(content-encoding|content-length|set-cookie)$/i.test(name),
+  );
+  const providers = createProviders([settingsOf(wire, 'http://127.0.0.1:9/v1')], {
+    ...noWaits,
+    fetch: async () => {
+      requests += 1;
+      return new Response(body(), { status: recording.response.status, headers });
+    },
+  });
+  const result = await providers.stream(callOf(wire, 'recorded'), {
+    ...controlOf({ deadlineMs: 60_000 }),
+    onDelta: (delta) => void deltas.push(delta),
+  });
+  return { result, deltas, requests };
+}
+
+const joined = (deltas: readonly StreamDelta[], type: StreamDelta['type']) =>
+  deltas.map((delta) => (delta.type === type && 'text' in delta ? delta.text : '')).join('');
+
+function toolCalls(deltas: readonly StreamDelta[]) {
+  const calls: { id: string; name: string; arguments: string }[] = [];
+  for (const delta of deltas) {
+    if (delta.type !== 'tool_call') continue;
+    const before = calls[delta.index]?.arguments ?? '';
+    calls[delta.index] = { id: delta.id, name: delta.name, arguments: before + delta.arguments };
+  }
+  return calls;
+}
+
+/** Where the official SDK and we differ, and why ours is right. */
+const quirks: Readonly<Record<string, { text?: RegExp; finish?: string; calls?: number; name?: string }>> = {
+  // No chunk has a finish reason; usage and [DONE] end it, and it calls a tool. The name comes twice, and the SDK
+  // makes llm_versionllm_version of it.
+  'openrouter-chat-stream-tools-variant-a': { finish: 'tool_calls', name: 'llm_version' },
+  // The SDK throws at the second message_start, which says the same as the first.
+  'vx-ant-stream-duplicate-message-start': { text: /^Hello, World!$/, finish: 'stop', calls: 0 },
+  // Two answers in one file, as a client got them one after the other: a stream ends with its message_stop.
+  'vx-ant-stream-programmatic-tools': { text: /./, finish: 'tool_calls', calls: 1 },
+  // The last blank line is missing, and the SDK drops message_stop with it. The arguments are cut by the token limit.
+  'sdk-ant-stream-incomplete-json': { text: /do that for you now\.$/, finish: 'length', calls: 1 },
+  // The refusal delta makes it one, whatever finish_reason says.
+  'sdk-oai-chat-stream-173417d5': { finish: 'refusal' },
+};
+
+const finishReasons: Readonly<Record<string, string>> = {
+  stop: 'stop',
+  length: 'length',
+  tool_calls: 'tool_calls',
+  end_turn: 'stop',
+  stop_sequence: 'stop',
+  tool_use: 'tool_calls',
+  refusal: 'refusal',
+  pause_turn: 'other',
+};
+
+describe.runIf(recordingsArePresent)('recorded streams', () => {
+  test.each(cases)('%s: output, tools, usage and finish are what was sent', async (id, recording) => {
+    const { result, deltas, requests } = await replay(recording, [bytesOf(recording)]);
+    if (!result.ok) throw result.error;
+    const { answer } = result;
+    const sdk = recording.sdk.result;
+    const choice = sdk?.choices?.[0];
+    const quirk = quirks[id] ?? {};
+    expect(requests).toBe(1);
+    const text = joined(deltas, 'text');
+    if (quirk.text) expect(text).toMatch(quirk.text);
+    else expect(text).toBe(sdk?.text ?? choice?.text ?? '');
+    expect(joined(deltas, 'refusal')).toBe(choice?.refusal ?? '');
+    expect(answer.output).toBe(text || joined(deltas, 'refusal'));
+    expect(answer.finishReason).toBe(quirk.finish ?? finishReasons[sdk?.stop_reason ?? choice?.finish ?? '']);
+    const calls = toolCalls(deltas);
+    const { name } = quirk;
+    if (choice)
+      expect(calls).toEqual(
+        choice.tool_calls?.map((call) => (name === undefined ? call : { ...call, name })),
+      );
+    else if (sdk?.tool_uses) {
+      expect(calls.map((call) => ({ name: call.name, input: JSON.parse(call.arguments || '{}') }))).toEqual(
+        sdk.tool_uses.map(({ name, input }) => ({ name, input })),
+      );
+    } else expect(calls).toHaveLength(quirk.calls ?? 0);
+    if (sdk) {
+      expect(answer.responseModel).toBe(sdk.model);
+      if (sdk.usage) expect(answer.rawUsage).toMatchObject(sdk.usage);
+      else expect(answer.rawUsage).toBeNull();
+    }
+    const counted = recording.sdk.cost?.usage;
+    if (counted?.input_tokens !== undefined) {
+      expect(answer.usage.promptTokens).toBe(counted.input_tokens);
+      expect(answer.usage.completionTokens).toBe(counted.output_tokens);
+      expect(answer.usage.cachedTokens ?? 0).toBe(counted.cache_read_tokens ?? 0);
+      expect(answer.usage.cacheWriteTokens ?? 0).toBe(counted.cache_write_tokens ?? 0);
+      expect(answer.usage.reasoningTokens ?? 0).toBe(counted.output_reasoning_tokens ?? 0);
+    }
+  });
+
+  test.each(cases)('%s: the same answer however the bytes are cut', async (_id, recording) => {
+    const whole = await replay(recording, [bytesOf(recording)]);
+    for (const [name, slice] of Object.entries(slicings)) {
+      const chunks = slice(recording);
+      if (Array.isArray(chunks) && chunks.length === 0) continue;
+      const sliced = await replay(recording, chunks);
+      expect(sliced.deltas, name).toEqual(whole.deltas);
+      expect(sliced.result, name).toMatchObject({ ok: true, answer: whole.result.ok && whole.result.answer });
+    }
+  });
+
+  test.each(cases)(
+    '%s: cut off after any event, it is no success and not repeated',
+    async (_id, recording) => {
+      const text = recording.response.sse_text ?? '';
+      const terminator = text.search(/data: (\[DONE\]|\{"type":"message_stop")/);
+      expect(terminator).toBeGreaterThan(0);
+      const ends = [...text.matchAll(/\n\n/g)].map(({ index }) => index + 2);
+      for (const end of [0, ...ends]) {
+        if (end > terminator) break;
+        const { result, requests } = await replay(recording, [new TextEncoder().encode(text.slice(0, end))]);
+        expect(result, text.slice(0, end).slice(-200)).toMatchObject({
+          ok: false,
+          error: { code: 'provider_protocol_error' },
+        });
+        expect(requests).toBe(1);
+      }
+    },
+  );
+});
