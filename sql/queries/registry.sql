@@ -20,6 +20,9 @@ select prompt_name, label, version, moved_at from prompt_labels order by prompt_
 -- name: findVersion
 select * from prompt_versions where name = $1 and version = $2::integer
 
+-- name: findPrompt
+select name from prompts where name = $1
+
 -- name: insertPrompt
 insert into prompts (name, created_by) values ($1, $2) on conflict do nothing
 
@@ -34,6 +37,10 @@ insert into prompt_versions (
   $11::text::json, $12, $13, $14, $15, $16, $17::text::json, $18, $19, $20, $21::text::json, $22
 )
 returning *
+
+-- name: explainDeploymentRefusal
+-- Asked before the insert, to refuse with a message that helps; the trigger asks the same function.
+select deployment_refusal($1, $2, $3::integer, $4) as refusal
 
 -- name: findLabel
 select prompt_name, label, version, moved_at from prompt_labels where prompt_name = $1 and label = $2
@@ -50,11 +57,45 @@ on conflict (prompt_name, label) do update
   set version = excluded.version, deployment_id = excluded.deployment_id, moved_at = excluded.moved_at
 
 -- name: listDeployments
--- The ledger of one prompt, newest first; of one label when $2 is given.
+-- The ledger of one prompt, newest first; of one label when $2 is given, older than row $3 when that is.
 select * from prompt_deployments
- where prompt_name = $1 and ($2::text is null or label = $2)
+ where prompt_name = $1 and ($2::text is null or label = $2) and ($3::bigint is null or id < $3::bigint)
  order by id desc
- limit $3::integer
+ limit $4::integer
+
+-- name: listMoves
+-- The whole ledger of one label, oldest first: what a rollback derives its target from.
+select kind, to_version from prompt_deployments where prompt_name = $1 and label = $2 order by id
+
+-- name: listLabelsAt
+-- From the ledger alone: the last row of each label that was there at the time is what it held. Rows are written under
+-- the registry lock, so the order of ids is the order of commits. Without a time: now, whatever our clock says.
+select distinct on (prompt_name, label) deployments.*,
+       coalesce((select gated from label_policies policies
+                  where policies.label = deployments.label and policies.created_at <= coalesce($1::timestamptz, 'infinity')
+                  order by policies.id desc limit 1), false) as gated
+  from prompt_deployments deployments
+ where created_at <= coalesce($1::timestamptz, 'infinity')
+ order by prompt_name, label, id desc
+
+-- name: listArchives
+-- The latest fact of each subject: few.
+select distinct on (prompt_name, version) * from prompt_archives order by prompt_name, version, id desc
+
+-- name: findArchive
+select * from prompt_archives where prompt_name = $1 and version is not distinct from $2::integer
+ order by id desc limit 1
+
+-- name: insertArchive
+insert into prompt_archives (prompt_name, version, archived, actor, reason)
+values ($1, $2::integer, $3::boolean, $4, $5)
+returning *
+
+-- name: listLabelPolicies
+select * from label_policies where label = $1 order by id desc
+
+-- name: insertLabelPolicy
+insert into label_policies (label, gated, actor, reason) values ($1, $2::boolean, $3, $4) returning *
 
 -- name: listenRegistry
 -- The payload is the new revision; a listener reads the registry again instead of trusting it.

@@ -16,6 +16,7 @@ import { computePrice, noPrice } from '../domain/price.ts';
 import { noUsage } from '../domain/usage.ts';
 import { findJsonFault, toWritableJson, toWritableText } from '../domain/writable-text.ts';
 import type { AuditStore } from './audit-store.ts';
+import { authorizeAnyVersion, authorizeLabel, authorizePrompt } from './authorize.ts';
 import type { ModelRoute, ProviderResult, Providers } from './provider.ts';
 import type { RegistrySnapshot, ResolvedVersion } from './registry-snapshot.ts';
 
@@ -144,6 +145,9 @@ function prepare(deps: ExecuteDependencies, request: ExecuteRequest, draft: Admi
   }
   refuseUnwritable('messages', request.messages);
   refuseUnwritable('metadata', request.metadata);
+  authorizePrompt(request.actor, request.promptName);
+  if (request.version === undefined) authorizeLabel(request.actor, request.label ?? defaultLabel);
+  else authorizeAnyVersion(request.actor);
   const resolved = deps.snapshot.resolve(
     request.promptName,
     request.version === undefined ? { label: request.label ?? defaultLabel } : { version: request.version },

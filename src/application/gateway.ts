@@ -2,7 +2,9 @@
 import type { Actor, ApiKey, KeyLimits, Scope } from '../domain/api-key.ts';
 import type { PromptgateError } from '../domain/errors.ts';
 import type { Execution, StoredExecution } from '../domain/execution.ts';
-import type { Deployment } from '../domain/prompt-version.ts';
+import type { ArchiveFact, Deployment, LabelPolicy, PromptVersion } from '../domain/prompt-version.ts';
+import { type AddedVersion, type AddVersionRequest, addVersion } from './add-version.ts';
+import { type ArchiveRequest, archivePrompt } from './archive-prompt.ts';
 import type { AuditStore, ExecutionFilter } from './audit-store.ts';
 import {
   type ExecuteDependencies,
@@ -10,11 +12,15 @@ import {
   executePrompt,
   refuseExecution,
 } from './execute-prompt.ts';
+import { gateLabel } from './gate-label.ts';
 import { authenticate, createKey, revokeKey } from './manage-keys.ts';
 import { type MoveLabelRequest, moveLabel } from './move-label.ts';
 import { getExecution, listExecutions } from './read-executions.ts';
-import type { PromptEntry, RegistrySnapshot, SnapshotHealth } from './registry-snapshot.ts';
-import type { RegistryStore } from './registry-store.ts';
+import { type HistoryPage, labelHistory, labelsAt, listLabelPolicies } from './read-labels.ts';
+import { diffVersions, getPrompt, getVersion, listPrompts, type VersionDiff } from './read-prompts.ts';
+import type { PromptEntry, RegistrySnapshot, SnapshotHealth, VersionTarget } from './registry-snapshot.ts';
+import type { HeldLabel, RegistryStore } from './registry-store.ts';
+import { type RollBackRequest, rollBack } from './roll-back.ts';
 import { type SyncReport, type SyncRequest, syncPrompts } from './sync-prompts.ts';
 
 export interface Gateway {
@@ -30,10 +36,27 @@ export interface Gateway {
     filter: ExecutionFilter,
     page: { limit: number; before?: string },
   ): Promise<{ executions: StoredExecution[]; nextCursor: string | null }>;
-  listPrompts(): PromptEntry[];
-  findPrompt(name: string): PromptEntry | undefined;
+  listPrompts(actor: Actor): PromptEntry[];
+  getPrompt(actor: Actor, name: string): PromptEntry;
+  getVersion(actor: Actor, name: string, target: VersionTarget): PromptVersion;
+  diffVersions(actor: Actor, name: string, targets: Record<'from' | 'to', VersionTarget>): VersionDiff;
+  addVersion(request: AddVersionRequest): Promise<AddedVersion>;
   syncPrompts(request: SyncRequest): Promise<SyncReport>;
   moveLabel(request: MoveLabelRequest): Promise<Deployment | null>;
+  rollBack(request: RollBackRequest): Promise<Deployment>;
+  labelsAt(actor: Actor, filter: { at: Date | null; promptName?: string }): Promise<HeldLabel[]>;
+  labelHistory(
+    actor: Actor,
+    request: { promptName: string; label?: string; limit: number; before?: number },
+  ): Promise<HistoryPage>;
+  archivePrompt(request: ArchiveRequest): Promise<ArchiveFact | null>;
+  gateLabel(request: {
+    actor: Actor;
+    label: string;
+    gated: boolean;
+    reason: string | null;
+  }): Promise<LabelPolicy | null>;
+  listLabelPolicies(actor: Actor, label: string): Promise<LabelPolicy[]>;
   createKey(request: {
     actor: Actor;
     name: string;
@@ -55,10 +78,19 @@ export function createGateway(
     refuseExecution: (request, error) => refuseExecution(deps, request, error),
     getExecution: (actor, id) => getExecution(audit, actor, id),
     listExecutions: (actor, filter, page) => listExecutions(audit, actor, filter, page),
-    listPrompts: () => snapshot.list(),
-    findPrompt: (name) => snapshot.find(name),
+    listPrompts: (actor) => listPrompts(snapshot, actor),
+    getPrompt: (actor, name) => getPrompt(snapshot, actor, name),
+    getVersion: (actor, name, target) => getVersion(snapshot, actor, name, target),
+    diffVersions: (actor, name, targets) => diffVersions(snapshot, actor, name, targets),
+    addVersion: (request) => addVersion(deps, request),
     syncPrompts: (request) => syncPrompts(deps, request),
     moveLabel: (request) => moveLabel(deps, request),
+    rollBack: (request) => rollBack(deps, request),
+    labelsAt: (actor, filter) => labelsAt(deps.registry, actor, filter),
+    labelHistory: (actor, request) => labelHistory(deps.registry, actor, request),
+    archivePrompt: (request) => archivePrompt(deps, request),
+    gateLabel: (request) => gateLabel(deps.registry, request),
+    listLabelPolicies: (actor, label) => listLabelPolicies(deps.registry, actor, label),
     createKey: (request) => createKey(deps, request),
     listKeys: () => snapshot.listKeys(),
     revokeKey: (idOrName) => revokeKey(deps, idOrName),

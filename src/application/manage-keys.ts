@@ -19,12 +19,20 @@ interface Dependencies {
 
 /**
  * Makes a key. The secret is in this answer and nowhere else.
+ * @throws PromptgateError invalid_request — limits beside `admin`, which could make itself a key without them
  * @throws PromptgateError conflict — a key of that name is in use
  */
 export async function createKey(
   deps: Dependencies,
   request: { actor: Actor; name: string; scopes: readonly Scope[]; limits?: KeyLimits },
 ): Promise<{ key: ApiKey; secret: string }> {
+  const limits = request.limits ?? { prompts: null, labels: null };
+  if (request.scopes.includes('admin') && (limits.prompts || limits.labels)) {
+    throw new PromptgateError(
+      'invalid_request',
+      'A key with the scope "admin" cannot be limited to prompts or labels: it could create one that is not. Give it "publish" or "deploy" instead.',
+    );
+  }
   const secret = createSecret();
   const key: ApiKey = {
     id: newId(),
@@ -32,7 +40,7 @@ export async function createKey(
     prefix: secretPrefix(secret),
     hash: hashSecret(secret),
     scopes: request.scopes,
-    limits: request.limits ?? { prompts: null, labels: null },
+    limits,
     createdAt: new Date(),
     createdBy: request.actor.name,
     revokedAt: null,

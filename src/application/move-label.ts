@@ -1,7 +1,9 @@
 import type { Actor } from '../domain/api-key.ts';
+import { compareContracts } from '../domain/contract.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import { labelPattern } from '../domain/names.ts';
-import type { Deployment } from '../domain/prompt-version.ts';
+import type { Deployment, PromptVersion } from '../domain/prompt-version.ts';
+import { authorizeLabel, authorizePrompt } from './authorize.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
 import type { RegistryStore } from './registry-store.ts';
 
@@ -12,34 +14,71 @@ export interface MoveLabelRequest {
   readonly version: number;
   /** What the caller believes the label holds; null for nothing. Left out: whatever it holds. */
   readonly expectedVersion?: number | null;
+  /** Callers may break: the contract of the version is not compared with the one that the label holds. */
+  readonly breaking?: boolean;
   readonly reason: string | null;
+  readonly gitCommit?: string | null;
 }
 
 /**
  * Points a label at a version, in one audited step.
  * @returns the ledger's record, or null when the label was there already
- * @throws PromptgateError invalid_request, not_found, conflict
+ * @throws PromptgateError invalid_request, forbidden, not_found
+ * @throws PromptgateError conflict — the label holds another version than expected, the contract breaks, the version is
+ * archived, the label is gated
  */
 export async function moveLabel(
   deps: { registry: RegistryStore; snapshot: RegistrySnapshot },
   request: MoveLabelRequest,
 ): Promise<Deployment | null> {
-  if (!labelPattern.test(request.label)) {
-    throw new PromptgateError(
-      'invalid_request',
-      'A label has lower-case letters, digits and dashes, begins with a letter, and is at most 63 long.',
-    );
-  }
+  const { actor, promptName, label } = request;
+  refuseLabelName(label);
+  authorizePrompt(actor, promptName);
+  authorizeLabel(actor, label);
   const deployment = await deps.registry.moveLabel({
-    promptName: request.promptName,
-    label: request.label,
+    promptName,
+    label,
     toVersion: request.version,
     ...(request.expectedVersion === undefined ? {} : { expectedVersion: request.expectedVersion }),
     kind: 'deploy',
-    actor: request.actor.name,
+    actor: actor.name,
     reason: request.reason,
-    gitCommit: null,
+    gitCommit: request.gitCommit ?? null,
+    ...(request.breaking
+      ? {}
+      : { review: (held, target) => refuseBreakingMove(deps.snapshot, label, held, target) }),
   });
   await deps.snapshot.refresh();
   return deployment;
+}
+
+/** @throws PromptgateError invalid_request */
+export function refuseLabelName(label: string): void {
+  if (labelPattern.test(label)) return;
+  throw new PromptgateError(
+    'invalid_request',
+    'A label has lower-case letters, digits and dashes, begins with a letter, and is at most 63 long.',
+  );
+}
+
+/**
+ * Callers of a label keep working across a move, unless whoever moves it says otherwise.
+ * @throws PromptgateError conflict — with every break of the contract as an issue
+ */
+export function refuseBreakingMove(
+  snapshot: Pick<RegistrySnapshot, 'compile'>,
+  label: string,
+  held: PromptVersion | null,
+  target: PromptVersion,
+): void {
+  if (held === null) return;
+  const breaks = compareContracts(snapshot.compile(held), snapshot.compile(target)).filter(
+    (change) => change.breaking,
+  );
+  if (breaks.length === 0) return;
+  throw new PromptgateError(
+    'conflict',
+    `Version ${target.version} breaks the contract of version ${held.version}, which "${label}" holds: callers of "${target.name}" may fail. When they are ready, move it as breaking: \`--breaking\`, or \`"breaking": true\`.`,
+    { issues: breaks.map(({ path, message }) => ({ path, message })) },
+  );
 }

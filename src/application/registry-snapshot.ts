@@ -19,7 +19,13 @@ export interface PromptEntry {
   readonly versions: ReadonlyMap<number, PromptVersion>;
   readonly labels: ReadonlyMap<string, Label>;
   readonly latestVersion: number;
+  /** The whole prompt is archived: no version of it is newly deployed. */
+  readonly archived: boolean;
+  readonly archivedVersions: ReadonlySet<number>;
 }
+
+/** How a caller names a version. */
+export type VersionTarget = { readonly label: string } | { readonly version: number };
 
 export interface ResolvedVersion {
   readonly version: PromptVersion;
@@ -43,8 +49,10 @@ export interface RegistrySnapshot {
   /**
    * @throws PromptgateError not_found — no such prompt, label or version; the message names what exists
    */
-  resolve(name: string, target: { label: string } | { version: number }): ResolvedVersion;
+  resolve(name: string, target: VersionTarget): ResolvedVersion;
   find(name: string): PromptEntry | undefined;
+  /** A version as it runs: compiled once, then kept. */
+  compile(version: PromptVersion): Definition;
   list(): PromptEntry[];
   findKey(hash: string): ApiKey | undefined;
   listKeys(): ApiKey[];
@@ -57,6 +65,8 @@ interface MutableEntry {
   versions: Map<number, PromptVersion>;
   labels: Map<string, Label>;
   latestVersion: number;
+  archived: boolean;
+  archivedVersions: Set<number>;
 }
 
 export function createRegistrySnapshot(
@@ -78,7 +88,14 @@ export function createRegistrySnapshot(
   function entryOf(name: string): MutableEntry {
     let entry = prompts.get(name);
     if (!entry) {
-      entry = { name, versions: new Map(), labels: new Map(), latestVersion: 0 };
+      entry = {
+        name,
+        versions: new Map(),
+        labels: new Map(),
+        latestVersion: 0,
+        archived: false,
+        archivedVersions: new Set(),
+      };
       prompts.set(name, entry);
     }
     return entry;
@@ -95,6 +112,12 @@ export function createRegistrySnapshot(
         }
         for (const entry of prompts.values()) entry.labels = new Map();
         for (const label of changes.labels) entryOf(label.promptName).labels.set(label.label, label);
+        for (const { promptName, version, archived } of changes.archives) {
+          const entry = entryOf(promptName);
+          if (version === null) entry.archived = archived;
+          else if (archived) entry.archivedVersions.add(version);
+          else entry.archivedVersions.delete(version);
+        }
         keysByHash = new Map(changes.keys.map((key) => [key.hash, key]));
         revision = changes.revision;
       }
@@ -157,6 +180,7 @@ export function createRegistrySnapshot(
       return { version, definition: compile(version), label };
     },
     find: (name) => prompts.get(name),
+    compile,
     list: () => [...prompts.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
     findKey: (hash) => keysByHash.get(hash),
     listKeys: () => [...keysByHash.values()],
@@ -181,7 +205,7 @@ function noSuchPrompt(name: string, known: string[]): string {
   return `There is no prompt${quoted}. GET /v1/prompts lists the ${known.length} there are.`;
 }
 
-function noSuchTarget(entry: MutableEntry, target: { label: string } | { version: number }): string {
+function noSuchTarget(entry: MutableEntry, target: VersionTarget): string {
   if ('version' in target) {
     return `Prompt "${entry.name}" has no version ${target.version}; it has ${summarise([...entry.versions.keys()].sort((a, b) => a - b))}.`;
   }

@@ -1,17 +1,21 @@
 import type { ApiKey } from '../domain/api-key.ts';
 import type {
+  ArchiveFact,
   Deployment,
   DeploymentKind,
   Label,
+  LabelPolicy,
   NewPromptVersion,
   PromptVersion,
 } from '../domain/prompt-version.ts';
 
-/** Everything that changed since a revision: new versions (immutable, so only ever added), all labels, all keys. */
+/** Everything that changed since a revision: new versions (immutable, so only ever added), and all of the rest. */
 export interface RegistryChanges {
   readonly revision: number;
   readonly versions: readonly PromptVersion[];
   readonly labels: readonly Label[];
+  /** The latest fact of each version and prompt that has one. */
+  readonly archives: readonly ArchiveFact[];
   readonly keys: readonly ApiKey[];
 }
 
@@ -25,6 +29,19 @@ export interface LabelMove {
   readonly actor: string;
   readonly reason: string | null;
   readonly gitCommit: string | null;
+  /**
+   * Looks at the move inside its transaction, when both ends are certain, and throws to refuse it. `held` is null where
+   * the label holds nothing.
+   */
+  readonly review?: (held: PromptVersion | null, target: PromptVersion) => void;
+}
+
+export type Rollback = Omit<LabelMove, 'toVersion' | 'kind' | 'review'>;
+
+/** What a label held at a time: the ledger row that put it there, and whether the label was gated then. */
+export interface HeldLabel {
+  readonly deployment: Deployment;
+  readonly gated: boolean;
 }
 
 /** Port to the registry: prompts, versions, labels, keys. Every write raises the revision in its own transaction. */
@@ -42,9 +59,31 @@ export interface RegistryStore {
   addVersion(version: NewPromptVersion, actor: string): Promise<{ created: boolean; version: PromptVersion }>;
   /**
    * Moves a label and writes the ledger row in one transaction. Moving to where it points already does nothing: null.
-   * @throws PromptgateError not_found — no such prompt version; conflict — the label holds another version than expected
+   * @throws PromptgateError not_found — no such prompt version; conflict — the label holds another version than
+   * expected, or the database does not allow it: archived, gated
    */
   moveLabel(move: LabelMove): Promise<Deployment | null>;
+  /**
+   * Moves a label to what its ledger says ran before, in one transaction.
+   * @throws PromptgateError not_found — the label was never set; conflict — nothing ran before, or as `moveLabel`
+   */
+  rollBack(rollback: Rollback): Promise<Deployment>;
+  /** The ledger of a prompt, or of one of its labels: newest first; `before` is the id of a row. */
+  listDeployments(
+    promptName: string,
+    page: { label?: string; limit: number; before?: number },
+  ): Promise<Deployment[]>;
+  /** What every label held at a time (null: now), read from the ledger alone. */
+  labelsAt(at: Date | null): Promise<HeldLabel[]>;
+  /**
+   * Records a fact; one that holds already is not recorded again: null.
+   * @throws PromptgateError not_found — no such prompt or version
+   */
+  archive(fact: Omit<ArchiveFact, 'createdAt'>): Promise<ArchiveFact | null>;
+  /** Records a fact; one that holds already is not recorded again: null. */
+  setLabelPolicy(policy: Omit<LabelPolicy, 'createdAt'>): Promise<LabelPolicy | null>;
+  /** Every fact about a label, newest first. */
+  listLabelPolicies(label: string): Promise<LabelPolicy[]>;
   createKey(key: ApiKey): Promise<void>;
   /** @returns the key as revoked, or undefined when there is none of that id or name */
   revokeKey(idOrName: string): Promise<ApiKey | undefined>;

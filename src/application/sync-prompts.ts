@@ -12,6 +12,7 @@ import {
 } from '../domain/definition.ts';
 import { type ErrorCode, PromptgateError, toPromptgateError } from '../domain/errors.ts';
 import type { Deployment } from '../domain/prompt-version.ts';
+import { authorizePrompt } from './authorize.ts';
 import type { Providers } from './provider.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
 import type { RegistryStore } from './registry-store.ts';
@@ -95,6 +96,7 @@ async function syncFile(
   let definition: Definition | undefined;
   try {
     definition = parseDefinition(file.source, { path: file.path, partial: (name) => partials.get(name) });
+    authorizePrompt(request.actor, definition.name);
     const { created } = await deps.registry.addVersion(
       toNewVersion(definition, file.path, request.gitCommit ?? null),
       request.actor.name,
@@ -115,6 +117,14 @@ async function syncFile(
       };
     }
     const known = toPromptgateError(error);
+    if (known.code === 'forbidden') {
+      return {
+        ...fileResult(file, definition),
+        outcome: 'failed',
+        errorCode: known.code,
+        message: known.message,
+      };
+    }
     if (known.code !== 'conflict') throw known;
     return {
       ...fileResult(file, definition),

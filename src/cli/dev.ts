@@ -164,7 +164,7 @@ function closingScreen(
 
 /** A command to paste, made from a prompt that is really there, and the shape of what it answers. */
 function exampleCall(app: App, dev: DevGateway): string[] | undefined {
-  const prompts = app.gateway.listPrompts().filter((prompt) => prompt.labels.has('production'));
+  const prompts = app.gateway.listPrompts(systemActor).filter((prompt) => prompt.labels.has('production'));
   const prompt = prompts.find(({ name }) => name === 'summarize') ?? prompts[0];
   const version = prompt?.versions.get(prompt.labels.get('production')?.version ?? 0);
   if (!prompt || !version) return undefined;

@@ -9,8 +9,17 @@ interface KeyView {
   readonly name: string;
   readonly prefix: string;
   readonly scopes: string[];
+  readonly prompts: string[] | null;
+  readonly labels: string[] | null;
   readonly created_at: string;
   readonly revoked_at: string | null;
+}
+
+interface CreateOptions {
+  readonly scope: string[];
+  readonly prompts?: string[];
+  readonly labels?: string[];
+  readonly json?: boolean;
 }
 
 export function addKeysCommand(program: Command, context: CliContext): void {
@@ -28,16 +37,20 @@ export function addKeysCommand(program: Command, context: CliContext): void {
     .description('Create a key and print its secret, once')
     .argument('<name>', 'who will use it, e.g. billing-service')
     .option('--scope <scopes...>', `one or more of: ${scopes.join(', ')}`, ['execute'])
+    .option('--prompts <globs...>', "only these prompts; `*` stands for any characters, e.g. 'billing-*'")
+    .option('--labels <labels...>', 'only these labels, and no version by its number')
     .option('--json', 'print JSON')
-    .action((name: string, options: { scope: string[]; json?: boolean }) =>
+    .action((name: string, options: CreateOptions) =>
       withClient(async (client) => {
         const key = await client.request<KeyView & { secret: string }>('POST', '/v1/keys', {
           name,
           scopes: options.scope,
+          ...(options.prompts ? { prompts: options.prompts } : {}),
+          ...(options.labels ? { labels: options.labels } : {}),
         });
         if (options.json) return context.out(JSON.stringify(key, null, 2));
         context.out(key.secret);
-        context.err(`Key "${key.name}" (${key.scopes.join(', ')}). The secret is not stored: keep it now.`);
+        context.err(`Key "${key.name}" (${describeReach(key)}). The secret is not stored: keep it now.`);
       }),
     );
   keys
@@ -52,11 +65,15 @@ export function addKeysCommand(program: Command, context: CliContext): void {
           key.name,
           `${key.prefix}…`,
           key.scopes.join(' '),
+          key.prompts?.join(' ') ?? 'all',
+          key.labels?.join(' ') ?? 'all',
           key.created_at.slice(0, 10),
           key.revoked_at ? `revoked ${key.revoked_at.slice(0, 10)}` : 'active',
           key.id,
         ]);
-        context.out(renderTable(['name', 'secret', 'scopes', 'created', 'state', 'id'], rows));
+        context.out(
+          renderTable(['name', 'secret', 'scopes', 'prompts', 'labels', 'created', 'state', 'id'], rows),
+        );
       }),
     );
   keys
@@ -70,4 +87,12 @@ export function addKeysCommand(program: Command, context: CliContext): void {
         context.out(options.json ? JSON.stringify(key, null, 2) : `Revoked "${key.name}" (${key.prefix}…).`);
       }),
     );
+}
+
+function describeReach(key: KeyView): string {
+  const limits = [
+    key.prompts ? `prompts ${key.prompts.join(', ')} only` : '',
+    key.labels ? `labels ${key.labels.join(', ')} only` : '',
+  ];
+  return [key.scopes.join(', '), ...limits].filter(Boolean).join('; ');
 }

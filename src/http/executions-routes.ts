@@ -5,7 +5,6 @@ import type { Gateway } from '../application/gateway.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import { executionStatuses } from '../domain/execution.ts';
 import type { JsonObject } from '../domain/json.ts';
-import { requireScope } from './authenticate.ts';
 import type { HttpContext, HttpEnvironment } from './context.ts';
 import {
   executionDetailSchema,
@@ -56,12 +55,12 @@ export function addExecutionRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: G
       path: '/v1/prompts/{name}/executions',
       summary: 'Execute a prompt by name',
       tag: 'executions',
+      scope: 'execute',
       params: z.object({ name: z.string() }),
       body: executeBodySchema,
       response: executionSchema,
     },
     async (c) => {
-      requireScope(c.get('actor'), 'execute');
       const body = await readBody(c, executeBodySchema);
       const { label, version, messages, metadata } = body;
       const execution = await gateway.executePrompt({
@@ -84,11 +83,11 @@ export function addExecutionRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: G
       path: '/v1/executions',
       summary: 'List executions, newest first',
       tag: 'executions',
+      scope: 'execute',
       query: listQuerySchema,
       response: z.object({ data: z.array(executionSchema), next_cursor: z.string().nullable() }),
     },
     async (c) => {
-      requireScope(c.get('actor'), 'execute');
       const query = readQuery(c, listQuerySchema);
       const page = { limit: query.limit, ...(query.cursor ? { before: query.cursor } : {}) };
       const { executions, nextCursor } = await gateway.listExecutions(c.get('actor'), toFilter(query), page);
@@ -102,11 +101,11 @@ export function addExecutionRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: G
       path: '/v1/executions/{id}',
       summary: 'Read one execution with everything that explains it',
       tag: 'executions',
+      scope: 'execute',
       params: z.object({ id: z.uuid() }),
       response: executionDetailSchema,
     },
     async (c) => {
-      requireScope(c.get('actor'), 'execute');
       const id = z.uuid().safeParse(c.req.param('id'));
       if (!id.success) throw new PromptgateError('invalid_request', 'An execution id is a UUID.');
       return c.json(toExecutionDetail(await gateway.getExecution(c.get('actor'), id.data)));

@@ -1,7 +1,8 @@
 import { type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Gateway } from '../application/gateway.ts';
 import { type ApiKey, scopeSchema } from '../domain/api-key.ts';
-import { requireScope } from './authenticate.ts';
+import { promptGlobPattern } from '../domain/key-limits.ts';
+import { labelPattern } from '../domain/names.ts';
 import type { HttpEnvironment } from './context.ts';
 import { addRoute, readBody } from './route.ts';
 
@@ -11,6 +12,11 @@ const keySchema = z
     name: z.string(),
     prefix: z.string().openapi({ description: 'First characters of the secret.' }),
     scopes: z.array(scopeSchema),
+    prompts: z
+      .array(z.string())
+      .nullable()
+      .openapi({ description: 'Globs of the prompts that it may use; null: all.' }),
+    labels: z.array(z.string()).nullable().openapi({ description: 'Labels that it may use; null: all.' }),
     created_at: z.iso.datetime(),
     created_by: z.string(),
     revoked_at: z.iso.datetime().nullable(),
@@ -23,6 +29,16 @@ const createBodySchema = z
       .string()
       .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'lower-case letters, digits, dots, dashes; at most 64'),
     scopes: z.array(scopeSchema).min(1).default(['execute']),
+    prompts: z
+      .array(z.string().regex(promptGlobPattern, 'a prompt name in which `*` stands for any characters'))
+      .min(1)
+      .max(100)
+      .optional(),
+    labels: z
+      .array(z.string().regex(labelPattern, 'lower-case letters, digits and dashes; begins with a letter'))
+      .min(1)
+      .max(100)
+      .optional(),
   })
   .openapi('CreateKeyRequest');
 
@@ -34,14 +50,15 @@ export function addKeyRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gateway
       path: '/v1/keys',
       summary: 'Create a key; the secret is in this answer alone',
       tag: 'keys',
+      scope: 'admin',
       body: createBodySchema,
       status: 201,
       response: keySchema.extend({ secret: z.string() }),
     },
     async (c) => {
-      requireScope(c.get('actor'), 'admin');
-      const body = await readBody(c, createBodySchema);
-      const { key, secret } = await gateway.createKey({ actor: c.get('actor'), ...body });
+      const { name, scopes, prompts = null, labels = null } = await readBody(c, createBodySchema);
+      const request = { actor: c.get('actor'), name, scopes, limits: { prompts, labels } };
+      const { key, secret } = await gateway.createKey(request);
       return c.json({ ...toKeyView(key), secret }, 201);
     },
   );
@@ -52,10 +69,10 @@ export function addKeyRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gateway
       path: '/v1/keys',
       summary: 'List keys, without their secrets',
       tag: 'keys',
+      scope: 'admin',
       response: z.object({ data: z.array(keySchema) }),
     },
     (c) => {
-      requireScope(c.get('actor'), 'admin');
       const keys = gateway.listKeys().sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime());
       return c.json({ data: keys.map(toKeyView) });
     },
@@ -67,11 +84,11 @@ export function addKeyRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gateway
       path: '/v1/keys/{key}',
       summary: 'Revoke a key by id or name; it stops working everywhere within a second',
       tag: 'keys',
+      scope: 'admin',
       params: z.object({ key: z.string() }),
       response: keySchema,
     },
     async (c) => {
-      requireScope(c.get('actor'), 'admin');
       return c.json(toKeyView(await gateway.revokeKey(c.req.param('key') ?? '')));
     },
   );
@@ -83,6 +100,8 @@ function toKeyView(key: ApiKey): z.infer<typeof keySchema> {
     name: key.name,
     prefix: key.prefix,
     scopes: [...key.scopes],
+    prompts: key.limits.prompts && [...key.limits.prompts],
+    labels: key.limits.labels && [...key.limits.labels],
     created_at: key.createdAt.toISOString(),
     created_by: key.createdBy,
     revoked_at: key.revokedAt?.toISOString() ?? null,

@@ -1,70 +1,18 @@
 import { type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Gateway } from '../application/gateway.ts';
-import type { PromptEntry } from '../application/registry-snapshot.ts';
 import type { SyncReport } from '../application/sync-prompts.ts';
-import { PromptgateError } from '../domain/errors.ts';
-import type { Deployment, PromptVersion } from '../domain/prompt-version.ts';
-import { requireScope } from './authenticate.ts';
 import type { HttpEnvironment } from './context.ts';
-import { addRoute, readBody } from './route.ts';
-
-const promptSchema = z
-  .object({
-    name: z.string(),
-    latest_version: z.number().int(),
-    description: z.string().nullable(),
-    model: z.string(),
-    labels: z.record(z.string(), z.number().int()),
-  })
-  .openapi('Prompt');
-
-const versionSchema = z
-  .object({
-    version: z.number().int(),
-    model: z.string(),
-    parameters: z.record(z.string(), z.unknown()),
-    messages: z.array(z.object({ role: z.string(), template: z.string() })),
-    input_schema: z.record(z.string(), z.unknown()),
-    output_format: z.enum(['text', 'json']),
-    output_schema: z.record(z.string(), z.unknown()).nullable(),
-    checksum: z.string(),
-    description: z.string().nullable(),
-    author: z.string().nullable(),
-    path: z.string().nullable(),
-    git_commit: z.string().nullable(),
-    created_at: z.iso.datetime(),
-  })
-  .openapi('PromptVersion');
+import {
+  deploymentSchema,
+  promptSchema,
+  toDeploymentView,
+  toPromptView,
+  toVersionView,
+  versionSchema,
+} from './prompt-view.ts';
+import { addRoute, pathParam, readBody } from './route.ts';
 
 const promptDetailSchema = promptSchema.extend({ versions: z.array(versionSchema) }).openapi('PromptDetail');
-
-const deploymentSchema = z
-  .object({
-    id: z.number().int(),
-    prompt: z.string(),
-    label: z.string(),
-    kind: z.enum(['deploy', 'rollback', 'sync']),
-    from_version: z.number().int().nullable(),
-    to_version: z.number().int(),
-    actor: z.string(),
-    reason: z.string().nullable(),
-    created_at: z.iso.datetime(),
-  })
-  .openapi('Deployment');
-
-const moveBodySchema = z
-  .strictObject({
-    version: z.number().int().min(1),
-    expected_version: z
-      .number()
-      .int()
-      .min(1)
-      .nullable()
-      .optional()
-      .openapi({ description: 'Version you believe the label holds; a conflict when it holds another.' }),
-    reason: z.string().max(2_000).optional(),
-  })
-  .openapi('MoveLabelRequest');
 
 const position = z.object({
   file: z.string(),
@@ -108,7 +56,7 @@ export function addPromptRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gate
       tag: 'prompts',
       response: z.object({ data: z.array(promptSchema) }),
     },
-    (c) => c.json({ data: gateway.listPrompts().map(toPromptView) }),
+    (c) => c.json({ data: gateway.listPrompts(c.get('actor')).map(toPromptView) }),
   );
   addRoute(
     app,
@@ -121,35 +69,12 @@ export function addPromptRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gate
       response: promptDetailSchema,
     },
     (c) => {
-      const entry = gateway.findPrompt(c.req.param('name') ?? '');
-      if (!entry) throw new PromptgateError('not_found', 'There is no prompt of that name.');
+      const entry = gateway.getPrompt(c.get('actor'), pathParam(c, 'name'));
       const versions = [...entry.versions.values()].sort((a, b) => b.version - a.version);
-      return c.json({ ...toPromptView(entry), versions: versions.map(toVersionView) });
-    },
-  );
-  addRoute(
-    app,
-    {
-      method: 'put',
-      path: '/v1/prompts/{name}/labels/{label}',
-      summary: 'Point a label at a version',
-      tag: 'prompts',
-      params: nameParam.extend({ label: z.string() }),
-      body: moveBodySchema,
-      response: z.object({ moved: z.boolean(), deployment: deploymentSchema.nullable() }),
-    },
-    async (c) => {
-      requireScope(c.get('actor'), 'admin');
-      const body = await readBody(c, moveBodySchema);
-      const deployment = await gateway.moveLabel({
-        actor: c.get('actor'),
-        promptName: c.req.param('name') ?? '',
-        label: c.req.param('label') ?? '',
-        version: body.version,
-        ...(body.expected_version === undefined ? {} : { expectedVersion: body.expected_version }),
-        reason: body.reason ?? null,
+      return c.json({
+        ...toPromptView(entry),
+        versions: versions.map((version) => toVersionView(version, entry)),
       });
-      return c.json({ moved: deployment !== null, deployment: deployment && toDeploymentView(deployment) });
     },
   );
   addRoute(
@@ -159,11 +84,11 @@ export function addPromptRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gate
       path: '/v1/sync',
       summary: 'Turn definition files into versions',
       tag: 'prompts',
+      scope: 'publish',
       body: syncBodySchema,
       response: syncReportSchema,
     },
     async (c) => {
-      requireScope(c.get('actor'), 'admin');
       const body = await readBody(c, syncBodySchema);
       const report = await gateway.syncPrompts({
         files: body.files,
@@ -173,49 +98,6 @@ export function addPromptRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gate
       return c.json(toSyncReportView(report));
     },
   );
-}
-
-function toPromptView(entry: PromptEntry): z.infer<typeof promptSchema> {
-  const latest = entry.versions.get(entry.latestVersion);
-  return {
-    name: entry.name,
-    latest_version: entry.latestVersion,
-    description: latest?.description ?? null,
-    model: latest?.model ?? '',
-    labels: Object.fromEntries([...entry.labels.values()].map((label) => [label.label, label.version])),
-  };
-}
-
-function toVersionView(version: PromptVersion): z.infer<typeof versionSchema> {
-  return {
-    version: version.version,
-    model: version.model,
-    parameters: { ...version.parameters },
-    messages: [...version.messages],
-    input_schema: version.inputSchema,
-    output_format: version.outputFormat,
-    output_schema: version.outputSchema,
-    checksum: version.checksum,
-    description: version.description,
-    author: version.author,
-    path: version.path,
-    git_commit: version.gitCommit,
-    created_at: version.createdAt.toISOString(),
-  };
-}
-
-function toDeploymentView(deployment: Deployment): z.infer<typeof deploymentSchema> {
-  return {
-    id: deployment.id,
-    prompt: deployment.promptName,
-    label: deployment.label,
-    kind: deployment.kind,
-    from_version: deployment.fromVersion,
-    to_version: deployment.toVersion,
-    actor: deployment.actor,
-    reason: deployment.reason,
-    created_at: deployment.createdAt.toISOString(),
-  };
 }
 
 export function toSyncReportView(report: SyncReport): z.infer<typeof syncReportSchema> {

@@ -4,7 +4,9 @@
  */
 import type { OpenAPIHono, RouteConfig } from '@hono/zod-openapi';
 import type { z } from 'zod';
+import type { Scope } from '../domain/api-key.ts';
 import { PromptgateError } from '../domain/errors.ts';
+import { requireScope } from './authenticate.ts';
 import type { HttpContext, HttpEnvironment } from './context.ts';
 import { errorBodySchema } from './error-response.ts';
 
@@ -14,6 +16,8 @@ interface RouteDeclaration {
   readonly path: string;
   readonly summary: string;
   readonly tag: string;
+  /** What the key must have; left out: any valid key will do. */
+  readonly scope?: Scope;
   readonly params?: z.ZodObject;
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;
@@ -28,7 +32,11 @@ export function addRoute(
   handler: (c: HttpContext) => Response | Promise<Response>,
 ): void {
   app.openAPIRegistry.registerPath(toRouteConfig(declaration));
-  app.on(declaration.method.toUpperCase(), declaration.path.replace(/\{(\w+)\}/g, ':$1'), handler);
+  const { method, path, scope } = declaration;
+  app.on(method.toUpperCase(), path.replace(/\{(\w+)\}/g, ':$1'), async (c) => {
+    if (scope) requireScope(c.get('actor'), scope);
+    return handler(c);
+  });
 }
 
 function toRouteConfig(declaration: RouteDeclaration): RouteConfig {
@@ -37,6 +45,7 @@ function toRouteConfig(declaration: RouteDeclaration): RouteConfig {
     method: declaration.method,
     path: declaration.path,
     summary: declaration.summary,
+    ...(declaration.open ? {} : { description: toDescription(declaration.scope) }),
     tags: [declaration.tag],
     ...(declaration.open ? {} : { security: [{ key: [] }] }),
     request: {
@@ -49,6 +58,16 @@ function toRouteConfig(declaration: RouteDeclaration): RouteConfig {
       default: { description: 'An error of the error table', content: json(errorBodySchema) },
     },
   } as RouteConfig;
+}
+
+function toDescription(scope: Scope | undefined): string {
+  if (scope === undefined) return 'Any valid key; it sees what its limits let it.';
+  return `Needs the scope \`${scope}\`${scope === 'admin' ? '' : ', which `admin` includes'}.`;
+}
+
+/** A part of the path that the route declares. */
+export function pathParam(c: HttpContext, name: string): string {
+  return c.req.param(name) ?? '';
 }
 
 /**

@@ -9,8 +9,10 @@ import { type HttpEnvironment, identifyRequest } from './context.ts';
 import { type ErrorLog, respondWithError } from './error-response.ts';
 import { addExecutionRoutes, auditRefusals } from './executions-routes.ts';
 import { addKeyRoutes } from './keys-routes.ts';
+import { addLabelRoutes } from './labels-routes.ts';
 import { addOperationRoutes, type Operations } from './operations-routes.ts';
 import { addPromptRoutes } from './prompts-routes.ts';
+import { addVersionRoutes } from './versions-routes.ts';
 
 export interface HttpOptions {
   readonly gateway: Gateway;
@@ -38,6 +40,8 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   app.use('/v1/*', limitBodies(options.maxBodyBytes));
   addExecutionRoutes(app, options.gateway);
   addPromptRoutes(app, options.gateway);
+  addVersionRoutes(app, options.gateway);
+  addLabelRoutes(app, options.gateway);
   addKeyRoutes(app, options.gateway);
   app.doc31('/openapi.json', {
     openapi: '3.1.0',

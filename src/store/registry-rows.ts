@@ -1,10 +1,13 @@
 /** Versions, labels, ledger rows and keys between their domain shape and their rows. */
 import { z } from 'zod';
+import type { HeldLabel } from '../application/registry-store.ts';
 import { type ApiKey, scopeSchema } from '../domain/api-key.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type {
+  ArchiveFact,
   Deployment,
   Label,
+  LabelPolicy,
   NewPromptVersion,
   Parameters,
   PromptVersion,
@@ -141,6 +144,17 @@ export function toDeployment(row: Row): Deployment {
   };
 }
 
+/** What a rollback derives its target from. */
+export function toMove(row: Row): Pick<Deployment, 'kind' | 'toVersion'> {
+  const { kind, to_version } = deploymentSchema.pick({ kind: true, to_version: true }).parse(row);
+  return { kind, toVersion: to_version };
+}
+
+/** A ledger row with whether its label was gated at the time that was asked for. */
+export function toHeldLabel(row: Row): HeldLabel {
+  return { deployment: toDeployment(row), gated: z.boolean().parse(row.gated) };
+}
+
 const keySchema = z.object({
   id: z.string(),
   name: z.string(),
@@ -182,4 +196,28 @@ export function fromApiKey(key: ApiKey): Argument[] {
     key.createdBy,
     key.revokedAt,
   ];
+}
+
+const archiveSchema = z.object({
+  prompt_name: z.string(),
+  version: z.number().nullable(),
+  archived: z.boolean(),
+  actor: z.string(),
+  reason: text,
+  created_at: z.date(),
+});
+
+export function toArchiveFact(row: Row): ArchiveFact {
+  const { prompt_name, created_at, ...parsed } = archiveSchema.parse(row);
+  return { promptName: prompt_name, createdAt: created_at, ...parsed };
+}
+
+const policySchema = archiveSchema.omit({ prompt_name: true, version: true, archived: true }).extend({
+  label: z.string(),
+  gated: z.boolean(),
+});
+
+export function toLabelPolicy(row: Row): LabelPolicy {
+  const { created_at, ...parsed } = policySchema.parse(row);
+  return { createdAt: created_at, ...parsed };
 }

@@ -5,24 +5,23 @@
  * line: what a transaction reads after it is current, commit order is revision order, and no two can deadlock.
  */
 import type postgres from 'postgres';
-import type { LabelMove, RegistryStore } from '../application/registry-store.ts';
+import type { RegistryStore } from '../application/registry-store.ts';
 import { PromptgateError } from '../domain/errors.ts';
-import type { Deployment, NewPromptVersion, PromptVersion } from '../domain/prompt-version.ts';
+import type { ArchiveFact, LabelPolicy, NewPromptVersion, PromptVersion } from '../domain/prompt-version.ts';
 import { defaultStatementTimeoutMs, sqlStateOf, toStoreError, withDeadline } from './connection.ts';
+import { bindLabelMoves } from './label-moves.ts';
 import type { QueryCatalog, Sql } from './query-catalog.ts';
 import {
   fromApiKey,
   fromPromptVersion,
   toApiKey,
+  toArchiveFact,
   toDeployment,
+  toHeldLabel,
   toLabel,
+  toLabelPolicy,
   toPromptVersion,
 } from './registry-rows.ts';
-
-export interface PostgresRegistryStore extends RegistryStore {
-  /** The ledger of a prompt, or of one of its labels: newest first. */
-  listDeployments(promptName: string, page: { label?: string; limit: number }): Promise<Deployment[]>;
-}
 
 export interface RegistryStoreOptions {
   /** Subscribes to changes that other processes announce; left out where nobody can be heard. */
@@ -37,10 +36,11 @@ export function createRegistryStore(
   sql: postgres.Sql,
   queries: QueryCatalog,
   options: RegistryStoreOptions = {},
-): PostgresRegistryStore {
+): RegistryStore {
   // A verb is a handful of statements behind one lock; past this nobody answers any more.
   const deadlineMs = options.deadlineMs ?? 2 * defaultStatementTimeoutMs;
   const run = bindQueries(queries);
+  const labels = bindLabelMoves(queries);
 
   async function read<T>(work: () => Promise<T>): Promise<T> {
     try {
@@ -71,6 +71,7 @@ export function createRegistryStore(
           revision: Number((await run.revision(tx))[0]?.revision),
           versions: (await run.listVersionsSince(tx, sinceRevision)).map(toPromptVersion),
           labels: (await run.listLabels(tx)).map(toLabel),
+          archives: (await run.listArchives(tx)).map(toArchiveFact),
           keys: (await run.listKeys(tx)).map(toApiKey),
         })),
       ),
@@ -82,7 +83,13 @@ export function createRegistryStore(
       if (there) return existing(version, there);
       return write((tx) => addVersion(run, tx, version, actor));
     },
-    moveLabel: (move) => write((tx) => moveLabel(run, tx, move)),
+    moveLabel: (move) => write((tx) => labels.move(tx, move)),
+    rollBack: (rollback) => write((tx) => labels.rollBack(tx, rollback)),
+    labelsAt: (at) => read(async () => (await run.listLabelsAt(sql, at)).map(toHeldLabel)),
+    archive: (fact) => write((tx) => archive(run, tx, fact)),
+    setLabelPolicy: (policy) => write((tx) => setLabelPolicy(run, tx, policy)),
+    listLabelPolicies: (label) =>
+      read(async () => (await run.listLabelPolicies(sql, label)).map(toLabelPolicy)),
     createKey: (key) =>
       write(async (tx) => {
         try {
@@ -103,8 +110,10 @@ export function createRegistryStore(
         const [revoked] = await run.revokeKey(tx, key.id);
         return revoked ? toApiKey(revoked) : key;
       }),
-    listDeployments: (promptName, { label, limit }) =>
-      read(async () => (await run.listDeployments(sql, promptName, label ?? null, limit)).map(toDeployment)),
+    listDeployments: (promptName, { label, limit, before }) =>
+      read(async () =>
+        (await run.listDeployments(sql, promptName, label ?? null, before ?? null, limit)).map(toDeployment),
+      ),
   };
 }
 
@@ -116,12 +125,16 @@ function bindQueries(queries: QueryCatalog) {
     listLabels: queries.bind('listLabels'),
     listKeys: queries.bind('listKeys'),
     findVersion: queries.bind('findVersion'),
+    findPrompt: queries.bind('findPrompt'),
     insertPrompt: queries.bind('insertPrompt'),
     insertVersion: queries.bind('insertVersion'),
-    findLabel: queries.bind('findLabel'),
-    insertDeployment: queries.bind('insertDeployment'),
-    pointLabel: queries.bind('pointLabel'),
     listDeployments: queries.bind('listDeployments'),
+    listLabelsAt: queries.bind('listLabelsAt'),
+    listArchives: queries.bind('listArchives'),
+    findArchive: queries.bind('findArchive'),
+    insertArchive: queries.bind('insertArchive'),
+    listLabelPolicies: queries.bind('listLabelPolicies'),
+    insertLabelPolicy: queries.bind('insertLabelPolicy'),
     insertKey: queries.bind('insertKey'),
     findKey: queries.bind('findKey'),
     revokeKey: queries.bind('revokeKey'),
@@ -147,24 +160,25 @@ async function addVersion(run: Queries, tx: Sql, version: NewPromptVersion, acto
   return { created: true, version: toPromptVersion(row ?? {}) };
 }
 
-async function moveLabel(run: Queries, tx: Sql, move: LabelMove): Promise<Deployment | null> {
-  const { promptName, label, toVersion, expectedVersion } = move;
-  const [target] = await run.findVersion(tx, promptName, toVersion);
-  if (!target) throw new PromptgateError('not_found', `"${promptName}" has no version ${toVersion}.`);
-  const [row] = await run.findLabel(tx, promptName, label);
-  const held = row ? toLabel(row).version : null;
-  if (expectedVersion !== undefined && expectedVersion !== held) {
-    throw new PromptgateError(
-      'conflict',
-      `Label "${label}" of "${promptName}" ${held === null ? 'points at nothing' : `points at version ${held}`}, not ${expectedVersion === null ? 'at nothing' : `at version ${expectedVersion}`} as expected.`,
-    );
+async function archive(run: Queries, tx: Sql, fact: Omit<ArchiveFact, 'createdAt'>) {
+  const { promptName, version, archived } = fact;
+  const [subject] =
+    version === null ? await run.findPrompt(tx, promptName) : await run.findVersion(tx, promptName, version);
+  if (!subject) {
+    const what =
+      version === null ? `There is no prompt "${promptName}".` : `"${promptName}" has no version ${version}.`;
+    throw new PromptgateError('not_found', what);
   }
-  if (held === toVersion) return null;
-  const [ledger] = await run.insertDeployment(
-    tx,
-    ...[promptName, label, move.kind, held, toVersion, move.actor, move.reason, move.gitCommit],
-  );
-  const deployment = toDeployment(ledger ?? {});
-  await run.pointLabel(tx, promptName, label, toVersion, deployment.id);
-  return deployment;
+  const [latest] = await run.findArchive(tx, promptName, version);
+  if ((latest ? toArchiveFact(latest).archived : false) === archived) return null;
+  const [row] = await run.insertArchive(tx, promptName, version, archived, fact.actor, fact.reason);
+  return toArchiveFact(row ?? {});
+}
+
+async function setLabelPolicy(run: Queries, tx: Sql, policy: Omit<LabelPolicy, 'createdAt'>) {
+  const { label, gated, actor, reason } = policy;
+  const [latest] = await run.listLabelPolicies(tx, label);
+  if ((latest ? toLabelPolicy(latest).gated : false) === gated) return null;
+  const [row] = await run.insertLabelPolicy(tx, label, gated, actor, reason);
+  return toLabelPolicy(row ?? {});
 }

@@ -1,12 +1,13 @@
 /** Opens the one database of a gateway, embedded or not, and hands out what the application needs of it. */
 
+import type { RegistryStore } from '../application/registry-store.ts';
 import { createAuditStore, type PostgresAuditStore } from './audit-store.ts';
 import { connect, defaultStatementTimeoutMs, toStoreError, withDeadline } from './connection.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from './embedded-database.ts';
 import { type Migration, type MigrationStatus, migrate, migrationStatus } from './migrator.ts';
 import { loadQueries } from './query-catalog.ts';
 import { createRegistryListener } from './registry-listener.ts';
-import { createRegistryStore, type PostgresRegistryStore } from './registry-store.ts';
+import { createRegistryStore } from './registry-store.ts';
 
 export interface OpenStoreOptions {
   /** The server stops a statement that takes longer, in milliseconds. PGlite has no such clock. */
@@ -19,7 +20,7 @@ export interface Store {
   readonly kind: 'postgres' | 'embedded';
   /** For a person: which database this is. Holds no password. */
   readonly describe: string;
-  readonly registry: PostgresRegistryStore;
+  readonly registry: RegistryStore;
   readonly audit: PostgresAuditStore;
   /** Brings the schema up to date and makes sure that the months ahead have partitions. @returns what was applied */
   migrate(): Promise<Migration[]>;

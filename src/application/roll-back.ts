@@ -1,0 +1,38 @@
+import type { Actor } from '../domain/api-key.ts';
+import type { Deployment } from '../domain/prompt-version.ts';
+import { authorizeLabel, authorizePrompt } from './authorize.ts';
+import type { RegistrySnapshot } from './registry-snapshot.ts';
+import type { RegistryStore } from './registry-store.ts';
+
+export interface RollBackRequest {
+  readonly actor: Actor;
+  readonly promptName: string;
+  readonly label: string;
+  /** What the caller wants to get away from; left out: whatever the label holds. */
+  readonly expectedVersion?: number;
+  readonly reason: string | null;
+}
+
+/**
+ * Puts a label back to what its ledger says ran before. It ran there once, so neither its contract nor a gate is asked.
+ * @throws PromptgateError forbidden, not_found — the label was never set
+ * @throws PromptgateError conflict — nothing ran before, what ran is archived, or the label holds another version
+ */
+export async function rollBack(
+  deps: { registry: RegistryStore; snapshot: RegistrySnapshot },
+  request: RollBackRequest,
+): Promise<Deployment> {
+  const { actor, promptName, label, expectedVersion } = request;
+  authorizePrompt(actor, promptName);
+  authorizeLabel(actor, label);
+  const deployment = await deps.registry.rollBack({
+    promptName,
+    label,
+    ...(expectedVersion === undefined ? {} : { expectedVersion }),
+    actor: actor.name,
+    reason: request.reason,
+    gitCommit: null,
+  });
+  await deps.snapshot.refresh();
+  return deployment;
+}

@@ -1,0 +1,97 @@
+/**
+ * Moving a label: pointer and ledger row together. Both verbs run behind the registry lock, so what they read is what
+ * holds until they commit: of two movers who saw the same, one wins and the other hears of it.
+ */
+import type { LabelMove, Rollback } from '../application/registry-store.ts';
+import { PromptgateError } from '../domain/errors.ts';
+import type { Deployment, PromptVersion } from '../domain/prompt-version.ts';
+import { rollbackTarget } from '../domain/rollback-target.ts';
+import type { QueryCatalog, Sql } from './query-catalog.ts';
+import { toDeployment, toLabel, toMove, toPromptVersion } from './registry-rows.ts';
+
+export interface LabelMoves {
+  move(tx: Sql, move: LabelMove): Promise<Deployment | null>;
+  rollBack(tx: Sql, rollback: Rollback): Promise<Deployment>;
+}
+
+export function bindLabelMoves(queries: QueryCatalog): LabelMoves {
+  const findVersion = queries.bind('findVersion');
+  const findLabel = queries.bind('findLabel');
+  const listMoves = queries.bind('listMoves');
+  const explainRefusal = queries.bind('explainDeploymentRefusal');
+  const insertDeployment = queries.bind('insertDeployment');
+  const pointLabel = queries.bind('pointLabel');
+
+  async function getVersion(tx: Sql, promptName: string, version: number): Promise<PromptVersion> {
+    const [row] = await findVersion(tx, promptName, version);
+    if (row) return toPromptVersion(row);
+    throw new PromptgateError('not_found', `"${promptName}" has no version ${version}.`);
+  }
+
+  async function getHeld(tx: Sql, { promptName, label, expectedVersion }: Rollback): Promise<number | null> {
+    const [row] = await findLabel(tx, promptName, label);
+    const held = row ? toLabel(row).version : null;
+    if (expectedVersion === undefined || expectedVersion === held) return held;
+    throw new PromptgateError(
+      'conflict',
+      `Label "${label}" of "${promptName}" ${held === null ? 'points at nothing' : `points at version ${held}`}, not ${expectedVersion === null ? 'at nothing' : `at version ${expectedVersion}`} as expected.`,
+    );
+  }
+
+  /** Everything that the caller has decided, done: the database agrees or nothing happens. */
+  async function record(
+    tx: Sql,
+    move: Omit<LabelMove, 'review' | 'expectedVersion'>,
+    held: number | null,
+  ): Promise<Deployment> {
+    const { promptName, label, toVersion, kind } = move;
+    const [allowed] = await explainRefusal(tx, promptName, label, toVersion, kind);
+    if (allowed?.refusal) throw refusal(String(allowed.refusal), move);
+    const [row] = await insertDeployment(
+      tx,
+      ...[promptName, label, kind, held, toVersion, move.actor, move.reason, move.gitCommit],
+    );
+    const deployment = toDeployment(row ?? {});
+    await pointLabel(tx, promptName, label, toVersion, deployment.id);
+    return deployment;
+  }
+
+  return {
+    async move(tx, move) {
+      const target = await getVersion(tx, move.promptName, move.toVersion);
+      const held = await getHeld(tx, move);
+      if (held === move.toVersion) return null;
+      if (move.review)
+        move.review(held === null ? null : await getVersion(tx, move.promptName, held), target);
+      return record(tx, move, held);
+    },
+    async rollBack(tx, rollback) {
+      const { promptName, label } = rollback;
+      const held = await getHeld(tx, rollback);
+      const toVersion = rollbackTarget((await listMoves(tx, promptName, label)).map(toMove));
+      if (held === null) {
+        throw new PromptgateError('not_found', `Label "${label}" of "${promptName}" was never set.`);
+      }
+      if (toVersion === null) {
+        throw new PromptgateError(
+          'conflict',
+          `Nothing ran before version ${held} on label "${label}" of "${promptName}". Deploy a version by its number instead.`,
+        );
+      }
+      return record(tx, { ...rollback, toVersion, kind: 'rollback' }, held);
+    },
+  };
+}
+
+/** What `deployment_refusal` answered, as a sentence that says what to do. */
+function refusal(
+  code: string,
+  { promptName, label, toVersion }: Pick<LabelMove, 'promptName' | 'label' | 'toVersion'>,
+): PromptgateError {
+  const messages: Record<string, string> = {
+    prompt_archived: `"${promptName}" is archived, so no version of it is deployed. \`promptgate archive ${promptName} --undo\` takes it out again.`,
+    version_archived: `Version ${toVersion} of "${promptName}" is archived. \`promptgate archive ${promptName} ${toVersion} --undo\` takes it out again; or choose another version.`,
+    gated: `Label "${label}" is gated, and there is no evidence for version ${toVersion} of "${promptName}".`,
+  };
+  return new PromptgateError('conflict', messages[code] ?? 'The database does not allow this move.');
+}
