@@ -6,6 +6,7 @@ import { addConfigCommand } from './config.ts';
 import type { CliContext } from './context.ts';
 import { addDevCommand } from './dev.ts';
 import { addExecutionsCommand } from './executions.ts';
+import { addImportCommand } from './import.ts';
 import { addKeysCommand } from './keys.ts';
 import { addMakeCommand } from './make.ts';
 import { addMigrateCommand } from './migrate.ts';
@@ -29,6 +30,7 @@ export function createProgram(context: CliContext, setExitCode: (code: number) =
   addServeCommand(program, context);
   addMakeCommand(program, context);
   addSyncCommand(program, context, setExitCode);
+  addImportCommand(program, context, setExitCode);
   addRunCommand(program, context);
   addExecutionsCommand(program, context);
   addKeysCommand(program, context);

@@ -138,6 +138,15 @@ export function readKeys(frontMatter: FrontMatter, issues: DefinitionIssue[]): D
   };
 }
 
+/** What a key of `config` must be when the value is not that; undefined when it fits. */
+export function findConfigFault(name: string, value: Json): string | undefined {
+  const key: Key | undefined = Object.hasOwn(configKeys, name)
+    ? configKeys[name as keyof typeof configKeys]
+    : undefined;
+  if (key === undefined) return 'a parameter that promptgate knows';
+  return key.schema.safeParse(value).success ? undefined : key.expected;
+}
+
 function unknownKey(name: string, path: KeyPath, known: readonly string[]): string {
   const other = Object.hasOwn(otherNames, name) ? otherNames[name] : undefined;
   const meant = other !== undefined && known.includes(other) ? other : nearestName(name, known);

@@ -1,0 +1,58 @@
+/** A draft as the text of a definition file. Whether the text is a definition, `parseDefinition` has the last word. */
+import { stringify } from 'yaml';
+import type { ImportDraft } from './import-draft.ts';
+import type { JsonObject } from './json.ts';
+import { promptNamePattern } from './names.ts';
+
+export interface DefinitionHead {
+  readonly name: string;
+  readonly version: number;
+  readonly model: string;
+}
+
+export function writeDefinition(draft: ImportDraft, { name, version, model }: DefinitionHead): string {
+  const description = draft.description?.trim().slice(0, 10_000);
+  const frontMatter: JsonObject = {
+    name,
+    version,
+    ...(description === undefined ? {} : { description }),
+    model,
+    ...(Object.keys(draft.config).length === 0 ? {} : { config: draft.config }),
+    ...(draft.variables.size === 0 ? {} : { input: { schema: writeSchema([...draft.variables]) } }),
+    ...(draft.outputFormat === 'text' ? {} : { output: writeOutput(draft) }),
+    metadata: { importedFrom: draft.origin },
+  };
+  const head = stringify(frontMatter, { lineWidth: 0, aliasDuplicateObjects: false, version: '1.2' });
+  const body = draft.messages.map(({ role, template }) =>
+    role === 'history' ? '{{history}}\n' : `{{role "${role}"}}\n${template}\n`,
+  );
+  return `---\n${head}---\n${body.join('')}`;
+}
+
+/** Every variable is a text: no other tool says more. Names that Picoschema would read otherwise need JSON Schema. */
+function writeSchema(names: readonly string[]): JsonObject {
+  const fields = Object.fromEntries(names.map((name) => [name, 'string']));
+  if (!names.includes('type') && !names.includes('properties')) return fields;
+  return {
+    type: 'object',
+    properties: Object.fromEntries(names.map((name) => [name, { type: 'string' }])),
+    required: [...names],
+  };
+}
+
+function writeOutput({ outputSchema }: ImportDraft): JsonObject {
+  return { format: 'json', ...(outputSchema === undefined ? {} : { schema: outputSchema }) };
+}
+
+/** The nearest name that a prompt may have: `Résumé — v2!` is `resume-v2`; `prompt` when nothing is left. */
+export function toPromptName(text: string): string {
+  const slug = text
+    .normalize('NFKD')
+    .replaceAll(/\p{M}/gu, '')
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9_.-]+/g, '-')
+    .replaceAll(/\.{2,}/g, '.')
+    .slice(0, 128)
+    .replaceAll(/^[^a-z0-9]+|[^a-z0-9]+$/g, '');
+  return promptNamePattern.test(slug) ? slug : 'prompt';
+}
