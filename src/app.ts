@@ -1,6 +1,8 @@
 /** The composition root: configuration in, a gateway out. The only file that knows every room. */
 import { resolve } from 'node:path';
 import { createGateway, type Gateway } from './application/gateway.ts';
+import { createInFlight } from './application/in-flight.ts';
+import { toUnknownExecution } from './application/recover-intents.ts';
 import { createRegistrySnapshot } from './application/registry-snapshot.ts';
 import { type Config, simulatedProviders, version } from './config.ts';
 import { errorTable, PromptgateError, toPromptgateError } from './domain/errors.ts';
@@ -32,8 +34,13 @@ export interface App {
   readonly simulatedUrl: string | null;
   /** Migrations that opening applied, and the newest one there is. */
   readonly schema: { readonly applied: readonly string[]; readonly current: string };
-  /** From now on /readyz says that the gateway stops. */
+  /** From now on /readyz says that the gateway stops, and nothing is executed (503). */
   stopAccepting(): void;
+  /**
+   * Resolves when the calls in flight have ended and everything is recorded. After `timeoutMs`, or when `hurry` aborts,
+   * calls are cancelled. @returns how many outcomes had to be left to recovery
+   */
+  drain(timeoutMs: number, hurry?: AbortSignal): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -78,11 +85,28 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
     const providers = createProviders(settings);
     releasers.push(() => providers.close());
 
-    const metrics = createMetrics(() => snapshot.health().ageMs);
+    const metrics = createMetrics(() => ({ snapshotAgeMs: snapshot.health().ageMs, audit: trail.health() }));
+    const { values } = config;
+    const trail = store.openAuditTrail({
+      timeoutMs: values.PROMPTGATE_AUDIT_TIMEOUT_MS,
+      settleTimeoutMs: values.PROMPTGATE_AUDIT_SETTLE_TIMEOUT_MS,
+      maxOpen: values.PROMPTGATE_AUDIT_MAX_OPEN,
+      maxOpenBytes: values.PROMPTGATE_AUDIT_MAX_OPEN_BYTES,
+      onFlush: metrics.observeFlush,
+      toUnknown: toUnknownExecution,
+      onRecovered(executions) {
+        for (const execution of executions) log.execution(execution);
+      },
+    });
+    releasers.push(() => trail.close());
+    trail.start();
+    const inFlight = createInFlight();
     const gateway = createGateway({
       snapshot,
       registry: store.registry,
       audit: store.audit,
+      trail,
+      inFlight,
       providers,
       defaultTimeoutMs: config.values.PROMPTGATE_EXECUTION_TIMEOUT_MS,
       onExecution(execution) {
@@ -114,6 +138,11 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
       schema: { applied: applied.map(({ name }) => name), current: current?.name ?? 'nothing' },
       stopAccepting() {
         accepting = false;
+        inFlight.stop();
+      },
+      async drain(timeoutMs, hurry) {
+        await inFlight.drain(timeoutMs, hurry);
+        return trail.drain(values.PROMPTGATE_AUDIT_TIMEOUT_MS);
       },
       close,
     };

@@ -23,6 +23,7 @@ interface Setting<T> {
 }
 
 const milliseconds = z.coerce.number().int().min(1).max(600_000);
+const byteCount = z.coerce.number().int().min(1_048_576).max(1_099_511_627_776);
 const optionalText = z.string().min(1).optional();
 const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' });
 
@@ -80,6 +81,31 @@ export const settings = {
     1_048_576,
     z.coerce.number().int().min(1_024).max(67_108_864),
     'Largest request body that is read.',
+  ),
+  PROMPTGATE_AUDIT_TIMEOUT_MS: setting(
+    5_000,
+    milliseconds,
+    'How long a call may wait for its intent or its outcome to be durable; then 503.',
+  ),
+  PROMPTGATE_AUDIT_SETTLE_TIMEOUT_MS: setting(
+    60_000,
+    milliseconds,
+    'How long an outcome is tried to be written before it is recorded as `unknown`.',
+  ),
+  PROMPTGATE_AUDIT_MAX_OPEN: setting(
+    5_000,
+    z.coerce.number().int().min(1).max(1_000_000),
+    'Executions that may be admitted and not yet recorded at one time; more are refused (503).',
+  ),
+  PROMPTGATE_AUDIT_MAX_OPEN_BYTES: setting(
+    268_435_456,
+    byteCount,
+    'Memory that their records may take; more are refused (503).',
+  ),
+  PROMPTGATE_DRAIN_TIMEOUT_MS: setting(
+    30_000,
+    milliseconds,
+    'How long calls in flight may take to end after SIGTERM; then they are cancelled and recorded.',
   ),
   PROMPTGATE_LOG_LEVEL: setting(
     'info',

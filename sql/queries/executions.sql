@@ -2,27 +2,43 @@
 -- one prepared statement whatever the size of the group.
 
 -- name: insertIntents
--- Its commit is what permits a call. A repeated COMMIT in doubt is no duplicate. Locks nothing but its own rows.
-insert into ai_execution_intents (
-  attempt, earlier_attempts, id, prompt_name, prompt_version_id, prompt_version, label, input_payload, parameters, rendered_hash,
-  variables_hash, provider, model, simulated, key_id, actor, request_id, trace_id, idempotency_key, replay_of,
-  metadata, started_at
-)
-select attempt, earlier_attempts, id, prompt_name, prompt_version_id, prompt_version, label, input_payload, parameters, rendered_hash,
-  variables_hash, provider, model, simulated, key_id, actor, request_id, trace_id, idempotency_key, replay_of,
-  metadata, started_at
-  from json_to_recordset($1::text::json) as r (
+-- Its commit is what permits a call. An idempotency key is claimed in the same statement: a claim that another execution
+-- holds keeps its intent out, and its id is returned. A repeated COMMIT in doubt is no duplicate. Claims are taken in
+-- order of their keys, so that two gateways with common keys wait and do not deadlock.
+with r as (
+  select * from json_to_recordset($1::text::json) as r (
     attempt integer, earlier_attempts json, id uuid, prompt_name text, prompt_version_id bigint, prompt_version integer, label text,
     input_payload json, parameters json, rendered_hash text, variables_hash text, provider text, model text,
     simulated boolean, key_id text, actor text, request_id text, trace_id text, idempotency_key text,
-    replay_of uuid, metadata json, started_at timestamptz
+    replay_of uuid, metadata json, started_at timestamptz, gateway_id uuid, claim_scope text, claim_fingerprint text
   )
- order by id, attempt
-on conflict do nothing
+), claimed as (
+  insert into idempotency_keys (scope, key, fingerprint, execution_id)
+  select claim_scope, idempotency_key, claim_fingerprint, id from r
+   where claim_scope is not null
+   order by claim_scope, idempotency_key
+  on conflict do nothing
+  returning execution_id
+), inserted as (
+  insert into ai_execution_intents (
+    attempt, earlier_attempts, id, prompt_name, prompt_version_id, prompt_version, label, input_payload, parameters, rendered_hash,
+    variables_hash, provider, model, simulated, key_id, actor, request_id, trace_id, idempotency_key, replay_of,
+    metadata, started_at, gateway_id
+  )
+  select attempt, earlier_attempts, id, prompt_name, prompt_version_id, prompt_version, label, input_payload, parameters, rendered_hash,
+    variables_hash, provider, model, simulated, key_id, actor, request_id, trace_id, idempotency_key, replay_of,
+    metadata, started_at, gateway_id
+    from r
+   where claim_scope is null or id in (select execution_id from claimed)
+   order by id, attempt
+  on conflict do nothing
+)
+select id from r where claim_scope is not null and id not in (select execution_id from claimed)
 
 -- name: settleExecutions
 -- Outcome in, intents out, in one statement and so in one transaction: no moment has neither, and an outcome that is
--- there already stays as it is. Ordered by id, so that two groups with a common execution wait and do not deadlock.
+-- there already stays as it is; its id is returned. Ordered by id, so that two groups with a common execution wait and
+-- do not deadlock.
 with settled as (
   select * from json_to_recordset($1::text::json) as r (
     id uuid, prompt_name text, prompt_version_id bigint, prompt_version integer, label text,
@@ -55,15 +71,11 @@ with settled as (
     overhead_ms, attempts
     from settled order by id
   on conflict (id) do nothing
+  returning id
+), cleared as (
+  delete from ai_execution_intents where id in (select id from settled)
 )
-delete from ai_execution_intents where id in (select id from settled)
-
--- name: listStaleIntents
--- Calls admitted before $1 that have not ended, one row each: the last attempt. For recovery; oldest first.
-select distinct on (id) * from ai_execution_intents
- where created_at < $1::timestamptz
- order by id, attempt desc
- limit $2::integer
+select id from settled where id not in (select id from inserted)
 
 -- name: findExecution
 -- The id names its month: one partition is read.

@@ -16,10 +16,12 @@ export interface AuditStore {
   writeIntents(intents: readonly Intent[]): Promise<void>;
   /**
    * Commits outcomes and clears every intent of the same executions, in one transaction. An outcome that is there
-   * already stays as it is (a retried COMMIT is no duplicate).
+   * already stays as it is (a retried COMMIT is no duplicate); one that finds `unknown` in its place is kept beside it.
    */
   settle(executions: readonly Execution[]): Promise<void>;
   findExecution(id: string): Promise<StoredExecution | undefined>;
+  /** What a gateway that was given up brought home after recovery had made the outcome `unknown`. */
+  findLateOutcome(id: string): Promise<StoredExecution | undefined>;
   /** Newest first. `before` is an execution id: only older ones are returned. */
   listExecutions(
     filter: ExecutionFilter,

@@ -8,7 +8,7 @@ import type { Actor } from '../domain/api-key.ts';
 import { sha256 } from '../domain/canonical-json.ts';
 import { renderPrompt } from '../domain/definition.ts';
 import { PromptgateError, toPromptgateError } from '../domain/errors.ts';
-import type { Admission, Attempt, Execution, InputPayload } from '../domain/execution.ts';
+import type { Admission, Attempt, Execution, InputPayload, Intent } from '../domain/execution.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import { formatPath } from '../domain/json-path.ts';
 import type { Message, RenderedMessage } from '../domain/message.ts';
@@ -16,7 +16,9 @@ import { computePrice, noPrice } from '../domain/price.ts';
 import { noUsage } from '../domain/usage.ts';
 import { findJsonFault, toWritableJson, toWritableText } from '../domain/writable-text.ts';
 import type { AuditStore } from './audit-store.ts';
+import type { AuditTrail, ClaimHolder, IdempotencyClaim } from './audit-trail.ts';
 import { authorizeAnyVersion, authorizeLabel, authorizePrompt } from './authorize.ts';
+import { claimOf, refuseClaim, replayStored } from './idempotency.ts';
 import type { ModelRoute, ProviderResult, Providers } from './provider.ts';
 import type { RegistrySnapshot, ResolvedVersion } from './registry-snapshot.ts';
 
@@ -31,13 +33,17 @@ export interface ExecuteRequest {
   readonly metadata?: JsonObject;
   readonly requestId: string;
   readonly traceId?: string | null;
+  /** Of all requests of this caller with the same key one is executed. */
+  readonly idempotencyKey?: string;
   /** Aborts when the caller went away. */
   readonly signal?: AbortSignal;
 }
 
 export interface ExecuteDependencies {
   readonly snapshot: RegistrySnapshot;
-  readonly audit: AuditStore;
+  readonly trail: AuditTrail;
+  /** Where the result of an earlier request with the same Idempotency-Key is read. */
+  readonly audit: Pick<AuditStore, 'findExecution'>;
   readonly providers: Providers;
   /** Deadline of an execution whose definition states none, in milliseconds. */
   readonly defaultTimeoutMs: number;
@@ -45,7 +51,16 @@ export interface ExecuteDependencies {
   readonly onExecution?: (execution: Execution) => void;
 }
 
+/** A settled execution. */
+export type Executed = Execution & {
+  /** True when an earlier request with the same Idempotency-Key was executed, and this is its result. */
+  readonly replayed?: boolean;
+};
+
 export const defaultLabel = 'production';
+
+/** An outage of the database is not over sooner. */
+const retryAfterMs = 1_000;
 
 /** What the gateway worked out before it admitted the call. */
 interface Prepared {
@@ -60,7 +75,7 @@ interface Prepared {
  * @returns the settled execution, status `succeeded`
  * @throws PromptgateError — any code of the error table, with `executionId` set whenever a row was written
  */
-export async function executePrompt(deps: ExecuteDependencies, request: ExecuteRequest): Promise<Execution> {
+export async function executePrompt(deps: ExecuteDependencies, request: ExecuteRequest): Promise<Executed> {
   const clock = startClock();
   const draft = draftAdmission(request);
   let prepared: Prepared;
@@ -70,6 +85,12 @@ export async function executePrompt(deps: ExecuteDependencies, request: ExecuteR
     throw await refuse(deps, draft, toPromptgateError(error), clock);
   }
   const { resolved, route, admission } = prepared;
+  const claim = claimOf(request);
+  let holder: ClaimHolder | undefined;
+  const admit = async (attempt: number, earlier: readonly Attempt[]) => {
+    holder = await writeIntent(deps.trail, { ...admission, attempt, earlierAttempts: earlier }, claim);
+    if (holder) throw new PromptgateError('conflict', 'Another execution holds the Idempotency-Key.');
+  };
   const result = await deps.providers.call(
     {
       route,
@@ -80,17 +101,32 @@ export async function executePrompt(deps: ExecuteDependencies, request: ExecuteR
     {
       signal: request.signal ?? new AbortController().signal,
       deadlineMs: resolved.version.parameters.timeoutMs ?? deps.defaultTimeoutMs,
-      beforeAttempt: (attempt, earlierAttempts) =>
-        clock.own(() => writeIntent(deps.audit, admission, attempt, earlierAttempts)),
+      beforeAttempt: (attempt, earlier) => clock.own(() => admit(attempt, earlier)),
     },
   );
   clock.providerDone();
+  if (claim && holder) return answerFor(deps, draft, claim, holder, clock);
   return settle(deps, admission, route, result, clock);
+}
+
+/** The answer to a request whose Idempotency-Key an earlier execution holds. */
+async function answerFor(
+  deps: ExecuteDependencies,
+  draft: Admission,
+  claim: IdempotencyClaim,
+  holder: ClaimHolder,
+  clock: Clock,
+): Promise<Executed> {
+  const refusal = refuseClaim(claim, holder);
+  if (refusal) throw await refuse(deps, draft, refusal, clock);
+  const stored = await deps.audit.findExecution(holder.executionId);
+  if (!stored) throw new PromptgateError('internal', 'The stored result of this Idempotency-Key is gone.');
+  return replayStored(stored);
 }
 
 /** Writes the audit row of a call that was refused before it had variables: an unreadable body, a denied scope. */
 export async function refuseExecution(
-  deps: Pick<ExecuteDependencies, 'audit' | 'onExecution'>,
+  deps: Pick<ExecuteDependencies, 'trail' | 'onExecution'>,
   request: Omit<ExecuteRequest, 'variables'>,
   error: PromptgateError,
 ): Promise<PromptgateError> {
@@ -118,7 +154,7 @@ function draftAdmission(request: ExecuteRequest): Admission {
     actor: request.actor.name,
     requestId: request.requestId,
     traceId: request.traceId ?? null,
-    idempotencyKey: null,
+    idempotencyKey: request.idempotencyKey ?? null,
     replayOf: null,
     metadata: request.metadata ?? {},
     startedAt: new Date(),
@@ -183,16 +219,19 @@ function refuseUnwritable(part: string, value: unknown): void {
   });
 }
 
+/** Only the first attempt claims: with it the execution is admitted. */
 async function writeIntent(
-  audit: AuditStore,
-  admission: Admission,
-  attempt: number,
-  earlierAttempts: readonly Attempt[],
-): Promise<void> {
+  trail: AuditTrail,
+  intent: Intent,
+  claim: IdempotencyClaim | undefined,
+): Promise<ClaimHolder | undefined> {
   try {
-    await audit.writeIntents([{ ...admission, attempt, earlierAttempts }]);
+    return await trail.writeIntent(intent, intent.attempt === 1 ? claim : undefined);
   } catch (error) {
-    throw auditUnavailable(error, 'No provider was called for this attempt');
+    if (intent.attempt > 1) throw auditUnavailable(error, 'No provider was called for this attempt');
+    // Shed or not durable: either way nothing was spent, and the request may be sent again.
+    if (error instanceof PromptgateError && error.retryAfterMs !== null) throw error;
+    throw auditUnavailable(error, 'No provider was called', retryAfterMs);
   }
 }
 
@@ -206,13 +245,18 @@ async function settle(
   const execution = result.ok
     ? succeeded(admission, route, result, clock)
     : failed(admission, result.error, result.attempts, clock);
-  // Without an attempt there is no intent and no spend; the row is still owed.
+  const settling = deps.trail.settle(execution);
+  if (!result.ok && result.error.code === 'audit_unavailable' && result.attempts.length === 0) {
+    // Nothing was called because nothing can be written. The row is still owed, but nobody waits for it.
+    settling.catch(() => {});
+    throw result.error;
+  }
   try {
-    await deps.audit.settle([execution]);
+    await settling;
   } catch (error) {
     throw auditUnavailable(
       error,
-      'The call was made; its intent remains and recovery will record it as unknown',
+      `The call was made, as execution ${execution.id}: its intent is recorded, and its outcome follows or becomes unknown`,
     );
   }
   deps.onExecution?.(execution);
@@ -269,14 +313,14 @@ function failed(
 }
 
 async function refuse(
-  deps: Pick<ExecuteDependencies, 'audit' | 'onExecution'>,
+  deps: Pick<ExecuteDependencies, 'trail' | 'onExecution'>,
   draft: Admission,
   error: PromptgateError,
   clock: Clock,
 ): Promise<PromptgateError> {
   const execution = failed(toWritableDraft(draft), error, [], clock);
   try {
-    await deps.audit.settle([execution]);
+    await deps.trail.settle(execution);
   } catch (cause) {
     return auditUnavailable(cause, 'The request was refused, and the refusal could not be recorded');
   }
@@ -308,9 +352,10 @@ function unsettled(admission: Admission, attempts: readonly Attempt[], clock: Cl
   };
 }
 
-function auditUnavailable(cause: unknown, consequence: string): PromptgateError {
+function auditUnavailable(cause: unknown, consequence: string, retryAfterMs?: number): PromptgateError {
   return new PromptgateError('audit_unavailable', `The audit trail cannot be written. ${consequence}.`, {
     cause,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   });
 }
 

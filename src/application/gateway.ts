@@ -1,21 +1,23 @@
 /** The verbs of a running gateway, bound to their dependencies: what HTTP offers, and nothing below it. */
 import type { Actor, ApiKey, KeyLimits, Scope } from '../domain/api-key.ts';
 import type { PromptgateError } from '../domain/errors.ts';
-import type { Execution, StoredExecution } from '../domain/execution.ts';
+import type { StoredExecution } from '../domain/execution.ts';
 import type { ArchiveFact, Deployment, LabelPolicy, PromptVersion } from '../domain/prompt-version.ts';
 import { type AddedVersion, type AddVersionRequest, addVersion } from './add-version.ts';
 import { type ArchiveRequest, archivePrompt } from './archive-prompt.ts';
 import type { AuditStore, ExecutionFilter } from './audit-store.ts';
 import {
   type ExecuteDependencies,
+  type Executed,
   type ExecuteRequest,
   executePrompt,
   refuseExecution,
 } from './execute-prompt.ts';
 import { gateLabel } from './gate-label.ts';
+import type { InFlight } from './in-flight.ts';
 import { authenticate, createKey, revokeKey } from './manage-keys.ts';
 import { type MoveLabelRequest, moveLabel } from './move-label.ts';
-import { getExecution, listExecutions } from './read-executions.ts';
+import { type ExecutionRecord, getExecution, listExecutions } from './read-executions.ts';
 import { type HistoryPage, labelHistory, labelsAt, listLabelPolicies } from './read-labels.ts';
 import { diffVersions, getPrompt, getVersion, listPrompts, type VersionDiff } from './read-prompts.ts';
 import type { PromptEntry, RegistrySnapshot, SnapshotHealth, VersionTarget } from './registry-snapshot.ts';
@@ -25,12 +27,12 @@ import { type SyncReport, type SyncRequest, syncPrompts } from './sync-prompts.t
 
 export interface Gateway {
   authenticate(secret: string): Actor | undefined;
-  executePrompt(request: ExecuteRequest): Promise<Execution>;
+  executePrompt(request: ExecuteRequest): Promise<Executed>;
   refuseExecution(
     request: Omit<ExecuteRequest, 'variables'>,
     error: PromptgateError,
   ): Promise<PromptgateError>;
-  getExecution(actor: Actor, id: string): Promise<StoredExecution>;
+  getExecution(actor: Actor, id: string): Promise<ExecutionRecord>;
   listExecutions(
     actor: Actor,
     filter: ExecutionFilter,
@@ -69,12 +71,18 @@ export interface Gateway {
 }
 
 export function createGateway(
-  deps: ExecuteDependencies & { registry: RegistryStore; audit: AuditStore; snapshot: RegistrySnapshot },
+  deps: ExecuteDependencies & {
+    registry: RegistryStore;
+    audit: AuditStore;
+    snapshot: RegistrySnapshot;
+    inFlight: InFlight;
+  },
 ): Gateway {
   const { audit, snapshot } = deps;
   return {
     authenticate: (secret) => authenticate(snapshot, secret),
-    executePrompt: (request) => executePrompt(deps, request),
+    executePrompt: (request) =>
+      deps.inFlight.run(request.signal, (signal) => executePrompt(deps, { ...request, signal })),
     refuseExecution: (request, error) => refuseExecution(deps, request, error),
     getExecution: (actor, id) => getExecution(audit, actor, id),
     listExecutions: (actor, filter, page) => listExecutions(audit, actor, filter, page),

@@ -8,13 +8,19 @@ function isVisible(actor: Actor, execution: StoredExecution): boolean {
   return actor.scopes.includes('admin') || (actor.keyId !== null && execution.keyId === actor.keyId);
 }
 
+export interface ExecutionRecord {
+  readonly execution: StoredExecution;
+  /** What came home after recovery had made the outcome `unknown`. */
+  readonly late: StoredExecution | undefined;
+}
+
 /** @throws PromptgateError not_found — also when it belongs to another key */
-export async function getExecution(audit: AuditStore, actor: Actor, id: string): Promise<StoredExecution> {
+export async function getExecution(audit: AuditStore, actor: Actor, id: string): Promise<ExecutionRecord> {
   const execution = await audit.findExecution(id);
   if (!execution || !isVisible(actor, execution)) {
     throw new PromptgateError('not_found', 'There is no execution of that id, or this key may not see it.');
   }
-  return execution;
+  return { execution, late: execution.status === 'unknown' ? await audit.findLateOutcome(id) : undefined };
 }
 
 /** Newest first; `nextCursor` is null on the last page. */

@@ -26,8 +26,8 @@ export function createProgram(context: CliContext, setExitCode: (code: number) =
       writeErr: (text) => context.err(text.trimEnd()),
     })
     .showHelpAfterError('(add --help for the options)');
-  addDevCommand(program, context);
-  addServeCommand(program, context);
+  addDevCommand(program, context, setExitCode);
+  addServeCommand(program, context, setExitCode);
   addMakeCommand(program, context);
   addSyncCommand(program, context, setExitCode);
   addImportCommand(program, context, setExitCode);

@@ -19,14 +19,18 @@ import { type DevGateway, devGatewayPath } from './gateway-client.ts';
 import { paint, renderError } from './render.ts';
 import { listenError } from './serve.ts';
 import { renderSync } from './sync-report.ts';
-import { untilStopped } from './until-stopped.ts';
+import { listenForStop, runUntilStopped } from './until-stopped.ts';
 
 /** Editors write a file in several steps: wait until they are done. */
 const settleMs = 80;
 const drainTimeoutMs = 5_000;
 const systemActor: Actor = { name: 'system', keyId: null, scopes: ['admin'] };
 
-export function addDevCommand(program: Command, context: CliContext): void {
+export function addDevCommand(
+  program: Command,
+  context: CliContext,
+  setExitCode: (code: number) => void,
+): void {
   program
     .command('dev')
     .description(
@@ -43,14 +47,14 @@ export function addDevCommand(program: Command, context: CliContext): void {
         logLevel: context.environment.PROMPTGATE_LOG_LEVEL ?? 'warn',
       });
       try {
-        await runDev(context, config, app, options.json ?? false);
+        setExitCode(await runDev(context, config, app, options.json ?? false));
       } finally {
         await app.close();
       }
     });
 }
 
-async function runDev(context: CliContext, config: Config, app: App, json: boolean): Promise<void> {
+async function runDev(context: CliContext, config: Config, app: App, json: boolean): Promise<number> {
   const promptsDir = resolve(context.directory, config.values.PROMPTGATE_PROMPTS_DIR);
   await mkdir(promptsDir, { recursive: true });
   const report = await syncDirectory(app, promptsDir);
@@ -79,11 +83,12 @@ async function runDev(context: CliContext, config: Config, app: App, json: boole
       context.err(renderError(toPromptgateError(error)));
     }
   });
-  await untilStopped();
-  watcher.close();
-  app.stopAccepting();
-  await rm(devPath, { force: true });
-  await listener.close(drainTimeoutMs);
+  const stop = listenForStop();
+  void stop.requested.then(() => {
+    watcher.close();
+    return rm(devPath, { force: true });
+  });
+  return runUntilStopped(app, listener, drainTimeoutMs, stop);
 }
 
 async function syncDirectory(app: App, promptsDir: string): Promise<SyncReport> {

@@ -3,18 +3,20 @@ import { loadConfig } from '../config.ts';
 import { PromptgateError, toPromptgateError } from '../domain/errors.ts';
 import { listen } from '../http/listen.ts';
 import type { CliContext } from './context.ts';
-import { untilStopped } from './until-stopped.ts';
+import { listenForStop, runUntilStopped } from './until-stopped.ts';
 
-/** How long calls in flight may take to end once a stop is asked for, in milliseconds. */
-const drainTimeoutMs = 35_000;
-
-export function addServeCommand(program: Command, context: CliContext): void {
+export function addServeCommand(
+  program: Command,
+  context: CliContext,
+  setExitCode: (code: number) => void,
+): void {
   program
     .command('serve')
     .description('Run the gateway in production: never simulates, wants DATABASE_URL or --embedded')
     .option('--embedded', 'use the embedded database of PROMPTGATE_DATA_DIR')
     .option('--json', 'print the ready line as JSON')
     .action(async (options: { embedded?: boolean; json?: boolean }) => {
+      const stop = listenForStop();
       const config = loadServeConfig(context, options.embedded ?? false);
       const app = await context.openApp({
         config,
@@ -34,10 +36,7 @@ export function addServeCommand(program: Command, context: CliContext): void {
           ? JSON.stringify({ url: listener.url, ready_ms: readyMs })
           : `promptgate listens on ${listener.url} (${app.database === 'postgres' ? 'PostgreSQL' : 'embedded database'}), ready in ${(readyMs / 1000).toFixed(1)} s`,
       );
-      await untilStopped();
-      app.stopAccepting();
-      app.log.info('stopping: calls in flight may end');
-      await listener.close(drainTimeoutMs);
+      setExitCode(await runUntilStopped(app, listener, config.values.PROMPTGATE_DRAIN_TIMEOUT_MS, stop));
       await app.close();
     });
 }

@@ -152,6 +152,8 @@ export class PromptgateError extends Error {
   readonly retryAfterMs: number | null;
   /** The audit row that records this error, once there is one. */
   executionId: string | null = null;
+  /** True when an earlier execution ended so, and its Idempotency-Key was sent again. */
+  replayed = false;
 
   constructor(code: ErrorCode, message: string, options: PromptgateErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });

@@ -30,8 +30,12 @@ export function respondWithError(log: ErrorLog) {
     const { httpStatus, auditStatus } = error.kind;
     if (error.retryAfterMs !== null) c.header('retry-after', String(Math.ceil(error.retryAfterMs / 1000)));
     if (error.executionId) c.header('x-promptgate-execution-id', error.executionId);
-    // After admission money may have been spent: an SDK that retries on its own would spend it again.
-    if (auditStatus !== 'refused') c.header('x-should-retry', 'false');
+    // After admission money may have been spent: an SDK that retries on its own would spend it again. An audit that
+    // names a time to come back has admitted nothing.
+    const admitted =
+      error.code === 'audit_unavailable' ? error.retryAfterMs === null : auditStatus !== 'refused';
+    if (error.replayed) c.header('idempotent-replayed', 'true');
+    if (admitted) c.header('x-should-retry', 'false');
     return c.body(JSON.stringify(toErrorBody(error, c.get('requestId'))), httpStatus as 400, {
       'content-type': 'application/json',
     });

@@ -82,6 +82,10 @@ export const executionDetailSchema = executionSchema
     idempotency_key: z.string().nullable(),
     replay_of: z.string().nullable(),
     created_at: z.iso.datetime(),
+    late_outcome: executionSchema.extend({ recorded_at: z.iso.datetime() }).nullable().openapi({
+      description:
+        'What the provider answered, when that came after the outcome had been recorded as unknown.',
+    }),
   })
   .openapi('ExecutionDetail');
 
@@ -117,7 +121,10 @@ export function toExecutionView(execution: Execution): z.infer<typeof executionS
   };
 }
 
-export function toExecutionDetail(execution: StoredExecution): z.infer<typeof executionDetailSchema> {
+export function toExecutionDetail(
+  execution: StoredExecution,
+  late: StoredExecution | undefined,
+): z.infer<typeof executionDetailSchema> {
   return {
     ...toExecutionView(execution),
     input: {
@@ -152,5 +159,6 @@ export function toExecutionDetail(execution: StoredExecution): z.infer<typeof ex
     idempotency_key: execution.idempotencyKey,
     replay_of: execution.replayOf,
     created_at: execution.createdAt.toISOString(),
+    late_outcome: late ? { ...toExecutionView(late), recorded_at: late.createdAt.toISOString() } : null,
   };
 }

@@ -70,9 +70,11 @@ export function addExecutionRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: G
         ...(version === undefined ? {} : { version }),
         ...(messages === undefined ? {} : { messages }),
         ...(metadata === undefined ? {} : { metadata }),
+        ...readIdempotencyKey(c),
         signal: c.req.raw.signal,
       });
       c.header('x-promptgate-execution-id', execution.id);
+      if (execution.replayed) c.header('idempotent-replayed', 'true');
       return c.json(toExecutionView(execution));
     },
   );
@@ -108,9 +110,23 @@ export function addExecutionRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: G
     async (c) => {
       const id = z.uuid().safeParse(c.req.param('id'));
       if (!id.success) throw new PromptgateError('invalid_request', 'An execution id is a UUID.');
-      return c.json(toExecutionDetail(await gateway.getExecution(c.get('actor'), id.data)));
+      const { execution, late } = await gateway.getExecution(c.get('actor'), id.data);
+      return c.json(toExecutionDetail(execution, late));
     },
   );
+}
+
+/** @throws PromptgateError invalid_request — a key that cannot be kept as it is */
+function readIdempotencyKey(c: HttpContext): { idempotencyKey?: string } {
+  const key = c.req.header('idempotency-key');
+  if (key === undefined) return {};
+  if (!/^[\x21-\x7e]{1,255}$/.test(key)) {
+    throw new PromptgateError(
+      'invalid_request',
+      'Idempotency-Key has 1 to 255 visible ASCII characters without spaces, for example a UUID.',
+    );
+  }
+  return { idempotencyKey: key };
 }
 
 function callerOf(c: HttpContext) {

@@ -174,7 +174,7 @@ function startStop({ signal: callerSignal, deadlineMs }: AttemptControl): Stop {
   else callerSignal.addEventListener('abort', onCancel, { once: true });
   const error = (cause?: unknown) =>
     cancelled
-      ? new PromptgateError('cancelled', 'The caller went away before the answer.', { cause })
+      ? cancellation(callerSignal.reason, cause)
       : new PromptgateError('provider_timeout', `No complete answer within ${deadlineMs} ms.`, { cause });
   return {
     signal: controller.signal,
@@ -194,6 +194,12 @@ function startStop({ signal: callerSignal, deadlineMs }: AttemptControl): Stop {
       callerSignal.removeEventListener('abort', onCancel);
     },
   };
+}
+
+/** The caller's signal may say why; by itself it says that the caller left. */
+function cancellation(reason: unknown, cause: unknown): PromptgateError {
+  if (reason instanceof PromptgateError) return new PromptgateError(reason.code, reason.message, { cause });
+  return new PromptgateError('cancelled', 'The caller went away before the answer.', { cause });
 }
 
 async function bound<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -1,14 +1,50 @@
-/** The audit trail over `ai_execution_intents` and `ai_executions`. Every write may be repeated without harm. */
-import type postgres from 'postgres';
+/** The tables of the audit trail: intents, outcomes, claims and leases. Every write may be repeated without harm. */
+import { z } from 'zod';
 import type { AuditStore, ExecutionFilter } from '../application/audit-store.ts';
-import type { Intent } from '../domain/execution.ts';
-import { defaultStatementTimeoutMs, toStoreError, withDeadline } from './connection.ts';
-import { fromExecutions, fromIntents, toIntent, toStoredExecution } from './execution-rows.ts';
-import type { QueryCatalog } from './query-catalog.ts';
+import type { ClaimHolder } from '../application/audit-trail.ts';
+import { type Execution, executionStatuses, type Intent } from '../domain/execution.ts';
+import {
+  DeadlinePassed,
+  defaultStatementTimeoutMs,
+  type Pool,
+  toStoreError,
+  withDeadline,
+} from './connection.ts';
+import { fromExecution, fromIntent, toIntent, toStoredExecution } from './execution-rows.ts';
+import type { QueryCatalog, Row, Sql } from './query-catalog.ts';
+
+export interface RecoveryScope {
+  readonly gatewayId: string;
+  /** Executions that this gateway gave up itself. */
+  readonly abandoned: readonly string[];
+  /** No other gateway can be alive: the directory lock proves it. */
+  readonly alone: boolean;
+}
 
 export interface PostgresAuditStore extends AuditStore {
-  /** Calls admitted before `admittedBefore` that never ended, the last attempt of each: what recovery has to settle. */
-  listStaleIntents(admittedBefore: Date, limit: number): Promise<Intent[]>;
+  /**
+   * `writeIntents` for rows that are text already.
+   * @returns ids of the executions whose idempotency claim is held, perhaps by themselves
+   */
+  writeIntentRows(rows: readonly string[]): Promise<ReadonlySet<string>>;
+  /** `settle` for rows that are text already. */
+  settleRows(rows: readonly string[]): Promise<void>;
+  /** @returns the holder, and whether its claim may be taken over */
+  findClaim(scope: string, key: string): Promise<(ClaimHolder & { readonly released: boolean }) | undefined>;
+  releaseClaim(scope: string, key: string, executionId: string): Promise<void>;
+  /**
+   * Settles up to `limit` calls whose gateway is dead, as `toOutcome` says, in one transaction. Any number of processes
+   * may do so at once. @returns the outcomes
+   */
+  recoverIntents(
+    scope: RecoveryScope,
+    toOutcome: (intent: Intent) => Execution,
+    limit: number,
+  ): Promise<Execution[]>;
+  renewLease(gateway: { id: string; host: string; pid: number; leaseMs: number }): Promise<void>;
+  endLease(gatewayId: string): Promise<void>;
+  /** Deletes idempotency claims and gateways that have expired. */
+  forgetExpired(): Promise<void>;
   /** Creates the partitions of this month and the next three; harmless to repeat. @returns how many it created */
   ensurePartitions(): Promise<number>;
 }
@@ -26,7 +62,7 @@ const partitionsAhead = 3;
 const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export function createAuditStore(
-  sql: postgres.Sql,
+  pool: Pool,
   queries: QueryCatalog,
   options: AuditStoreOptions = {},
 ): PostgresAuditStore {
@@ -35,38 +71,87 @@ export function createAuditStore(
   const run = bindQueries(queries);
 
   async function guard<T>(doing: 'auditing' | 'reading', work: () => Promise<T>): Promise<T> {
+    const used = pool.sql;
     try {
       return await withDeadline(work(), deadlineMs);
     } catch (error) {
+      // Of several that hang on the same connections the first renews them.
+      if (error instanceof DeadlinePassed && pool.sql === used) pool.renew?.();
       throw toStoreError(error, doing);
     }
+  }
+
+  async function writeIntentRows(rows: readonly string[]): Promise<ReadonlySet<string>> {
+    const held = await guard('auditing', () => run.insertIntents(pool.sql, toArray(rows)));
+    return new Set(held.map((row) => String(row.id)));
+  }
+
+  async function settleRows(rows: readonly string[]): Promise<void> {
+    await guard('auditing', () => settleIn(pool.sql, rows));
+  }
+
+  async function settleIn(on: Sql, rows: readonly string[]): Promise<void> {
+    const there = await run.settleExecutions(on, toArray(rows));
+    if (there.length === 0) return;
+    const ids = new Set(there.map((row) => row.id));
+    const late = rows.filter((row) => ids.has(JSON.parse(row).id));
+    await run.keepLateOutcomes(on, toArray(late));
   }
 
   return {
     async writeIntents(intents) {
       if (intents.length === 0) return;
-      await guard('auditing', () => run.insertIntents(sql, fromIntents(intents)));
+      await writeIntentRows(intents.map((intent) => fromIntent(intent, { gatewayId: null })));
     },
     async settle(executions) {
       if (executions.length === 0) return;
-      await guard('auditing', () => run.settleExecutions(sql, fromExecutions(executions)));
+      await settleRows(executions.map(fromExecution));
     },
+    writeIntentRows,
+    settleRows,
     async findExecution(id) {
       if (!uuidPattern.test(id)) return undefined;
-      return guard('reading', async () => (await run.findExecution(sql, id)).map(toStoredExecution)[0]);
+      return guard('reading', async () => (await run.findExecution(pool.sql, id)).map(toStoredExecution)[0]);
     },
     async listExecutions(filter, { limit, before }) {
       if (before !== undefined && !uuidPattern.test(before)) return [];
       const list = run[shapeOf(filter)];
       const args = listArguments(filter, limit, before);
-      return guard('reading', async () => (await list(sql, ...args)).map(toStoredExecution));
+      return guard('reading', async () => (await list(pool.sql, ...args)).map(toStoredExecution));
     },
-    async listStaleIntents(admittedBefore, limit) {
-      const stale = () => run.listStaleIntents(sql, admittedBefore, limit);
-      return guard('reading', async () => (await stale()).map(toIntent));
+    async findLateOutcome(id) {
+      if (!uuidPattern.test(id)) return undefined;
+      const [row] = await guard('reading', () => run.findLateOutcome(pool.sql, id));
+      return row && toStoredExecution({ ...row, created_at: row.recorded_at });
+    },
+    findClaim: (scope, key) =>
+      guard('auditing', async () => (await run.findClaim(pool.sql, scope, key)).map(toClaim)[0]),
+    async releaseClaim(scope, key, executionId) {
+      await guard('auditing', () => run.releaseClaim(pool.sql, scope, key, executionId));
+    },
+    recoverIntents: ({ gatewayId, abandoned, alone }, toOutcome, limit) =>
+      guard('auditing', async () => {
+        const { outcomes } = await pool.sql.begin(async (tx) => {
+          const ids = JSON.stringify(abandoned);
+          const expired = await run.lockExpiredIntents(tx, gatewayId, ids, alone, limit);
+          const outcomes = expired.map((row) => toOutcome(toIntent(row)));
+          if (outcomes.length > 0) await settleIn(tx, outcomes.map(fromExecution));
+          return { outcomes };
+        });
+        return outcomes;
+      }),
+    async renewLease({ id, host, pid, leaseMs }) {
+      await guard('auditing', () => run.renewLease(pool.sql, id, host, pid, leaseMs / 1000));
+    },
+    async endLease(gatewayId) {
+      await guard('auditing', () => run.endLease(pool.sql, gatewayId));
+    },
+    async forgetExpired() {
+      await guard('auditing', () => run.forgetClaims(pool.sql));
+      await guard('auditing', () => run.forgetGateways(pool.sql));
     },
     async ensurePartitions() {
-      const [row] = await guard('auditing', () => run.ensurePartitions(sql, partitionsAhead));
+      const [row] = await guard('auditing', () => run.ensurePartitions(pool.sql, partitionsAhead));
       return Number(row?.created ?? 0);
     },
   };
@@ -77,13 +162,37 @@ function bindQueries(queries: QueryCatalog) {
     insertIntents: queries.bind('insertIntents'),
     settleExecutions: queries.bind('settleExecutions'),
     findExecution: queries.bind('findExecution'),
-    listStaleIntents: queries.bind('listStaleIntents'),
+    keepLateOutcomes: queries.bind('keepLateOutcomes'),
+    findLateOutcome: queries.bind('findLateOutcome'),
+    findClaim: queries.bind('findIdempotencyKey'),
+    releaseClaim: queries.bind('releaseIdempotencyKey'),
+    forgetClaims: queries.bind('forgetIdempotencyKeys'),
+    lockExpiredIntents: queries.bind('lockExpiredIntents'),
+    renewLease: queries.bind('renewGatewayLease'),
+    endLease: queries.bind('endGatewayLease'),
+    forgetGateways: queries.bind('forgetGateways'),
     ensurePartitions: queries.bind('ensureExecutionPartitions'),
     recent: queries.bind('listExecutions'),
     ofPrompt: queries.bind('listExecutionsOfPrompt'),
     ofKey: queries.bind('listExecutionsOfKey'),
     ofStatus: queries.bind('listExecutionsOfStatus'),
   };
+}
+
+function toArray(rows: readonly string[]): string {
+  return `[${rows.join(',')}]`;
+}
+
+const claimSchema = z.object({
+  execution_id: z.string(),
+  fingerprint: z.string(),
+  status: z.enum(executionStatuses).nullable(),
+  released: z.boolean(),
+});
+
+function toClaim(row: Row): ClaimHolder & { readonly released: boolean } {
+  const { execution_id, ...rest } = claimSchema.parse(row);
+  return { executionId: execution_id, ...rest };
 }
 
 /** The index to walk: the filter that usually leaves least. */

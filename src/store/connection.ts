@@ -28,6 +28,31 @@ export function connect(url: string, options: ConnectOptions = {}): postgres.Sql
   }
 }
 
+/** A pool whose connections can be given up together. */
+export interface Pool {
+  readonly sql: postgres.Sql;
+  /**
+   * Opens new connections from now on and drops the old ones. For a server that does not answer: a connection that hangs
+   * is never returned to its pool, and the client has no other way to end it.
+   */
+  renew?(): void;
+}
+
+export function createPool(url: string, options: ConnectOptions): Pool & { end(): Promise<void> } {
+  let sql = connect(url, options);
+  const drop = (old: postgres.Sql, seconds: number) => old.end({ timeout: seconds }).catch(() => {});
+  return {
+    get sql() {
+      return sql;
+    },
+    renew() {
+      void drop(sql, 0);
+      sql = connect(url, options);
+    },
+    end: () => drop(sql, 5),
+  };
+}
+
 function clientOptions(options: ConnectOptions): postgres.Options<Record<string, postgres.PostgresType>> {
   const onNotify = options.onNotify;
   const onClose = options.onClose;
@@ -56,7 +81,7 @@ function parseInt8(text: string): number | string {
   return Number.isSafeInteger(value) ? value : text;
 }
 
-class DeadlinePassed extends Error {
+export class DeadlinePassed extends Error {
   override name = 'DeadlinePassed';
 }
 

@@ -1,5 +1,6 @@
 /** Executions and intents between their domain shape and their rows. Rows are parsed here and nowhere else. */
 import { z } from 'zod';
+import type { IdempotencyClaim } from '../application/audit-trail.ts';
 import { type ErrorCode, errorTable } from '../domain/errors.ts';
 import {
   type Admission,
@@ -139,15 +140,19 @@ function toAdmission(row: AdmissionRow): Admission {
   };
 }
 
-/** The group as the one json argument of `insertIntents`. */
-export function fromIntents(intents: readonly Intent[]): string {
-  return JSON.stringify(
-    intents.map((intent) => ({
-      ...fromAdmission(intent),
-      attempt: intent.attempt,
-      earlier_attempts: intent.earlierAttempts,
-    })),
-  );
+/** An intent as one element of the json argument of `insertIntents`. */
+export function fromIntent(
+  intent: Intent,
+  more: { readonly gatewayId: string | null; readonly claim?: IdempotencyClaim },
+): string {
+  return JSON.stringify({
+    ...fromAdmission(intent),
+    attempt: intent.attempt,
+    earlier_attempts: intent.earlierAttempts,
+    gateway_id: more.gatewayId,
+    claim_scope: more.claim?.scope ?? null,
+    claim_fingerprint: more.claim?.fingerprint ?? null,
+  });
 }
 
 export function toIntent(row: Row): Intent {
@@ -159,14 +164,10 @@ export function toIntent(row: Row): Intent {
   };
 }
 
-/** The group as the one json argument of `settleExecutions`. */
-export function fromExecutions(executions: readonly Execution[]): string {
-  return JSON.stringify(executions.map(fromExecution));
-}
-
-function fromExecution(execution: Execution) {
+/** An outcome as one element of the json argument of `settleExecutions`; its keys are the columns. */
+export function fromExecution(execution: Execution): string {
   const { cost, currency, source, unknownReason, unitPrices } = execution.price;
-  return {
+  return JSON.stringify({
     ...fromAdmission(execution),
     status: execution.status,
     error_code: execution.errorCode,
@@ -191,7 +192,7 @@ function fromExecution(execution: Execution) {
     latency_ms: execution.latencyMs,
     overhead_ms: execution.overheadMs,
     attempts: execution.attempts,
-  };
+  });
 }
 
 export function toStoredExecution(row: Row): StoredExecution {

@@ -5,6 +5,7 @@ import { createAuditStore, type PostgresAuditStore } from './audit-store.ts';
 import { connect, defaultStatementTimeoutMs, toStoreError, withDeadline } from './connection.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from './embedded-database.ts';
 import { type Migration, type MigrationStatus, migrate, migrationStatus } from './migrator.ts';
+import { type OpenAuditTrail, type OpenAuditTrailOptions, openAuditTrail } from './open-audit-trail.ts';
 import { loadQueries } from './query-catalog.ts';
 import { createRegistryListener } from './registry-listener.ts';
 import { createRegistryStore } from './registry-store.ts';
@@ -22,6 +23,8 @@ export interface Store {
   readonly describe: string;
   readonly registry: RegistryStore;
   readonly audit: PostgresAuditStore;
+  /** The way of calls into the audit trail, on connections of its own; close it before the store. */
+  openAuditTrail(options: OpenAuditTrailOptions): OpenAuditTrail;
   /** Brings the schema up to date and makes sure that the months ahead have partitions. @returns what was applied */
   migrate(): Promise<Migration[]>;
   migrationStatus(): Promise<MigrationStatus[]>;
@@ -67,7 +70,7 @@ function storeAt(
   const sql = connect(url, { statementTimeoutMs, ...(embedded ? { max: embeddedConnections } : {}) });
   const listener = createRegistryListener(url, queries);
   const deadlineMs = statementTimeoutMs + 2_000;
-  const audit = createAuditStore(sql, queries, { deadlineMs });
+  const audit = createAuditStore({ sql }, queries, { deadlineMs });
   const registry = createRegistryStore(sql, queries, {
     listen: listener.listen,
     deadlineMs: 2 * statementTimeoutMs,
@@ -84,6 +87,7 @@ function storeAt(
     describe,
     registry,
     audit,
+    openAuditTrail: (options) => openAuditTrail({ url, queries, alone: embedded !== undefined }, options),
     async migrate() {
       const applied = await migrate(sql, queries);
       await ensurePartitions();

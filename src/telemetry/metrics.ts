@@ -3,17 +3,32 @@ import type { Execution } from '../domain/execution.ts';
 
 export interface Metrics {
   observe(execution: Execution): void;
+  /** One group commit of the audit trail. */
+  observeFlush(lane: string, rows: number, ms: number): void;
   render(): Promise<{ contentType: string; body: string }>;
 }
 
 const secondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 const overheadBuckets = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5];
 
+/** What is read at the moment of a scrape. */
+export interface Readings {
+  readonly snapshotAgeMs: number;
+  readonly audit: AuditReadings;
+}
+
+export interface AuditReadings {
+  readonly queued: number;
+  readonly open: number;
+  readonly dropped: number;
+  readonly recovered: number;
+}
+
 /**
  * Labels are bounded: statuses and codes are closed sets, providers and models come from definitions, never from a
  * caller. A refused call carries no model.
  */
-export function createMetrics(snapshotAgeMs: () => number): Metrics {
+export function createMetrics(read: () => Readings): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -53,10 +68,12 @@ export function createMetrics(snapshotAgeMs: () => number): Metrics {
     help: 'Since the registry snapshot was last compared with the database',
     registers,
     collect() {
-      this.set(snapshotAgeMs() / 1000);
+      this.set(read().snapshotAgeMs / 1000);
     },
   });
+  const observeFlush = addAuditMetrics(registry, () => read().audit);
   return {
+    observeFlush,
     observe(execution) {
       const provider = execution.provider ?? '';
       const model = execution.model ?? '';
@@ -78,5 +95,64 @@ export function createMetrics(snapshotAgeMs: () => number): Metrics {
     async render() {
       return { contentType: registry.contentType, body: await registry.metrics() };
     },
+  };
+}
+
+const flushSecondsBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5];
+const flushRowsBuckets = [1, 2, 5, 10, 20, 50, 100, 200];
+
+/** @returns what every commit is told to */
+function addAuditMetrics(registry: Registry, read: () => AuditReadings): Metrics['observeFlush'] {
+  const registers = [registry];
+  const gauges = {
+    promptgate_audit_queue_rows: ['Rows of the audit that wait for a commit', (now) => now.queued],
+    promptgate_audit_intents_open: ['Executions that are admitted and not settled', (now) => now.open],
+  } satisfies Record<string, [string, (now: AuditReadings) => number]>;
+  const counters = {
+    promptgate_audit_intents_recovered_total: [
+      'Intents of dead gateways made unknown',
+      (now) => now.recovered,
+    ],
+    promptgate_audit_rows_dropped_total: ['Rows lost without a trace; stays 0', (now) => now.dropped],
+  } satisfies Record<string, [string, (now: AuditReadings) => number]>;
+  for (const [name, [help, value]] of Object.entries(gauges)) {
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(value(read()));
+      },
+    });
+  }
+  for (const [name, [help, value]] of Object.entries(counters)) {
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(value(read()));
+      },
+    });
+  }
+  const labelNames = ['lane'];
+  const seconds = new Histogram({
+    name: 'promptgate_audit_flush_seconds',
+    help: 'Time of one group commit of the audit',
+    labelNames,
+    buckets: flushSecondsBuckets,
+    registers,
+  });
+  const rowsPerFlush = new Histogram({
+    name: 'promptgate_audit_flush_rows',
+    help: 'Rows of one group commit of the audit',
+    labelNames,
+    buckets: flushRowsBuckets,
+    registers,
+  });
+  return (lane, rows, ms) => {
+    seconds.observe({ lane }, ms / 1000);
+    rowsPerFlush.observe({ lane }, rows);
   };
 }

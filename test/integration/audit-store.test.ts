@@ -136,15 +136,6 @@ describe.each(databases)('the audit trail on $name', ({ create }) => {
     expect(await sql`select id from ai_executions where id = ${id}`).toHaveLength(1);
   });
 
-  it('shows recovery what was admitted and never ended, by its last attempt', async () => {
-    const admitted = intent({ attempt: 1, earlierAttempts: [] });
-    const last = { ...intent({ ...admitted }), attempt: 2 };
-    await store.audit.writeIntents([admitted, last]);
-    expect(await store.audit.listStaleIntents(new Date(Date.now() - 60_000), 10)).toEqual([]);
-    expect(await store.audit.listStaleIntents(new Date(Date.now() + 60_000), 10)).toEqual([last]);
-    await store.audit.settle([execution({ id: admitted.id })]);
-  });
-
   it('stores an execution of a month without a partition, and of this month in its own', async () => {
     const ancient = v7({ msecs: Date.UTC(2001, 0, 1) });
     const now = v7();

@@ -1,4 +1,5 @@
-import { cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { readdirSync } from 'node:fs';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -10,9 +11,11 @@ import { loadQueries } from '../../src/store/query-catalog.ts';
 import { databases, type TestDatabase } from '../support/databases.ts';
 
 const queries = loadQueries();
-const known = (await readdir(migrationsDirectory)).map((_, index) => index + 1);
+const known = readdirSync(migrationsDirectory)
+  .map((file) => Number(file.slice(0, 4)))
+  .sort((a, b) => a - b);
 /** Number of the migration after the newest one. */
-const next = String(known.length + 1).padStart(4, '0');
+const next = String((known.at(-1) ?? 0) + 1).padStart(4, '0');
 
 describe.each(databases)('migrations on $name', ({ create }) => {
   let database: TestDatabase;

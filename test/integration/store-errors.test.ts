@@ -123,7 +123,7 @@ describe('a database that is not there', () => {
 
   it('and says nothing fails at the deadline', async () => {
     const sql = connect(`postgres://me:hushhush@127.0.0.1:${port}/x`, { max: 1 });
-    const audit = createAuditStore(sql, loadQueries(), { deadlineMs: 50 });
+    const audit = createAuditStore({ sql }, loadQueries(), { deadlineMs: 50 });
     const error = await errorOf(audit.writeIntents([intent()]));
     expect(error.code).toBe('audit_unavailable');
     expect(printed(error)).not.toMatch(/hushhush|insert/);

@@ -27,7 +27,8 @@ function heldFlush() {
       await gate.promise;
       return rows;
     },
-    release: (index: number, error?: Error) => (error ? gates[index]?.reject(error) : gates[index]?.resolve()),
+    release: (index: number, error?: Error) =>
+      error ? gates[index]?.reject(error) : gates[index]?.resolve(),
   };
 }
 

@@ -1,0 +1,57 @@
+/**
+ * Idempotency-Key as Stripe defines it: the first request with a key is executed, an equal one gets the same result, and
+ * whatever is not certain is told and never executed again.
+ */
+import { hashJson } from '../domain/canonical-json.ts';
+import { PromptgateError } from '../domain/errors.ts';
+import type { StoredExecution } from '../domain/execution.ts';
+import type { ClaimHolder, IdempotencyClaim } from './audit-trail.ts';
+import type { ExecuteRequest } from './execute-prompt.ts';
+
+const inFlightRetryAfterMs = 1_000;
+
+/** Undefined: the caller sent no key. */
+export function claimOf(request: ExecuteRequest): IdempotencyClaim | undefined {
+  const { actor, idempotencyKey } = request;
+  if (idempotencyKey === undefined) return undefined;
+  const { promptName, label, version, variables, messages, metadata } = request;
+  return {
+    // A caller inside this process has no key; its name is as good.
+    scope: actor.keyId === null ? `actor:${actor.name}` : `key:${actor.keyId}`,
+    key: idempotencyKey,
+    fingerprint: hashJson({ promptName, label, version, variables, messages, metadata }),
+  };
+}
+
+/** Why the holder's result cannot be given to this request; undefined when it can. */
+export function refuseClaim(claim: IdempotencyClaim, holder: ClaimHolder): PromptgateError | undefined {
+  if (holder.fingerprint !== claim.fingerprint) {
+    return new PromptgateError(
+      'conflict',
+      'This Idempotency-Key was used with another request. A new request needs a key of its own.',
+    );
+  }
+  if (holder.status === null) {
+    return new PromptgateError(
+      'conflict',
+      `The request with this Idempotency-Key is in flight, as execution ${holder.executionId}. Ask again as Retry-After says.`,
+      { retryAfterMs: inFlightRetryAfterMs },
+    );
+  }
+  if (holder.status === 'unknown') {
+    return new PromptgateError(
+      'conflict',
+      `What became of the request with this Idempotency-Key is not known: see execution ${holder.executionId}. It may have been done and is not repeated; to do it again, send it with a new key.`,
+    );
+  }
+  return undefined;
+}
+
+/** The stored end of an execution once more. @throws PromptgateError — the one it ended with */
+export function replayStored(execution: StoredExecution): StoredExecution & { readonly replayed: true } {
+  if (execution.errorCode === null) return { ...execution, replayed: true };
+  const error = new PromptgateError(execution.errorCode, execution.errorMessage ?? 'The execution failed.');
+  error.executionId = execution.id;
+  error.replayed = true;
+  throw error;
+}

@@ -1,0 +1,63 @@
+/** The executions that run now: bounded stop, so that a process ends without leaving one in the dark. */
+import { PromptgateError } from '../domain/errors.ts';
+
+export interface InFlight {
+  /**
+   * Runs an execution; `work` is given the signal to obey. @throws PromptgateError audit_unavailable — stopping
+   */
+  run<T>(signal: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T>;
+  size(): number;
+  /** Admits nothing from now on. */
+  stop(): void;
+  /**
+   * Resolves when all have ended. Those that have not after `timeoutMs`, or when `hurry` aborts, are cancelled: they end
+   * with a row that says so.
+   */
+  drain(timeoutMs: number, hurry?: AbortSignal): Promise<void>;
+}
+
+export function createInFlight(): InFlight {
+  const running = new Map<AbortController, Promise<unknown>>();
+  let stopping = false;
+
+  function cancelAll(): void {
+    const reason = new PromptgateError('cancelled', 'The gateway stopped before the answer.');
+    for (const controller of running.keys()) controller.abort(reason);
+  }
+
+  return {
+    async run(signal, work) {
+      if (stopping) {
+        throw new PromptgateError(
+          'audit_unavailable',
+          'This gateway is stopping. No provider was called; send the request again.',
+          { retryAfterMs: 1_000 },
+        );
+      }
+      const controller = new AbortController();
+      const onAbort = () => controller.abort(signal?.reason);
+      if (signal?.aborted) onAbort();
+      signal?.addEventListener('abort', onAbort, { once: true });
+      const done = work(controller.signal);
+      running.set(controller, done);
+      try {
+        return await done;
+      } finally {
+        running.delete(controller);
+        signal?.removeEventListener('abort', onAbort);
+      }
+    },
+    size: () => running.size,
+    stop() {
+      stopping = true;
+    },
+    async drain(timeoutMs, hurry) {
+      const timer = setTimeout(cancelAll, timeoutMs);
+      if (hurry?.aborted) cancelAll();
+      hurry?.addEventListener('abort', cancelAll, { once: true });
+      await Promise.allSettled(running.values());
+      clearTimeout(timer);
+      hurry?.removeEventListener('abort', cancelAll);
+    },
+  };
+}

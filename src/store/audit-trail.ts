@@ -1,0 +1,212 @@
+/**
+ * The way of every call into the audit trail: room is reserved, then rows are committed in groups.
+ *
+ * Whoever is admitted has a place for its outcome, so the only thing that is ever refused is an admission, before a
+ * provider is called. Intents and outcomes go in two lanes: a large outcome does not hold up a call that wants to begin.
+ */
+import type { AuditTrail, ClaimHolder, IdempotencyClaim } from '../application/audit-trail.ts';
+import { PromptgateError } from '../domain/errors.ts';
+import type { PostgresAuditStore } from './audit-store.ts';
+import { withDeadline } from './connection.ts';
+import { fromExecution, fromIntent } from './execution-rows.ts';
+import type { GatewayLease } from './gateway-lease.ts';
+import { createWriteCombiner } from './write-combiner.ts';
+
+export interface AuditTrailOptions {
+  /** How long a caller may wait for its intent, and for its outcome, in milliseconds. */
+  readonly timeoutMs: number;
+  /** How long an outcome is tried to be written before it is left to recovery, in milliseconds. */
+  readonly settleTimeoutMs: number;
+  /** Executions that may be admitted and not settled at one time, and the memory that their records may take. */
+  readonly maxOpen: number;
+  readonly maxOpenBytes: number;
+  /** Hears of every commit. */
+  readonly onFlush?: (lane: Lane, rows: number, ms: number) => void;
+}
+
+export type Lane = 'intents' | 'outcomes';
+
+export interface AuditTrailHealth {
+  /** Rows that wait for a commit. */
+  readonly queued: number;
+  /** Executions that are admitted and not settled. */
+  readonly open: number;
+  /** Rows that left the queue without being written and without anyone being told. There is no way for one to. */
+  readonly dropped: 0;
+}
+
+export interface WritableAuditTrail extends AuditTrail {
+  health(): AuditTrailHealth;
+  /** Executions that were admitted, whose outcome could not be written; told once. */
+  takeAbandoned(): string[];
+  /** Puts back what was taken and could not be recovered. */
+  abandon(ids: readonly string[]): void;
+  /** Resolves when everything is written, or after `timeoutMs`. @returns outcomes that are not durable */
+  drain(timeoutMs: number): Promise<number>;
+}
+
+/** Where rows become durable. The rows are those of `fromIntent` and `fromExecution`. */
+export interface AuditSink {
+  /** @returns for each row what became of it */
+  writeIntentRows(rows: readonly string[]): Promise<readonly IntentResult[]>;
+  settle(rows: readonly string[]): Promise<void>;
+}
+
+/** `held`: another execution, or a repetition of this one, holds the claim. `unclaimable`: no claims can be made now. */
+export type IntentResult = 'written' | 'held' | 'unclaimable';
+
+/** What an outcome needs beyond its intent: the answer. A longer one is written all the same. */
+const outcomeAllowance = 32_768;
+const shedRetryAfterMs = 1_000;
+/** The second look finds a claim that was released after the first; more would be somebody's race with itself. */
+const claimTries = 3;
+
+export function createAuditTrail(
+  store: Pick<PostgresAuditStore, 'findClaim' | 'releaseClaim'>,
+  sink: AuditSink,
+  lease: Pick<GatewayLease, 'gatewayId'>,
+  options: AuditTrailOptions,
+): WritableAuditTrail {
+  const { timeoutMs, settleTimeoutMs } = options;
+  /** Characters that each open execution has reserved. */
+  const open = new Map<string, number>();
+  let openBytes = 0;
+  let abandoned: string[] = [];
+  const shared = {
+    isTransient: isUnavailable,
+    onTimeout: () => unavailable('It did not answer in time. No provider was called.'),
+  };
+  const intents = createWriteCombiner<IntentResult>({
+    ...shared,
+    timeoutMs,
+    flush: (rows) => sink.writeIntentRows(rows),
+    onFlush: (rows, ms) => options.onFlush?.('intents', rows, ms),
+  });
+  const outcomes = createWriteCombiner<undefined>({
+    ...shared,
+    timeoutMs: settleTimeoutMs,
+    flush: async (rows) => {
+      await sink.settle(rows);
+      return rows.map(() => undefined);
+    },
+    onFlush: (rows, ms) => options.onFlush?.('outcomes', rows, ms),
+  });
+
+  function reserve(id: string, bytes: number): void {
+    if (open.size >= options.maxOpen || openBytes + bytes > options.maxOpenBytes) {
+      throw new PromptgateError(
+        'audit_unavailable',
+        'Too many calls wait for their audit records. No provider was called; try again shortly.',
+        { retryAfterMs: shedRetryAfterMs },
+      );
+    }
+    open.set(id, bytes);
+    openBytes += bytes;
+  }
+
+  function release(id: string): void {
+    openBytes -= open.get(id) ?? 0;
+    open.delete(id);
+  }
+
+  async function write(row: string): Promise<IntentResult> {
+    const result = await bounded(intents.write(row));
+    if (result === 'unclaimable') {
+      throw unavailable('Requests with an Idempotency-Key have to wait for it. No provider was called.');
+    }
+    return result;
+  }
+
+  const bounded = <T>(work: Promise<T>): Promise<T> =>
+    withDeadline(work, timeoutMs).catch((error) => {
+      throw error instanceof PromptgateError
+        ? error
+        : unavailable('It did not answer in time. No provider was called.');
+    });
+
+  /** Undefined: the claim, and so the intent, is ours. */
+  async function holderOf(
+    id: string,
+    claim: IdempotencyClaim,
+  ): Promise<ClaimHolder | 'released' | undefined> {
+    const holder = await store.findClaim(claim.scope, claim.key);
+    if (!holder) return 'released';
+    if (holder.executionId === id) return undefined;
+    if (!holder.released) return holder;
+    await store.releaseClaim(claim.scope, claim.key, holder.executionId);
+    return 'released';
+  }
+
+  async function writeClaiming(id: string, row: string, claim: IdempotencyClaim) {
+    for (let tries = 0; tries < claimTries; tries++) {
+      if ((await write(row)) === 'written') return undefined;
+      const holder = await holderOf(id, claim);
+      if (holder !== 'released') return holder;
+    }
+    throw unavailable('The Idempotency-Key is contended. No provider was called.');
+  }
+
+  return {
+    async writeIntent(intent, claim) {
+      const row = fromIntent(intent, { gatewayId: lease.gatewayId, ...(claim ? { claim } : {}) });
+      if (!open.has(intent.id)) reserve(intent.id, 2 * row.length + outcomeAllowance);
+      if (!claim) return void (await write(row));
+      const holder = await writeClaiming(intent.id, row, claim);
+      // Another execution answers for this request; this one never was.
+      if (holder) release(intent.id);
+      return holder;
+    },
+    async settle(execution) {
+      const { id } = execution;
+      const row = fromExecution(execution);
+      // A call that was refused has no intent, and so no room yet.
+      const admitted = open.has(id);
+      if (!admitted) reserve(id, row.length);
+      const written = outcomes.write(row);
+      written
+        .catch(() => {
+          if (admitted) abandoned.push(id);
+        })
+        .finally(() => release(id));
+      await bounded(written);
+    },
+    health: () => ({ queued: intents.depth() + outcomes.depth(), open: open.size, dropped: 0 }),
+    takeAbandoned() {
+      const taken = abandoned;
+      abandoned = [];
+      return taken;
+    },
+    abandon(ids) {
+      abandoned.push(...ids);
+    },
+    async drain(boundMs) {
+      const idle = Promise.all([intents.idle(), outcomes.idle()]);
+      await withDeadline(idle, boundMs).catch(() => {});
+      return outcomes.depth() + abandoned.length;
+    },
+  };
+}
+
+/** The sink of the mode `strict`: the database or nothing. */
+export function databaseSink(store: PostgresAuditStore, lease: GatewayLease): AuditSink {
+  return {
+    async writeIntentRows(rows) {
+      await lease.ensure();
+      const held = await store.writeIntentRows(rows);
+      if (held.size === 0) return rows.map(() => 'written');
+      return rows.map((row) => (held.has(JSON.parse(row).id) ? 'held' : 'written'));
+    },
+    settle: (rows) => store.settleRows(rows),
+  };
+}
+
+/** True when the same write may succeed later. */
+export function isUnavailable(error: unknown): boolean {
+  return error instanceof PromptgateError && error.code === 'audit_unavailable';
+}
+
+function unavailable(detail: string): PromptgateError {
+  return new PromptgateError('audit_unavailable', `The audit database is not available. ${detail}`, {
+    retryAfterMs: shedRetryAfterMs,
+  });
+}

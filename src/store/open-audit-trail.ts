@@ -1,0 +1,102 @@
+/** Composes the audit trail of one gateway and keeps it: the lease, the recovery of what dead gateways left. */
+import type { Execution, Intent } from '../domain/execution.ts';
+import { createAuditStore } from './audit-store.ts';
+import {
+  type AuditTrailHealth,
+  type AuditTrailOptions,
+  createAuditTrail,
+  databaseSink,
+  type WritableAuditTrail,
+} from './audit-trail.ts';
+import { createPool } from './connection.ts';
+import { createGatewayLease } from './gateway-lease.ts';
+import type { QueryCatalog } from './query-catalog.ts';
+
+export interface OpenAuditTrailOptions extends AuditTrailOptions {
+  /** What becomes of a call whose gateway died. */
+  readonly toUnknown: (intent: Intent) => Execution;
+  readonly onRecovered: (executions: readonly Execution[]) => void;
+}
+
+export interface OpenAuditTrail extends Pick<WritableAuditTrail, 'writeIntent' | 'settle' | 'drain'> {
+  readonly gatewayId: string;
+  health(): AuditTrailHealth & { readonly recovered: number };
+  /** Renews the lease and settles what dead gateways left. @throws PromptgateError audit_unavailable */
+  keep(): Promise<void>;
+  /** Does so from now on, every few seconds, and at once. */
+  start(): void;
+  close(): Promise<void>;
+}
+
+/** A few renewals fit into a lease, and what a dead gateway left is known soon after it expired. */
+const keepIntervalMs = 5_000;
+const recoveryBatch = 100;
+/** One for each lane, one for the lease and recovery, so that neither waits for a commit of another. */
+const connections = 3;
+
+/** @param database.alone no other process can use this database: the directory lock proves it */
+export function openAuditTrail(
+  database: { readonly url: string; readonly queries: QueryCatalog; readonly alone: boolean },
+  options: OpenAuditTrailOptions,
+): OpenAuditTrail {
+  // A try that hangs must leave time for another one on new connections.
+  const tryTimeoutMs = Math.ceil(options.timeoutMs / 2);
+  const pool = createPool(database.url, {
+    max: connections,
+    statementTimeoutMs: tryTimeoutMs,
+    connectTimeoutMs: tryTimeoutMs,
+  });
+  const store = createAuditStore(pool, database.queries, { deadlineMs: tryTimeoutMs });
+  const lease = createGatewayLease(store);
+  const trail = createAuditTrail(store, databaseSink(store, lease), lease, options);
+  let recovered = 0;
+  let timer: NodeJS.Timeout | undefined;
+  let keeping: Promise<void> | undefined;
+
+  async function recover(): Promise<void> {
+    const abandoned = trail.takeAbandoned();
+    const scope = { gatewayId: lease.gatewayId, abandoned, alone: database.alone };
+    try {
+      for (let found = recoveryBatch; found === recoveryBatch; ) {
+        const executions = await store.recoverIntents(scope, options.toUnknown, recoveryBatch);
+        found = executions.length;
+        recovered += found;
+        if (found > 0) options.onRecovered(executions);
+      }
+    } catch (error) {
+      trail.abandon(abandoned);
+      throw error;
+    }
+  }
+
+  function keep(): Promise<void> {
+    keeping ??= lease
+      .renew()
+      .then(recover)
+      .finally(() => {
+        keeping = undefined;
+      });
+    return keeping;
+  }
+
+  return {
+    gatewayId: lease.gatewayId,
+    writeIntent: trail.writeIntent,
+    settle: trail.settle,
+    drain: trail.drain,
+    health: () => ({ ...trail.health(), recovered }),
+    keep,
+    start() {
+      // A failure is the next tick's: the lanes notice an outage themselves, and sooner.
+      const tick = () => void keep().catch(() => {});
+      timer ??= setInterval(tick, keepIntervalMs).unref();
+      tick();
+    },
+    async close() {
+      clearInterval(timer);
+      await keeping?.catch(() => {});
+      await lease.end().catch(() => {});
+      await pool.end();
+    },
+  };
+}
