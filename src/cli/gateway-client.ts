@@ -37,6 +37,19 @@ export async function connectGateway(context: CliContext): Promise<GatewayClient
   return inProcessClient(context, config);
 }
 
+/** Connects, uses, and closes whichever way it ends. */
+export async function withGateway<T>(
+  context: CliContext,
+  use: (client: GatewayClient) => Promise<T>,
+): Promise<T> {
+  const client = await connectGateway(context);
+  try {
+    return await use(client);
+  } finally {
+    await client.close();
+  }
+}
+
 /** Undefined when none runs: a file left by a killed process names a pid that is gone. */
 function findDevGateway(path: string): DevGateway | undefined {
   if (!existsSync(path)) return undefined;

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { scopes } from '../domain/api-key.ts';
 import type { CliContext } from './context.ts';
-import { connectGateway, type GatewayClient } from './gateway-client.ts';
+import { withGateway } from './gateway-client.ts';
 import { renderTable } from './render.ts';
 
 interface KeyView {
@@ -24,14 +24,6 @@ interface CreateOptions {
 
 export function addKeysCommand(program: Command, context: CliContext): void {
   const keys = program.command('keys').description('Create, list and revoke API keys');
-  const withClient = async (use: (client: GatewayClient) => Promise<void>) => {
-    const client = await connectGateway(context);
-    try {
-      await use(client);
-    } finally {
-      await client.close();
-    }
-  };
   keys
     .command('create')
     .description('Create a key and print its secret, once')
@@ -41,7 +33,7 @@ export function addKeysCommand(program: Command, context: CliContext): void {
     .option('--labels <labels...>', 'only these labels, and no version by its number')
     .option('--json', 'print JSON')
     .action((name: string, options: CreateOptions) =>
-      withClient(async (client) => {
+      withGateway(context, async (client) => {
         const key = await client.request<KeyView & { secret: string }>('POST', '/v1/keys', {
           name,
           scopes: options.scope,
@@ -58,7 +50,7 @@ export function addKeysCommand(program: Command, context: CliContext): void {
     .description('List keys, without their secrets')
     .option('--json', 'print JSON')
     .action((options: { json?: boolean }) =>
-      withClient(async (client) => {
+      withGateway(context, async (client) => {
         const { data } = await client.request<{ data: KeyView[] }>('GET', '/v1/keys');
         if (options.json) return context.out(JSON.stringify(data, null, 2));
         const rows = data.map((key) => [
@@ -82,7 +74,7 @@ export function addKeysCommand(program: Command, context: CliContext): void {
     .argument('<key>', 'id or name')
     .option('--json', 'print JSON')
     .action((idOrName: string, options: { json?: boolean }) =>
-      withClient(async (client) => {
+      withGateway(context, async (client) => {
         const key = await client.request<KeyView>('DELETE', `/v1/keys/${encodeURIComponent(idOrName)}`);
         context.out(options.json ? JSON.stringify(key, null, 2) : `Revoked "${key.name}" (${key.prefix}…).`);
       }),

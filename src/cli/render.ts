@@ -25,6 +25,11 @@ export function renderTable(header: readonly string[], rows: readonly (readonly 
   return [paint('bold', line(header)), ...rows.map(line)].join('\n');
 }
 
+/** Text that somebody else wrote, on one line and without anything that a terminal would obey. */
+export function oneLine(text: string | null): string {
+  return text?.replaceAll(/\p{Cc}+/gu, ' ') ?? '—';
+}
+
 export function renderError(error: PromptgateError): string {
   const lines = [`${paint('red', 'error')} ${error.code}: ${error.message}`];
   for (const issue of error.issues) lines.push(`  ${issue.path}: ${issue.message}`);

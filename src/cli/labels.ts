@@ -1,0 +1,45 @@
+import type { Command } from 'commander';
+import type { CliContext } from './context.ts';
+import type { LabelView } from './deployment-view.ts';
+import { withGateway } from './gateway-client.ts';
+import { oneLine, paint, renderTable } from './render.ts';
+import { readTime, renderAge, renderTime } from './time.ts';
+
+export function addLabelsCommand(program: Command, context: CliContext): void {
+  program
+    .command('labels')
+    .description('What each label holds, since when, who put it there and why; or what it held at a time')
+    .argument('[name]', 'one prompt')
+    .option('--label <label>', 'one label, e.g. production')
+    .option('--at <time>', 'what ran then, from the ledger: "2026-11-17 10:00" (UTC), 2h, 7d …')
+    .option('--json', 'print JSON')
+    .action((name: string | undefined, options: { label?: string; at?: string; json?: boolean }) =>
+      withGateway(context, async (client) => {
+        const query = new URLSearchParams();
+        if (name) query.set('prompt', name);
+        if (options.at) query.set('at', readTime(options.at, Date.now()));
+        const { at, data } = await client.request<{ at: string; data: LabelView[] }>(
+          'GET',
+          `/v1/labels?${query}`,
+        );
+        const labels = options.label ? data.filter(({ label }) => label === options.label) : data;
+        if (options.json) return context.out(JSON.stringify({ at, data: labels }, null, 2));
+        if (options.at) context.out(paint('dim', `At ${renderTime(at)} UTC:`));
+        context.out(labels.length > 0 ? renderLabels(labels, at) : 'No label was set.');
+      }),
+    );
+}
+
+function renderLabels(labels: readonly LabelView[], at: string): string {
+  const rows = labels.map(({ prompt, label, version, since, gated, deployment }) => [
+    prompt,
+    gated ? `${label} (gated)` : label,
+    `v${version}`,
+    `${renderTime(since)}, ${renderAge(since, Date.parse(at))}`,
+    deployment.from_version === null ? '—' : `v${deployment.from_version}`,
+    deployment.kind,
+    deployment.actor,
+    oneLine(deployment.reason),
+  ]);
+  return renderTable(['prompt', 'label', 'holds', 'since (UTC)', 'before', 'by', 'who', 'why'], rows);
+}

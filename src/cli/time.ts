@@ -1,0 +1,46 @@
+/** Times as people write and read them. Without a zone a time is UTC, as every table prints it. */
+import { PromptgateError } from '../domain/errors.ts';
+
+const minute = 60_000;
+const units: Readonly<Record<string, number>> = {
+  m: minute,
+  h: 60 * minute,
+  d: 1_440 * minute,
+  w: 10_080 * minute,
+};
+
+/**
+ * `2026-11-17`, `2026-11-17 10:00`, ISO 8601 with or without a zone, or how long ago: `30m`, `2h`, `7d`, `1w`.
+ * @returns ISO 8601 in UTC
+ * @throws PromptgateError invalid_request
+ */
+export function readTime(text: string, now: number): string {
+  const [, amount, unit] = /^(\d{1,6})([mhdw])$/.exec(text) ?? [];
+  if (amount && unit) return new Date(now - Number(amount) * (units[unit] ?? 0)).toISOString();
+  const [, day, clock = '00:00', zone = 'Z'] =
+    /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(Z|[+-]\d{2}:\d{2})?)?$/.exec(text) ?? [];
+  const time = new Date(`${day}T${clock}${zone}`);
+  if (!Number.isNaN(time.getTime())) return time.toISOString();
+  throw new PromptgateError(
+    'invalid_request',
+    'A time is written 2026-11-17, "2026-11-17 10:00" (UTC), 2026-11-17T10:00:00+01:00, or as how long ago: 30m, 2h, 7d.',
+  );
+}
+
+/** `2026-11-17 10:00:00`, UTC. */
+export function renderTime(iso: string): string {
+  return iso.slice(0, 19).replace('T', ' ');
+}
+
+/** How long before `now`, in the largest unit that fits: `3 h ago`. */
+export function renderAge(iso: string, now: number): string {
+  const age = now - Date.parse(iso);
+  if (age < minute) return 'just now';
+  for (const [name, size] of [
+    ['d', 1_440],
+    ['h', 60],
+  ] as const) {
+    if (age >= size * minute) return `${Math.floor(age / (size * minute))} ${name} ago`;
+  }
+  return `${Math.floor(age / minute)} min ago`;
+}
