@@ -23,6 +23,10 @@ select * from prompt_versions where name = $1 and version = $2::integer
 -- name: findPrompt
 select name from prompts where name = $1
 
+-- name: newestVersion
+-- Read behind the lock: numbers only rise unless a backfill is asked for, whichever sync comes first.
+select max(version) as newest from prompt_versions where name = $1
+
 -- name: insertPrompt
 insert into prompts (name, created_by) values ($1, $2) on conflict do nothing
 

@@ -68,6 +68,7 @@ export async function addVersion(
   const added = await deps.registry.addVersion(
     { ...definition, path: null, gitCommit, gitMessage },
     actor.name,
+    { allowBackfill: request.allowBackfill ?? false },
   );
   await deps.snapshot.refresh();
   return { ...added, warnings: definition.warnings };

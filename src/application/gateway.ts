@@ -17,6 +17,7 @@ import { gateLabel } from './gate-label.ts';
 import type { InFlight } from './in-flight.ts';
 import { authenticate, createKey, revokeKey } from './manage-keys.ts';
 import { type MoveLabelRequest, moveLabel } from './move-label.ts';
+import { type PlanRequest, planSync, type SyncPlan } from './plan-sync.ts';
 import { type ExecutionRecord, getExecution, listExecutions } from './read-executions.ts';
 import { type HistoryPage, labelHistory, labelsAt, listLabelPolicies } from './read-labels.ts';
 import { diffVersions, getPrompt, getVersion, listPrompts, type VersionDiff } from './read-prompts.ts';
@@ -43,6 +44,7 @@ export interface Gateway {
   getVersion(actor: Actor, name: string, target: VersionTarget): PromptVersion;
   diffVersions(actor: Actor, name: string, targets: Record<'from' | 'to', VersionTarget>): VersionDiff;
   addVersion(request: AddVersionRequest): Promise<AddedVersion>;
+  planSync(request: PlanRequest): Promise<SyncPlan>;
   syncPrompts(request: SyncRequest): Promise<SyncReport>;
   moveLabel(request: MoveLabelRequest): Promise<Deployment | null>;
   rollBack(request: RollBackRequest): Promise<Deployment>;
@@ -91,6 +93,7 @@ export function createGateway(
     getVersion: (actor, name, target) => getVersion(snapshot, actor, name, target),
     diffVersions: (actor, name, targets) => diffVersions(snapshot, actor, name, targets),
     addVersion: (request) => addVersion(deps, request),
+    planSync: (request) => planSync(deps, request),
     syncPrompts: (request) => syncPrompts(deps, request),
     moveLabel: (request) => moveLabel(deps, request),
     rollBack: (request) => rollBack(deps, request),

@@ -54,9 +54,14 @@ export interface RegistryStore {
   onChange(listener: () => void): Promise<void>;
   /**
    * Adds a version; the same name, version and checksum again is not an error (`created: false`).
-   * @throws PromptgateError conflict — the number is taken by another checksum
+   * @throws PromptgateError conflict — the number is taken by another checksum, or is older than the newest and
+   * `allowBackfill` is not said
    */
-  addVersion(version: NewPromptVersion, actor: string): Promise<{ created: boolean; version: PromptVersion }>;
+  addVersion(
+    version: NewPromptVersion,
+    actor: string,
+    options?: { readonly allowBackfill?: boolean },
+  ): Promise<{ created: boolean; version: PromptVersion }>;
   /**
    * Moves a label and writes the ledger row in one transaction. Moving to where it points already does nothing: null.
    * @throws PromptgateError not_found — no such prompt version; conflict — the label holds another version than

@@ -1,32 +1,34 @@
 /**
- * Definition files → immutable versions. Every file stands alone: one that is broken never stops or half-applies the
- * rest. Files whose name begins with `_` are partials, and become part of the versions that include them.
+ * Definition files → immutable versions: carries out what `planSync` finds, each file in a transaction of its own, so
+ * that one that is broken never stops or half-applies the rest. Doing it twice, or in two processes at once, ends in
+ * the same state.
  */
-import { basename } from 'node:path/posix';
 import type { Actor } from '../domain/api-key.ts';
-import {
-  type Definition,
-  DefinitionError,
-  type DefinitionIssue,
-  parseDefinition,
-} from '../domain/definition.ts';
+import type { Definition, DefinitionIssue } from '../domain/definition.ts';
+import type { DefinitionDiff } from '../domain/definition-diff.ts';
 import { type ErrorCode, PromptgateError, toPromptgateError } from '../domain/errors.ts';
-import type { Deployment } from '../domain/prompt-version.ts';
-import { authorizePrompt } from './authorize.ts';
-import type { Providers } from './provider.ts';
+import type { Deployment, NewPromptVersion } from '../domain/prompt-version.ts';
+import { authorizeLabel } from './authorize.ts';
+import type { DefinitionFile, FileCommit } from './definition-set.ts';
+import { refuseBreakingMove } from './move-label.ts';
+import {
+  type PlanDependencies,
+  type PlannedFile,
+  type PlannedMove,
+  planMoves,
+  planSync,
+} from './plan-sync.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
-import type { RegistryStore } from './registry-store.ts';
-
-export interface DefinitionFile {
-  /** Path below the prompts directory, with forward slashes. */
-  readonly path: string;
-  readonly source: string;
-}
+import type { LabelMove, RegistryStore } from './registry-store.ts';
 
 export interface SyncRequest {
   readonly files: readonly DefinitionFile[];
   readonly actor: Actor;
+  /** Commit that the whole tree is at: it goes into the ledger of what this sync moves. */
   readonly gitCommit?: string | null;
+  readonly allowBackfill?: boolean;
+  /** Moves a label to what the files say: the highest version of each prompt in them. */
+  readonly deploy?: { readonly label: string; readonly reason: string | null };
   /** Label that follows the newest version in the files, e.g. `development`. */
   readonly follow?: string;
   /** Label that is pointed at the newest version where a prompt does not have it yet, e.g. `production`. */
@@ -37,167 +39,176 @@ export interface SyncedFile {
   readonly path: string;
   readonly name: string | null;
   readonly version: number | null;
-  readonly outcome: 'synced' | 'unchanged' | 'failed';
+  /** `skipped`: a number older than the newest, which was not allowed. */
+  readonly outcome: 'synced' | 'unchanged' | 'skipped' | 'failed';
   readonly errorCode: ErrorCode | null;
   readonly message: string | null;
-  /** What is wrong in a file that does not parse, with positions. */
+  /** What is wrong in a file that cannot be used, with positions. */
   readonly issues: readonly DefinitionIssue[];
   readonly warnings: readonly DefinitionIssue[];
+  /** From the registered version to the file, where the number is taken by other content. */
+  readonly difference: DefinitionDiff | null;
+}
+
+/** A label that the request asked to move and that stayed where it was. */
+export interface RefusedMove extends PlannedMove {
+  readonly message: string;
 }
 
 export interface SyncReport {
   readonly files: readonly SyncedFile[];
   readonly deployments: readonly Deployment[];
+  readonly refusals: readonly RefusedMove[];
 }
 
-/** Partial files by name: `shared/_tone.prompt` is `{{> tone}}`. */
-function collectPartials(files: readonly DefinitionFile[]): Map<string, string> {
-  const partials = new Map<string, string>();
-  for (const file of files) {
-    if (isPartial(file)) partials.set(basename(file.path, '.prompt').slice(1), file.source);
-  }
-  return partials;
-}
+type SyncDependencies = PlanDependencies & { readonly registry: RegistryStore };
 
-function isPartial(file: DefinitionFile): boolean {
-  return basename(file.path).startsWith('_');
-}
-
-interface SyncDependencies {
-  readonly registry: RegistryStore;
-  readonly snapshot: RegistrySnapshot;
-  readonly providers: Pick<Providers, 'problemsOf'>;
-}
-
-/** @throws PromptgateError audit_unavailable or internal — only when the database itself fails */
+/** @throws PromptgateError forbidden — the label; audit_unavailable or internal — when the database itself fails */
 export async function syncPrompts(deps: SyncDependencies, request: SyncRequest): Promise<SyncReport> {
-  const partials = collectPartials(request.files);
-  const newest = new Map<string, number>();
+  if (request.deploy) authorizeLabel(request.actor, request.deploy.label);
+  const { files: definitionFiles, allowBackfill = false } = request;
+  const plan = await planSync(deps, { actor: request.actor, files: definitionFiles, allowBackfill });
   const files: SyncedFile[] = [];
-  for (const file of request.files.filter((candidate) => !isPartial(candidate))) {
-    const synced = await syncFile(deps, file, partials, request);
-    files.push(synced);
-    if (synced.name && synced.version && synced.outcome !== 'failed') {
-      newest.set(synced.name, Math.max(synced.version, newest.get(synced.name) ?? 0));
-    }
-  }
-  await deps.snapshot.refresh();
-  const deployments = await moveFollowers(deps, request, newest);
+  for (const planned of plan.files) files.push(await syncFile(deps, planned, request));
+  if (files.some(({ outcome }) => outcome === 'synced')) await deps.snapshot.refresh();
+  const { deployments, refusals } = await moveLabels(deps, request, plan.files, files);
   if (deployments.length > 0) await deps.snapshot.refresh();
-  return { files, deployments };
+  return { files, deployments, refusals };
 }
 
 async function syncFile(
   deps: SyncDependencies,
-  file: DefinitionFile,
-  partials: ReadonlyMap<string, string>,
+  planned: PlannedFile,
   request: SyncRequest,
 ): Promise<SyncedFile> {
-  let definition: Definition | undefined;
+  const result = toResult(planned);
+  const { definition, file } = planned.entry;
+  if (planned.state !== 'new' || !definition) return result;
   try {
-    definition = parseDefinition(file.source, { path: file.path, partial: (name) => partials.get(name) });
-    authorizePrompt(request.actor, definition.name);
     const { created } = await deps.registry.addVersion(
-      toNewVersion(definition, file.path, request.gitCommit ?? null),
+      toNewVersion(definition, file.path, file.git ?? null),
       request.actor.name,
+      { allowBackfill: request.allowBackfill ?? false },
     );
-    return {
-      ...fileResult(file, definition),
-      outcome: created ? 'synced' : 'unchanged',
-      warnings: [...definition.warnings, ...providerWarnings(deps.providers, file, definition)],
-    };
+    return { ...result, outcome: created ? 'synced' : 'unchanged' };
   } catch (error) {
-    if (error instanceof DefinitionError) {
-      return {
-        ...fileResult(file, definition),
-        outcome: 'failed',
-        errorCode: 'invalid_request',
-        message: `${error.issues.length} ${error.issues.length === 1 ? 'problem' : 'problems'}`,
-        issues: error.issues,
-      };
-    }
-    const known = toPromptgateError(error);
-    if (known.code === 'forbidden') {
-      return {
-        ...fileResult(file, definition),
-        outcome: 'failed',
-        errorCode: known.code,
-        message: known.message,
-      };
-    }
-    if (known.code !== 'conflict') throw known;
-    return {
-      ...fileResult(file, definition),
-      outcome: 'failed',
-      errorCode: 'conflict',
-      message: `version ${definition?.version} is registered with other content, and a version never changes. Give the edit a number of its own: promptgate make ${definition?.name}`,
-    };
+    // Another process took the number between the plan and the write.
+    const { code, message } = toPromptgateError(error);
+    if (code !== 'conflict') throw error;
+    return { ...result, outcome: 'failed', errorCode: code, message };
   }
 }
 
-/** A definition may be synced before its provider is configured; nobody should have to find out from a refused call. */
-function providerWarnings(
-  providers: Pick<Providers, 'problemsOf'>,
-  file: DefinitionFile,
-  { model, parameters }: Definition,
-): DefinitionIssue[] {
-  return providers
-    .problemsOf(model, parameters)
-    .map((message) => ({ path: 'model', file: file.path, line: 1, column: 1, message }));
-}
+const outcomes = {
+  new: 'unchanged',
+  unchanged: 'unchanged',
+  backfill: 'skipped',
+  modified: 'failed',
+  invalid: 'failed',
+  duplicate: 'failed',
+  forbidden: 'failed',
+} as const satisfies Record<PlannedFile['state'], SyncedFile['outcome']>;
 
-function fileResult(file: DefinitionFile, definition: Definition | undefined): SyncedFile {
+const errorCodes: Partial<Record<PlannedFile['state'], ErrorCode>> = {
+  modified: 'conflict',
+  invalid: 'invalid_request',
+  duplicate: 'invalid_request',
+  forbidden: 'forbidden',
+};
+
+function toResult({ entry, state, message, issues, warnings, difference }: PlannedFile): SyncedFile {
   return {
-    path: file.path,
-    name: definition?.name ?? null,
-    version: definition?.version ?? null,
-    outcome: 'unchanged',
-    errorCode: null,
-    message: null,
-    issues: [],
-    warnings: [],
+    path: entry.file.path,
+    name: entry.identity?.name ?? null,
+    version: entry.identity?.version ?? null,
+    outcome: outcomes[state],
+    errorCode: errorCodes[state] ?? null,
+    message,
+    issues,
+    warnings,
+    difference,
   };
 }
 
-function toNewVersion(definition: Definition, path: string, gitCommit: string | null) {
-  const { template: _t, validateVariables: _v, acceptsHistory: _a, warnings: _w, ...version } = definition;
-  return { ...version, path, gitCommit, gitMessage: null };
+/** What a version says for itself stands; git fills in who and why. */
+function toNewVersion(definition: Definition, path: string, git: FileCommit | null): NewPromptVersion {
+  return {
+    name: definition.name,
+    version: definition.version,
+    model: definition.model,
+    parameters: definition.parameters,
+    messages: definition.messages,
+    inputSchema: definition.inputSchema,
+    outputFormat: definition.outputFormat,
+    outputSchema: definition.outputSchema,
+    checksum: definition.checksum,
+    description: definition.description,
+    author: definition.author ?? git?.author ?? null,
+    source: definition.source,
+    partials: definition.partials,
+    path,
+    gitCommit: git?.commit ?? null,
+    gitMessage: git?.message ?? null,
+    metadata: definition.metadata,
+  };
 }
 
-async function moveFollowers(
-  deps: { registry: RegistryStore; snapshot: RegistrySnapshot },
+async function moveLabels(
+  deps: SyncDependencies,
   request: SyncRequest,
-  newest: ReadonlyMap<string, number>,
-): Promise<Deployment[]> {
+  planned: readonly PlannedFile[],
+  files: readonly SyncedFile[],
+): Promise<Pick<SyncReport, 'deployments' | 'refusals'>> {
   const deployments: Deployment[] = [];
-  const move = async (promptName: string, label: string, toVersion: number, reason: string) => {
-    const held = deps.snapshot.find(promptName)?.labels.get(label)?.version ?? null;
-    if (held === toVersion) return;
-    const deployment = await deps.registry
-      .moveLabel({
-        promptName,
-        label,
-        toVersion,
-        expectedVersion: held,
-        kind: 'sync',
-        actor: request.actor.name,
-        reason,
-        gitCommit: request.gitCommit ?? null,
-      })
-      .catch(ignoreConflict);
+  const refusals: RefusedMove[] = [];
+  // What lost a race for its number is not in the registry, whatever was planned.
+  const done = planned.filter((file, index) => file.state !== 'new' || files[index]?.outcome !== 'failed');
+  const move = async (
+    wanted: PlannedMove,
+    more: Pick<LabelMove, 'reason' | 'expectedVersion' | 'review'>,
+  ) => {
+    const { promptName, label, toVersion } = wanted;
+    const { actor, gitCommit = null } = request;
+    const by = { kind: 'sync', actor: actor.name, gitCommit } as const;
+    const deployment = await deps.registry.moveLabel({ promptName, label, toVersion, ...by, ...more });
     if (deployment) deployments.push(deployment);
   };
-  for (const [name, version] of newest) {
-    if (request.follow) await move(name, request.follow, version, 'follows the definition files');
-    if (request.seed && !deps.snapshot.find(name)?.labels.has(request.seed)) {
-      await move(name, request.seed, version, 'first sight of the prompt');
+  if (request.deploy) {
+    const { label, reason } = request.deploy;
+    const review = reviewMove(deps.snapshot, label);
+    for (const wanted of planMoves(deps.snapshot, done, label)) {
+      await move(wanted, { reason, ...(review ? { review } : {}) }).catch((error) => {
+        const { code, message } = toPromptgateError(error);
+        if (code !== 'conflict') throw error;
+        refusals.push({ ...wanted, message });
+      });
     }
   }
-  return deployments;
+  for (const [label, reason] of followed(request)) {
+    for (const wanted of planMoves(deps.snapshot, done, label)) {
+      if (label === request.seed && wanted.fromVersion !== null) continue;
+      // Another process that moved the label between our look and our move has the last word.
+      await move(wanted, { reason, expectedVersion: wanted.fromVersion }).catch(ignoreConflict);
+    }
+  }
+  return { deployments, refusals };
 }
 
-/** Another process moved the label between our look and our move: it has the last word. */
-function ignoreConflict(error: unknown): null {
-  if (error instanceof PromptgateError && error.code === 'conflict') return null;
-  throw error;
+function followed({ follow, seed }: SyncRequest): [string, string][] {
+  return [
+    ...(follow ? [[follow, 'follows the definition files'] as [string, string]] : []),
+    ...(seed ? [[seed, 'first sight of the prompt'] as [string, string]] : []),
+  ];
+}
+
+/** Going back is never refused: what ran before is what the callers of before were written for. */
+function reviewMove(snapshot: RegistrySnapshot, label: string): LabelMove['review'] {
+  return (held, target) => {
+    const declared = snapshot.compile(target).breaking !== null;
+    if (held && target.version > held.version && !declared) refuseBreakingMove(snapshot, label, held, target);
+  };
+}
+
+function ignoreConflict(error: unknown): void {
+  if (!(error instanceof PromptgateError) || error.code !== 'conflict') throw error;
 }

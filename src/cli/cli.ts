@@ -15,10 +15,12 @@ import { addKeysCommand } from './keys.ts';
 import { addLabelsCommand } from './labels.ts';
 import { addMakeCommand } from './make.ts';
 import { addMigrateCommand } from './migrate.ts';
+import { addPlanCommand } from './plan.ts';
 import { renderError } from './render.ts';
 import { addRollbackCommand } from './rollback.ts';
 import { addRunCommand } from './run.ts';
 import { addServeCommand } from './serve.ts';
+import { addStatusCommand } from './status.ts';
 import { addSyncCommand } from './sync.ts';
 
 /** Every command, bound to what it may touch. */
@@ -35,7 +37,9 @@ export function createProgram(context: CliContext, setExitCode: (code: number) =
   addDevCommand(program, context, setExitCode);
   addServeCommand(program, context, setExitCode);
   addMakeCommand(program, context);
+  addPlanCommand(program, context, setExitCode);
   addSyncCommand(program, context, setExitCode);
+  addStatusCommand(program, context, setExitCode);
   addImportCommand(program, context, setExitCode);
   addRunCommand(program, context);
   addExecutionsCommand(program, context);

@@ -1,7 +1,16 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { join, relative, sep } from 'node:path';
-import type { DefinitionFile } from '../application/sync-prompts.ts';
+import { join, relative, resolve, sep } from 'node:path';
+import type { DefinitionFile } from '../application/definition-set.ts';
+import { settings } from '../config.ts';
 import { PromptgateError } from '../domain/errors.ts';
+import type { CliContext } from './context.ts';
+import { openGitRepository } from './git-repository.ts';
+
+/** Where the definitions are. Nothing else of the configuration is read: `check` has to work without any. */
+export function promptsDirectory(context: CliContext, said: string | undefined): string {
+  const { PROMPTGATE_PROMPTS_DIR: set } = context.environment;
+  return resolve(context.directory, said ?? (set || settings.PROMPTGATE_PROMPTS_DIR.fallback));
+}
 
 /** Every `.prompt` file below a directory, in the order of their paths. */
 export async function readDefinitionFiles(directory: string): Promise<DefinitionFile[]> {
@@ -22,4 +31,19 @@ export async function readDefinitionFiles(directory: string): Promise<Definition
       source: await readFile(path, 'utf8'),
     })),
   );
+}
+
+/** The files with the commit that each is from, where the directory is in a git repository, and the commit of the tree. */
+export async function readCommittedFiles(
+  directory: string,
+): Promise<{ files: DefinitionFile[]; head: { commit: string; message: string } | null }> {
+  const files = await readDefinitionFiles(directory);
+  const repository = await openGitRepository(directory);
+  if (!repository) return { files, head: null };
+  const commits = await repository.commits();
+  const committed = files.map((file) => {
+    const git = commits.get(file.path);
+    return git ? { ...file, git } : file;
+  });
+  return { files: committed, head: await repository.head() };
 }

@@ -12,7 +12,7 @@ import { type Config, loadConfig } from '../config.ts';
 import { type Actor, hashSecret } from '../domain/api-key.ts';
 import { toPromptgateError } from '../domain/errors.ts';
 import { listen } from '../http/listen.ts';
-import { toSyncReportView } from '../http/prompts-routes.ts';
+import { toSyncReportView } from '../http/sync-routes.ts';
 import type { CliContext } from './context.ts';
 import { readDefinitionFiles } from './definition-files.ts';
 import { type DevGateway, devGatewayPath } from './gateway-client.ts';

@@ -1,55 +1,83 @@
+import type { DefinitionDiff } from '../domain/definition-diff.ts';
+import { errorTable } from '../domain/errors.ts';
+import type { SyncPlanView, SyncReportView } from '../http/sync-routes.ts';
+import { renderDifference } from './difference.ts';
 import { paint } from './render.ts';
 
-interface Position {
-  readonly file: string;
-  readonly line: number;
-  readonly column: number;
-  readonly message: string;
-}
-
-export interface SyncView {
-  readonly files: readonly {
-    readonly path: string;
-    readonly name: string | null;
-    readonly version: number | null;
-    readonly outcome: 'synced' | 'unchanged' | 'failed';
-    readonly message: string | null;
-    readonly issues: readonly Position[];
-    readonly warnings: readonly Position[];
-  }[];
-  readonly deployments: readonly DeploymentView[];
-}
-
-export interface DeploymentView {
-  readonly prompt: string;
-  readonly label: string;
-  readonly from_version: number | null;
-  readonly to_version: number;
-}
+type FileView = SyncReportView['files'][number] | SyncPlanView['files'][number];
 
 /** What changed and what is wrong, then the counts; unchanged files are only counted. */
-export function renderSync(report: SyncView): string {
-  const lines: string[] = [];
-  for (const file of report.files) {
-    if (file.outcome === 'synced')
-      lines.push(`${paint('green', 'synced')}  ${file.name} v${file.version}  ${file.path}`);
-    if (file.outcome === 'failed') {
-      lines.push(
-        `${paint('red', 'failed')}  ${file.path}: ${file.message}`,
-        ...file.issues.map(renderPosition),
-      );
-    }
-    lines.push(...file.warnings.map((warning) => paint('yellow', renderPosition(warning))));
+export function renderSync(report: SyncReportView): string {
+  const lines = report.files.flatMap((file) => {
+    if (file.outcome === 'unchanged') return renderWarnings(file);
+    const paints = { synced: 'green', skipped: 'yellow', failed: 'red' } as const;
+    return renderFile(paint(paints[file.outcome], file.outcome.padEnd(7)), file);
+  });
+  for (const move of report.deployments) lines.push(`${paint('cyan', 'moved  ')} ${renderMove(move)}`);
+  for (const refusal of report.refusals) {
+    lines.push(`${paint('red', 'stayed ')} ${renderMove(refusal)}: ${refusal.message}`);
   }
-  for (const move of report.deployments) {
-    const from = move.from_version === null ? '' : `v${move.from_version} → `;
-    lines.push(`${paint('cyan', 'moved')}   ${move.prompt} ${move.label}: ${from}v${move.to_version}`);
-  }
-  const count = (outcome: string) => report.files.filter((file) => file.outcome === outcome).length;
-  lines.push(`${count('synced')} synced, ${count('unchanged')} unchanged, ${count('failed')} failed`);
+  const counts = (['synced', 'unchanged', 'skipped', 'failed'] as const).map(
+    (outcome) => `${report.files.filter((file) => file.outcome === outcome).length} ${outcome}`,
+  );
+  return [...lines, counts.join(', ')].join('\n');
+}
+
+/** What a sync would do, in its own words. */
+export function renderPlan(plan: SyncPlanView): string {
+  const titles = { new: 'add', backfill: 'skip' } as const;
+  const paints = { add: 'green', skip: 'yellow', fail: 'red' } as const;
+  const lines = plan.files.flatMap((file) => {
+    if (file.state === 'unchanged') return renderWarnings(file);
+    const title = file.state === 'new' || file.state === 'backfill' ? titles[file.state] : 'fail';
+    return renderFile(paint(paints[title], title), file);
+  });
+  for (const move of plan.moves) lines.push(`${paint('cyan', 'move')} ${renderMove(move)}`);
+  const count = (...states: string[]) => plan.files.filter(({ state }) => states.includes(state)).length;
+  lines.push(
+    `${count('new')} to add, ${count('unchanged')} unchanged, ${count('backfill')} to skip, ${count('modified', 'invalid', 'duplicate', 'forbidden')} would fail`,
+  );
   return lines.join('\n');
 }
 
-function renderPosition(position: Position): string {
-  return `  ${position.file}:${position.line}:${position.column}: ${position.message}`;
+/**
+ * What a pipeline acts on: 0 when every file is registered and every label moved; 2 when a file cannot be used; else 6,
+ * when a number is taken, an older number was skipped or a label stayed.
+ */
+export function syncExitCode(report: SyncReportView): number {
+  if (report.files.some((file) => file.outcome === 'failed' && file.issues.length > 0)) {
+    return errorTable.invalid_request.exitCode;
+  }
+  const complete = report.files.every(({ outcome }) => outcome === 'synced' || outcome === 'unchanged');
+  return complete && report.refusals.length === 0 ? 0 : errorTable.conflict.exitCode;
+}
+
+/** The exit code that the sync of this plan would have, as far as the plan can know. */
+export function planExitCode(plan: SyncPlanView): number {
+  const states = new Set(plan.files.map(({ state }) => state));
+  if (states.has('invalid') || states.has('duplicate')) return errorTable.invalid_request.exitCode;
+  return states.has('modified') || states.has('backfill') ? errorTable.conflict.exitCode : 0;
+}
+
+function renderFile(title: string, file: FileView): string[] {
+  const identity = file.name === null ? file.path : `${file.name} v${file.version}  ${file.path}`;
+  return [
+    `${title} ${identity}${file.message === null ? '' : `: ${file.message}`}`,
+    ...file.issues.map((issue) => `  ${renderPosition(issue)}`),
+    ...(file.difference ? [renderDifference(file.difference as DefinitionDiff, '    ')] : []),
+    ...renderWarnings(file),
+  ];
+}
+
+function renderWarnings(file: FileView): string[] {
+  return file.warnings.map((warning) => paint('yellow', `  ${renderPosition(warning)}`));
+}
+
+function renderMove(move: SyncPlanView['moves'][number]): string {
+  const from = move.from_version === null ? '' : `v${move.from_version} → `;
+  return `${move.prompt} ${move.label}: ${from}v${move.to_version}`;
+}
+
+export function renderPosition(position: SyncReportView['files'][number]['issues'][number]): string {
+  return `${position.file}:${position.line}:${position.column}: ${position.message}`;
 }

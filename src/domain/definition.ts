@@ -18,11 +18,12 @@ import type { Message, RenderedMessage } from './message.ts';
 import { parsePicoschema } from './picoschema.ts';
 import type { NewPromptVersion, Parameters } from './prompt-version.ts';
 import type { TemplateForm } from './template.ts';
+import { parseTemplate } from './template-ast.ts';
 import { compileTemplate } from './template-compiler.ts';
 import { createTemplate, invalidVariables, type Template } from './template-renderer.ts';
 import { closeInputSchema, compileVariables, type ValidateVariables, withoutRequired } from './variables.ts';
 
-export { DefinitionError, type DefinitionIssue } from './definition-error.ts';
+export { DefinitionError, type DefinitionIssue, normaliseSource } from './definition-error.ts';
 
 /** What the source determines of a version, and the compiled parts that run it. */
 export interface Definition extends Omit<NewPromptVersion, 'path' | 'gitCommit' | 'gitMessage'> {
@@ -136,6 +137,18 @@ export function renderPrompt(
     variablesHash: hashJson(checked.variables),
     renderedHash: hashJson(messages.map(({ role, content }) => ({ role, content }))),
   };
+}
+
+/** What is wrong with a partial by itself, whoever includes it. */
+export function findPartialIssue(path: string, text: string): DefinitionIssue | undefined {
+  const source = new SourceText(path, normaliseSource(text));
+  const parsed = findSourceIssue(source) ?? parseTemplate(source);
+  return 'message' in parsed ? parsed : undefined;
+}
+
+/** An issue at a key of the front matter of a definition that parses. */
+export function locateKey(path: string, text: string, key: string, message: string): DefinitionIssue {
+  return parseFrontMatter(new SourceText(path, normaliseSource(text))).issueAt([key], message, 'key');
 }
 
 function readInputSchema(

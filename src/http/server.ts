@@ -12,6 +12,7 @@ import { addKeyRoutes } from './keys-routes.ts';
 import { addLabelRoutes } from './labels-routes.ts';
 import { addOperationRoutes, type Operations } from './operations-routes.ts';
 import { addPromptRoutes } from './prompts-routes.ts';
+import { addSyncRoutes } from './sync-routes.ts';
 import { addVersionRoutes } from './versions-routes.ts';
 
 export interface HttpOptions {
@@ -42,6 +43,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   addPromptRoutes(app, options.gateway);
   addVersionRoutes(app, options.gateway);
   addLabelRoutes(app, options.gateway);
+  addSyncRoutes(app, options.gateway);
   addKeyRoutes(app, options.gateway);
   app.doc31('/openapi.json', {
     openapi: '3.1.0',
@@ -54,13 +56,13 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   return app;
 }
 
-/** A sync carries a whole directory of definitions. */
+/** A sync, and its plan, carries a whole directory of definitions. */
 const maxSyncBytes = 33_554_432;
 
 function limitBodies(maxBytes: number): MiddlewareHandler<HttpEnvironment> {
   const others = limitBody(maxBytes);
   const sync = limitBody(maxSyncBytes);
-  return (c, next) => (c.req.path === '/v1/sync' ? sync(c, next) : others(c, next));
+  return (c, next) => (['/v1/plan', '/v1/sync'].includes(c.req.path) ? sync(c, next) : others(c, next));
 }
 
 function limitBody(maxSize: number) {

@@ -76,12 +76,12 @@ export function createRegistryStore(
         })),
       ),
     onChange: async (listener) => options.listen?.(listener),
-    async addVersion(version, actor) {
+    async addVersion(version, actor, options = {}) {
       // A sync at every start-up finds nearly everything in place: look before taking the lock.
       const find = () => run.findVersion(sql, version.name, version.version);
       const [there] = await read(async () => (await find()).map(toPromptVersion));
       if (there) return existing(version, there);
-      return write((tx) => addVersion(run, tx, version, actor));
+      return write((tx) => addVersion(run, tx, version, actor, options.allowBackfill ?? false));
     },
     moveLabel: (move) => write((tx) => labels.move(tx, move)),
     rollBack: (rollback) => write((tx) => labels.rollBack(tx, rollback)),
@@ -126,6 +126,7 @@ function bindQueries(queries: QueryCatalog) {
     listKeys: queries.bind('listKeys'),
     findVersion: queries.bind('findVersion'),
     findPrompt: queries.bind('findPrompt'),
+    newestVersion: queries.bind('newestVersion'),
     insertPrompt: queries.bind('insertPrompt'),
     insertVersion: queries.bind('insertVersion'),
     listDeployments: queries.bind('listDeployments'),
@@ -152,9 +153,22 @@ function existing(
   );
 }
 
-async function addVersion(run: Queries, tx: Sql, version: NewPromptVersion, actor: string) {
+async function addVersion(
+  run: Queries,
+  tx: Sql,
+  version: NewPromptVersion,
+  actor: string,
+  allowBackfill: boolean,
+) {
   const [found] = await run.findVersion(tx, version.name, version.version);
   if (found) return existing(version, toPromptVersion(found));
+  const newest = Number((await run.newestVersion(tx, version.name))[0]?.newest ?? 0);
+  if (version.version < newest && !allowBackfill) {
+    throw new PromptgateError(
+      'conflict',
+      `Version ${version.version} of "${version.name}" is older than the newest, ${newest}. Raise the version number, or allow a backfill.`,
+    );
+  }
   await run.insertPrompt(tx, version.name, actor);
   const [row] = await run.insertVersion(tx, ...fromPromptVersion(version, actor));
   return { created: true, version: toPromptVersion(row ?? {}) };

@@ -1,0 +1,43 @@
+import type { Command } from 'commander';
+import type { SyncPlanView } from '../http/sync-routes.ts';
+import type { CliContext } from './context.ts';
+import { promptsDirectory, readDefinitionFiles } from './definition-files.ts';
+import { connectGateway } from './gateway-client.ts';
+import { planExitCode, renderPlan } from './sync-report.ts';
+
+interface PlanOptions {
+  readonly dir?: string;
+  readonly allowBackfill?: boolean;
+  readonly deploy?: string;
+  readonly json?: boolean;
+}
+
+export function addPlanCommand(
+  program: Command,
+  context: CliContext,
+  setExitCode: (code: number) => void,
+): void {
+  program
+    .command('plan')
+    .description('Say what sync would do; changes nothing')
+    .option('--dir <directory>', 'where the definitions are (default: PROMPTGATE_PROMPTS_DIR)')
+    .option('--allow-backfill', 'as if sync were told so')
+    .option('--deploy <label>', 'as if sync were told so')
+    .option('--json', 'print JSON')
+    .addHelpText('after', '\nExit code: the one that sync would have.')
+    .action(async (options: PlanOptions) => {
+      const files = await readDefinitionFiles(promptsDirectory(context, options.dir));
+      const client = await connectGateway(context);
+      try {
+        const plan = await client.request<SyncPlanView>('POST', '/v1/plan', {
+          files,
+          allow_backfill: options.allowBackfill ?? false,
+          ...(options.deploy ? { deploy: { label: options.deploy } } : {}),
+        });
+        context.out(options.json ? JSON.stringify(plan, null, 2) : renderPlan(plan));
+        setExitCode(planExitCode(plan));
+      } finally {
+        await client.close();
+      }
+    });
+}

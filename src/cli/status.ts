@@ -1,0 +1,121 @@
+/** Files and registry compared by the set of (name, version, checksum). */
+import type { Command } from 'commander';
+import type { SyncPlanView } from '../http/sync-routes.ts';
+import type { CliContext } from './context.ts';
+import { promptsDirectory, readDefinitionFiles } from './definition-files.ts';
+import { connectGateway } from './gateway-client.ts';
+import { paint } from './render.ts';
+
+/** Each state that is no agreement is one bit of the exit code. 1 is left to the command itself. */
+const bits = {
+  new: 2,
+  'modified!': 4,
+  'missing in git': 8,
+  behind: 16,
+  gap: 32,
+  invalid: 64,
+  duplicate: 128,
+} as const;
+
+type State = keyof typeof bits | 'unchanged';
+
+const meanings: Readonly<Record<State, string>> = {
+  unchanged: 'the registry has exactly this',
+  new: 'sync would register it',
+  'modified!': 'registered under this number with other content; sync refuses it',
+  'missing in git': 'registered, and no file defines the prompt',
+  behind: 'the registry has a newer version than the files',
+  gap: 'numbers that neither the files nor the registry have',
+  invalid: 'the file does not parse',
+  duplicate: 'two files have one name and version',
+};
+
+interface StatusLine {
+  readonly state: State;
+  readonly name: string | null;
+  readonly version: number | null;
+  readonly path: string | null;
+  readonly detail: string | null;
+}
+
+export function addStatusCommand(
+  program: Command,
+  context: CliContext,
+  setExitCode: (code: number) => void,
+): void {
+  program
+    .command('status')
+    .description('Compare the definition files with the registry')
+    .option('--dir <directory>', 'where the definitions are (default: PROMPTGATE_PROMPTS_DIR)')
+    .option('--json', 'print JSON')
+    .addHelpText('after', `\n${exitCodeHelp()}`)
+    .action(async (options: { dir?: string; json?: boolean }) => {
+      const files = await readDefinitionFiles(promptsDirectory(context, options.dir));
+      const client = await connectGateway(context);
+      try {
+        const plan = await client.request<SyncPlanView>('POST', '/v1/plan', { files });
+        const lines = [...plan.files.map(toLine), ...plan.prompts.flatMap(toLines)];
+        const exitCode = lines.reduce(
+          (code, { state }) => (state === 'unchanged' ? code : code | bits[state]),
+          0,
+        );
+        if (options.json) context.out(JSON.stringify({ exit_code: exitCode, states: lines }, null, 2));
+        else context.out(renderStatus(lines));
+        setExitCode(exitCode);
+      } finally {
+        await client.close();
+      }
+    });
+}
+
+function exitCodeHelp(): string {
+  const rows = Object.entries(bits).map(
+    ([state, bit]) => `  ${String(bit).padStart(3)}  ${state.padEnd(14)}  ${meanings[state as State]}`,
+  );
+  return `Exit code: 0 when files and registry agree, else the sum of\n${rows.join('\n')}`;
+}
+
+function toLine(file: SyncPlanView['files'][number]): StatusLine {
+  const states: Readonly<Record<typeof file.state, State>> = {
+    new: 'new',
+    backfill: 'new',
+    unchanged: 'unchanged',
+    modified: 'modified!',
+    invalid: 'invalid',
+    duplicate: 'duplicate',
+    // What the key may not see is not compared; the message says so.
+    forbidden: 'new',
+  };
+  const [issue] = file.issues;
+  const detail = issue ? `${issue.file}:${issue.line}:${issue.column}: ${issue.message}` : file.message;
+  return { state: states[file.state], name: file.name, version: file.version, path: file.path, detail };
+}
+
+function toLines(prompt: SyncPlanView['prompts'][number]): StatusLine[] {
+  const { name, newest_in_files: inFiles, newest_registered: registered, gaps } = prompt;
+  const line = (state: State, version: number | null, detail: string): StatusLine => {
+    return { state, name, version, path: null, detail };
+  };
+  const lines: StatusLine[] = [];
+  if (inFiles === null) lines.push(line('missing in git', registered, 'registered, and no file defines it'));
+  else if (registered !== null && registered > inFiles) {
+    lines.push(line('behind', registered, `the newest in the files is ${inFiles}`));
+  }
+  if (gaps.length > 0) lines.push(line('gap', null, `nowhere: ${gaps.join(', ')}`));
+  return lines;
+}
+
+function renderStatus(lines: readonly StatusLine[]): string {
+  const told = lines
+    .filter(({ state }) => state !== 'unchanged')
+    .map(({ state, name, version, path, detail }) => {
+      const what = name === null ? path : `${name}${version === null ? '' : ` v${version}`}`;
+      const where = name !== null && path !== null ? `  ${path}` : '';
+      const colour = state === 'new' ? 'green' : state === 'gap' || state === 'behind' ? 'yellow' : 'red';
+      return `${paint(colour, state.padEnd(14))}  ${what}${where}${detail === null ? '' : `: ${detail}`}`;
+    });
+  const counts = [...Map.groupBy(lines, ({ state }) => state)].map(
+    ([state, same]) => `${same.length} ${state}`,
+  );
+  return [...told, counts.length === 0 ? 'no definitions' : counts.join(', ')].join('\n');
+}
