@@ -8,6 +8,7 @@ import type { CliContext } from './context.ts';
 import { addDeployCommand } from './deploy.ts';
 import { addDevCommand } from './dev.ts';
 import { addExecutionsCommand } from './executions.ts';
+import { addExportCommand } from './export.ts';
 import { addGateCommand } from './gate.ts';
 import { addHistoryCommand } from './history.ts';
 import { addImportCommand } from './import.ts';
@@ -41,6 +42,7 @@ export function createProgram(context: CliContext, setExitCode: (code: number) =
   addSyncCommand(program, context, setExitCode);
   addStatusCommand(program, context, setExitCode);
   addImportCommand(program, context, setExitCode);
+  addExportCommand(program, context);
   addRunCommand(program, context);
   addExecutionsCommand(program, context);
   addLabelsCommand(program, context);

@@ -1,8 +1,8 @@
-/** A draft as the text of a definition file. Whether the text is a definition, `parseDefinition` has the last word. */
-import { stringify } from 'yaml';
+/** A draft as the parts of a definition. */
 import type { ImportDraft } from './import-draft.ts';
 import type { JsonObject } from './json.ts';
 import { promptNamePattern } from './names.ts';
+import type { DefinitionForm } from './write-definition.ts';
 
 export interface DefinitionHead {
   readonly name: string;
@@ -10,7 +10,10 @@ export interface DefinitionHead {
   readonly model: string;
 }
 
-export function writeDefinition(draft: ImportDraft, { name, version, model }: DefinitionHead): string {
+export function toDefinitionForm(
+  draft: ImportDraft,
+  { name, version, model }: DefinitionHead,
+): DefinitionForm {
   const description = draft.description?.trim().slice(0, 10_000);
   const frontMatter: JsonObject = {
     name,
@@ -22,11 +25,7 @@ export function writeDefinition(draft: ImportDraft, { name, version, model }: De
     ...(draft.outputFormat === 'text' ? {} : { output: writeOutput(draft) }),
     metadata: { importedFrom: draft.origin },
   };
-  const head = stringify(frontMatter, { lineWidth: 0, aliasDuplicateObjects: false, version: '1.2' });
-  const body = draft.messages.map(({ role, template }) =>
-    role === 'history' ? '{{history}}\n' : `{{role "${role}"}}\n${template}\n`,
-  );
-  return `---\n${head}---\n${body.join('')}`;
+  return { frontMatter, messages: draft.messages };
 }
 
 /** Every variable is a text: no other tool says more. Names that Picoschema would read otherwise need JSON Schema. */

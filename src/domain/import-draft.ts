@@ -6,7 +6,7 @@ export const importFormats = ['openai', 'langfuse', 'promptfoo', 'github', 'text
 export type ImportFormat = (typeof importFormats)[number];
 
 export interface DraftMessage {
-  readonly role: 'system' | 'user' | 'model' | 'history';
+  readonly role: 'system' | 'user' | 'assistant' | 'history';
   /** In promptgate's language; empty for the history. */
   readonly template: string;
 }

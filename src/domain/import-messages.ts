@@ -9,8 +9,8 @@ const roles: Readonly<Record<string, Speaker>> = {
   system: 'system',
   developer: 'system',
   user: 'user',
-  assistant: 'model',
-  model: 'model',
+  assistant: 'assistant',
+  model: 'assistant',
 };
 
 /** True for a list of messages, as opposed to any other list. */

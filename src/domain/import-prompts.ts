@@ -5,7 +5,7 @@
 import { parse as parseYaml } from 'yaml';
 import { DefinitionError, parseDefinition } from './definition.ts';
 import { type Issue, PromptgateError } from './errors.ts';
-import { toPromptName, writeDefinition } from './import-definition.ts';
+import { toDefinitionForm, toPromptName } from './import-definition.ts';
 import { type ImportDraft, type ImportFormat, isJsonObject } from './import-draft.ts';
 import { importGithub, looksLikeGithub } from './import-github.ts';
 import { importLangfuse, looksLikeLangfuse } from './import-langfuse.ts';
@@ -13,6 +13,7 @@ import { importOpenai, looksLikeOpenai } from './import-openai.ts';
 import { importPromptfoo, looksLikePromptfoo } from './import-promptfoo.ts';
 import { importText } from './import-text.ts';
 import type { Json } from './json.ts';
+import { writeDefinition } from './write-definition.ts';
 
 export interface ImportRequest {
   readonly text: string;
@@ -117,7 +118,8 @@ function finish(draft: ImportDraft, wanted: string, request: ImportRequest): Imp
   if (draft.issues.length > 0) {
     return { ...result, source: null, checksum: null, issues: draft.issues, warnings: [] };
   }
-  const source = writeDefinition(draft, { name, version, model: draft.model ?? request.fallbackModel });
+  const model = draft.model ?? request.fallbackModel;
+  const source = writeDefinition(toDefinitionForm(draft, { name, version, model }));
   try {
     const { checksum, warnings } = parseDefinition(source, { path: `${name}.prompt` });
     return { ...result, source, checksum, issues: [], warnings };
