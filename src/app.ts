@@ -20,6 +20,8 @@ export interface OpenAppOptions {
   readonly embedded: boolean;
   /** Let the simulated provider answer when no provider is configured. */
   readonly simulate: boolean;
+  /** Obey PROMPTGATE_AUDIT_MODE=spool. For a gateway that serves: the spool belongs to one process. */
+  readonly spool?: boolean;
   readonly logLevel?: string;
 }
 
@@ -87,7 +89,7 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
 
     const metrics = createMetrics(() => ({ snapshotAgeMs: snapshot.health().ageMs, audit: trail.health() }));
     const { values } = config;
-    const trail = store.openAuditTrail({
+    const trail = await store.openAuditTrail({
       timeoutMs: values.PROMPTGATE_AUDIT_TIMEOUT_MS,
       settleTimeoutMs: values.PROMPTGATE_AUDIT_SETTLE_TIMEOUT_MS,
       maxOpen: values.PROMPTGATE_AUDIT_MAX_OPEN,
@@ -97,6 +99,9 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
       onRecovered(executions) {
         for (const execution of executions) log.execution(execution);
       },
+      ...(options.spool && values.PROMPTGATE_AUDIT_MODE === 'spool'
+        ? { spool: spoolOf(options, (event) => log.warn(`audit spool: ${event}`)) }
+        : {}),
     });
     releasers.push(() => trail.close());
     trail.start();
@@ -126,6 +131,7 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
         ping: () => store.ping(),
         metrics: () => metrics.render(),
         accepting: () => accepting,
+        audit: () => trail.health(),
       },
     });
     return {
@@ -150,6 +156,15 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
     await close();
     throw toPromptgateError(error);
   }
+}
+
+function spoolOf({ directory, config: { values } }: OpenAppOptions, onChange: (event: string) => void) {
+  return {
+    directory: resolve(directory, values.PROMPTGATE_DATA_DIR, 'spool'),
+    maxBytes: values.PROMPTGATE_SPOOL_MAX_BYTES,
+    maxAgeMs: values.PROMPTGATE_SPOOL_MAX_AGE_MS,
+    onChange,
+  };
 }
 
 function databaseOf(options: OpenAppOptions): { databaseUrl: string } | { embeddedDir: string } {

@@ -82,6 +82,11 @@ export const settings = {
     z.coerce.number().int().min(1_024).max(67_108_864),
     'Largest request body that is read.',
   ),
+  PROMPTGATE_AUDIT_MODE: setting(
+    'strict',
+    z.enum(['strict', 'spool']),
+    'When the database is away: `strict` refuses calls (503), `spool` records them in a local journal.',
+  ),
   PROMPTGATE_AUDIT_TIMEOUT_MS: setting(
     5_000,
     milliseconds,
@@ -101,6 +106,16 @@ export const settings = {
     268_435_456,
     byteCount,
     'Memory that their records may take; more are refused (503).',
+  ),
+  PROMPTGATE_SPOOL_MAX_BYTES: setting(
+    268_435_456,
+    byteCount,
+    'Size of the journal of the mode `spool`, in PROMPTGATE_DATA_DIR/spool; when it is full, 503.',
+  ),
+  PROMPTGATE_SPOOL_MAX_AGE_MS: setting(
+    3_600_000,
+    z.coerce.number().int().min(1_000).max(604_800_000),
+    'Age of its oldest record from which nothing more is admitted (503).',
   ),
   PROMPTGATE_DRAIN_TIMEOUT_MS: setting(
     30_000,

@@ -13,14 +13,16 @@ export interface Operations {
   metrics(): Promise<{ contentType: string; body: string }>;
   /** False from the moment that a shutdown begins. */
   accepting(): boolean;
+  audit(): { readonly mode: 'strict' | 'spool'; readonly spooling: boolean; readonly spoolFull: boolean };
 }
 
 const readinessSchema = z
   .object({
-    status: z.enum(['ready', 'degraded', 'stopping']),
+    status: z.enum(['ready', 'spooling', 'degraded', 'stopping']),
     version: z.string(),
     simulated: z.boolean(),
     database: z.object({ kind: z.enum(['postgres', 'embedded']), reachable: z.boolean() }),
+    audit: z.object({ mode: z.enum(['strict', 'spool']), spooling: z.boolean() }),
     registry: z.object({ revision: z.number().int(), age_ms: z.number().nullable(), stale: z.boolean() }),
   })
   .openapi('Readiness');
@@ -57,7 +59,8 @@ async function readiness(c: HttpContext, gateway: Gateway, operations: Operation
     () => false,
   );
   const health = gateway.health();
-  const status = !operations.accepting() ? 'stopping' : reachable && !health.stale ? 'ready' : 'degraded';
+  const audit = operations.audit();
+  const status = statusOf(operations.accepting(), reachable && !health.stale, audit);
   const body: z.infer<typeof readinessSchema> = {
     status,
     version: operations.version,
@@ -68,6 +71,14 @@ async function readiness(c: HttpContext, gateway: Gateway, operations: Operation
       age_ms: Number.isFinite(health.ageMs) ? health.ageMs : null,
       stale: health.stale,
     },
+    audit: { mode: audit.mode, spooling: audit.spooling },
   };
-  return c.json(body, status === 'ready' ? 200 : 503);
+  return c.json(body, status === 'ready' || status === 'spooling' ? 200 : 503);
+}
+
+/** A gateway that spools takes traffic: that is what it was configured for. */
+function statusOf(accepting: boolean, sound: boolean, audit: ReturnType<Operations['audit']>) {
+  if (!accepting) return 'stopping';
+  if (sound) return 'ready';
+  return audit.mode === 'spool' && !audit.spoolFull ? 'spooling' : 'degraded';
 }

@@ -29,8 +29,9 @@ export type Lane = 'intents' | 'outcomes';
 export interface AuditTrailHealth {
   /** Rows that wait for a commit. */
   readonly queued: number;
-  /** Executions that are admitted and not settled. */
+  /** Executions that are admitted and not settled, and the bytes reserved for their records. */
   readonly open: number;
+  readonly openBytes: number;
   /** Rows that left the queue without being written and without anyone being told. There is no way for one to. */
   readonly dropped: 0;
 }
@@ -49,11 +50,14 @@ export interface WritableAuditTrail extends AuditTrail {
 export interface AuditSink {
   /** @returns for each row what became of it */
   writeIntentRows(rows: readonly string[]): Promise<readonly IntentResult[]>;
-  settle(rows: readonly string[]): Promise<void>;
+  settleRows(rows: readonly string[]): Promise<void>;
 }
 
-/** `held`: another execution, or a repetition of this one, holds the claim. `unclaimable`: no claims can be made now. */
-export type IntentResult = 'written' | 'held' | 'unclaimable';
+/**
+ * `held`: another execution, or a repetition of this one, holds the claim. `unclaimable`: no claims can be made now.
+ * `full`: there is no room for this row and its outcome.
+ */
+export type IntentResult = 'written' | 'held' | 'unclaimable' | 'full';
 
 /** What an outcome needs beyond its intent: the answer. A longer one is written all the same. */
 const outcomeAllowance = 32_768;
@@ -68,7 +72,7 @@ export function createAuditTrail(
   options: AuditTrailOptions,
 ): WritableAuditTrail {
   const { timeoutMs, settleTimeoutMs } = options;
-  /** Characters that each open execution has reserved. */
+  /** Bytes that each open execution has reserved. */
   const open = new Map<string, number>();
   let openBytes = 0;
   let abandoned: string[] = [];
@@ -86,7 +90,7 @@ export function createAuditTrail(
     ...shared,
     timeoutMs: settleTimeoutMs,
     flush: async (rows) => {
-      await sink.settle(rows);
+      await sink.settleRows(rows);
       return rows.map(() => undefined);
     },
     onFlush: (rows, ms) => options.onFlush?.('outcomes', rows, ms),
@@ -114,6 +118,7 @@ export function createAuditTrail(
     if (result === 'unclaimable') {
       throw unavailable('Requests with an Idempotency-Key have to wait for it. No provider was called.');
     }
+    if (result === 'full') throw unavailable('The spool is full. No provider was called.');
     return result;
   }
 
@@ -149,7 +154,7 @@ export function createAuditTrail(
   return {
     async writeIntent(intent, claim) {
       const row = fromIntent(intent, { gatewayId: lease.gatewayId, ...(claim ? { claim } : {}) });
-      if (!open.has(intent.id)) reserve(intent.id, 2 * row.length + outcomeAllowance);
+      if (!open.has(intent.id)) reserve(intent.id, 2 * Buffer.byteLength(row) + outcomeAllowance);
       if (!claim) return void (await write(row));
       const holder = await writeClaiming(intent.id, row, claim);
       // Another execution answers for this request; this one never was.
@@ -161,7 +166,7 @@ export function createAuditTrail(
       const row = fromExecution(execution);
       // A call that was refused has no intent, and so no room yet.
       const admitted = open.has(id);
-      if (!admitted) reserve(id, row.length);
+      if (!admitted) reserve(id, Buffer.byteLength(row));
       const written = outcomes.write(row);
       written
         .catch(() => {
@@ -170,7 +175,7 @@ export function createAuditTrail(
         .finally(() => release(id));
       await bounded(written);
     },
-    health: () => ({ queued: intents.depth() + outcomes.depth(), open: open.size, dropped: 0 }),
+    health: () => ({ queued: intents.depth() + outcomes.depth(), open: open.size, openBytes, dropped: 0 }),
     takeAbandoned() {
       const taken = abandoned;
       abandoned = [];
@@ -196,7 +201,7 @@ export function databaseSink(store: PostgresAuditStore, lease: GatewayLease): Au
       if (held.size === 0) return rows.map(() => 'written');
       return rows.map((row) => (held.has(JSON.parse(row).id) ? 'held' : 'written'));
     },
-    settle: (rows) => store.settleRows(rows),
+    settleRows: (rows) => store.settleRows(rows),
   };
 }
 

@@ -2,6 +2,7 @@
 import type { Execution, Intent } from '../domain/execution.ts';
 import { createAuditStore } from './audit-store.ts';
 import {
+  type AuditSink,
   type AuditTrailHealth,
   type AuditTrailOptions,
   createAuditTrail,
@@ -9,18 +10,39 @@ import {
   type WritableAuditTrail,
 } from './audit-trail.ts';
 import { createPool } from './connection.ts';
+import { lockDirectory } from './directory-lock.ts';
 import { createGatewayLease } from './gateway-lease.ts';
 import type { QueryCatalog } from './query-catalog.ts';
+import { createSpool, type Spool, type SpoolEvent } from './spool.ts';
+import { openSpoolJournal, type SpoolJournalOptions } from './spool-journal.ts';
 
 export interface OpenAuditTrailOptions extends AuditTrailOptions {
   /** What becomes of a call whose gateway died. */
   readonly toUnknown: (intent: Intent) => Execution;
   readonly onRecovered: (executions: readonly Execution[]) => void;
+  /** Present: the mode `spool`. The directory belongs to this process alone. */
+  readonly spool?: {
+    readonly directory: string;
+    readonly maxBytes: number;
+    readonly maxAgeMs: number;
+    readonly onChange: (event: SpoolEvent) => void;
+    readonly openFile?: SpoolJournalOptions['openFile'];
+  };
+}
+
+export interface OpenAuditTrailHealth extends AuditTrailHealth {
+  readonly mode: 'strict' | 'spool';
+  readonly recovered: number;
+  /** Rows go to the journal now. */
+  readonly spooling: boolean;
+  readonly spoolBytes: number;
+  /** Nothing more is admitted while spooling. */
+  readonly spoolFull: boolean;
 }
 
 export interface OpenAuditTrail extends Pick<WritableAuditTrail, 'writeIntent' | 'settle' | 'drain'> {
   readonly gatewayId: string;
-  health(): AuditTrailHealth & { readonly recovered: number };
+  health(): OpenAuditTrailHealth;
   /** Renews the lease and settles what dead gateways left. @throws PromptgateError audit_unavailable */
   keep(): Promise<void>;
   /** Does so from now on, every few seconds, and at once. */
@@ -34,11 +56,14 @@ const recoveryBatch = 100;
 /** One for each lane, one for the lease and recovery, so that neither waits for a commit of another. */
 const connections = 3;
 
-/** @param database.alone no other process can use this database: the directory lock proves it */
-export function openAuditTrail(
+/**
+ * @param database.alone no other process can use this database: the directory lock proves it
+ * @throws PromptgateError conflict — another process uses the spool directory
+ */
+export async function openAuditTrail(
   database: { readonly url: string; readonly queries: QueryCatalog; readonly alone: boolean },
   options: OpenAuditTrailOptions,
-): OpenAuditTrail {
+): Promise<OpenAuditTrail> {
   // A try that hangs must leave time for another one on new connections.
   const tryTimeoutMs = Math.ceil(options.timeoutMs / 2);
   const pool = createPool(database.url, {
@@ -48,12 +73,17 @@ export function openAuditTrail(
   });
   const store = createAuditStore(pool, database.queries, { deadlineMs: tryTimeoutMs });
   const lease = createGatewayLease(store);
-  const trail = createAuditTrail(store, databaseSink(store, lease), lease, options);
+  const direct = databaseSink(store, lease);
+  const spool =
+    options.spool && (await openSpool(direct, lease.renew, options.spool, () => trail.health().openBytes));
+  const trail: WritableAuditTrail = createAuditTrail(store, spool?.sink ?? direct, lease, options);
   let recovered = 0;
   let timer: NodeJS.Timeout | undefined;
   let keeping: Promise<void> | undefined;
 
   async function recover(): Promise<void> {
+    // Outcomes that an earlier process spooled come first: their intents are not unknown.
+    if (spool?.sink.health().spooling) return;
     const abandoned = trail.takeAbandoned();
     const scope = { gatewayId: lease.gatewayId, abandoned, alone: database.alone };
     try {
@@ -84,19 +114,43 @@ export function openAuditTrail(
     writeIntent: trail.writeIntent,
     settle: trail.settle,
     drain: trail.drain,
-    health: () => ({ ...trail.health(), recovered }),
+    health: () => ({
+      ...trail.health(),
+      recovered,
+      mode: spool ? 'spool' : 'strict',
+      ...(spool?.sink.health() ?? { spooling: false, spoolBytes: 0, spoolFull: false }),
+    }),
     keep,
     start() {
       // A failure is the next tick's: the lanes notice an outage themselves, and sooner.
       const tick = () => void keep().catch(() => {});
       timer ??= setInterval(tick, keepIntervalMs).unref();
       tick();
+      spool?.sink.start();
     },
     async close() {
       clearInterval(timer);
+      await spool?.close();
       await keeping?.catch(() => {});
       await lease.end().catch(() => {});
       await pool.end();
     },
   };
+}
+
+async function openSpool(
+  direct: AuditSink,
+  probe: () => Promise<void>,
+  options: NonNullable<OpenAuditTrailOptions['spool']>,
+  reservedBytes: () => number,
+): Promise<{ sink: Spool; close(): Promise<void> }> {
+  const lock = lockDirectory(options.directory);
+  try {
+    const journal = await openSpoolJournal(options);
+    const sink = createSpool(direct, journal, { ...options, probe, reservedBytes });
+    return { sink, close: () => sink.close().finally(() => lock.release()) };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
 }

@@ -24,7 +24,7 @@ export interface Store {
   readonly registry: RegistryStore;
   readonly audit: PostgresAuditStore;
   /** The way of calls into the audit trail, on connections of its own; close it before the store. */
-  openAuditTrail(options: OpenAuditTrailOptions): OpenAuditTrail;
+  openAuditTrail(options: OpenAuditTrailOptions): Promise<OpenAuditTrail>;
   /** Brings the schema up to date and makes sure that the months ahead have partitions. @returns what was applied */
   migrate(): Promise<Migration[]>;
   migrationStatus(): Promise<MigrationStatus[]>;

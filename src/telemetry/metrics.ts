@@ -22,6 +22,8 @@ export interface AuditReadings {
   readonly open: number;
   readonly dropped: number;
   readonly recovered: number;
+  readonly spooling: boolean;
+  readonly spoolBytes: number;
 }
 
 /**
@@ -107,6 +109,8 @@ function addAuditMetrics(registry: Registry, read: () => AuditReadings): Metrics
   const gauges = {
     promptgate_audit_queue_rows: ['Rows of the audit that wait for a commit', (now) => now.queued],
     promptgate_audit_intents_open: ['Executions that are admitted and not settled', (now) => now.open],
+    promptgate_audit_spooling: ['1 while rows go to the local journal', (now) => Number(now.spooling)],
+    promptgate_audit_spool_bytes: ['Size of the local journal', (now) => now.spoolBytes],
   } satisfies Record<string, [string, (now: AuditReadings) => number]>;
   const counters = {
     promptgate_audit_intents_recovered_total: [

@@ -30,8 +30,8 @@ describe.each(databases)('the audit trail of a gateway on $name', ({ create }) =
     await database.drop();
   });
 
-  function open(changes: Partial<OpenAuditTrailOptions> = {}): OpenAuditTrail {
-    const trail = store.openAuditTrail({
+  async function open(changes: Partial<OpenAuditTrailOptions> = {}): Promise<OpenAuditTrail> {
+    const trail = await store.openAuditTrail({
       timeoutMs: 2_000,
       settleTimeoutMs: 4_000,
       maxOpen: 1_000,
@@ -51,7 +51,7 @@ describe.each(databases)('the audit trail of a gateway on $name', ({ create }) =
 
   it('commits the intents and outcomes of many calls in few groups, each of them', async () => {
     const groups: number[] = [];
-    const trail = open({ onFlush: (_lane, rows) => void groups.push(rows) });
+    const trail = await open({ onFlush: (_lane, rows) => void groups.push(rows) });
     const intents = Array.from({ length: 200 }, first);
     await Promise.all(intents.map((one) => trail.writeIntent(one)));
     expect(new Set(await open_())).toEqual(new Set(intents.map(({ id }) => id)));
@@ -64,7 +64,7 @@ describe.each(databases)('the audit trail of a gateway on $name', ({ create }) =
   });
 
   it('writes the neighbours of a row that cannot be written, and makes that one unknown', async () => {
-    const trail = open();
+    const trail = await open();
     const intents = Array.from({ length: 20 }, first);
     await Promise.all(intents.map((one) => trail.writeIntent(one)));
     const outcomes = intents.map(({ id }, index) =>
@@ -79,7 +79,7 @@ describe.each(databases)('the audit trail of a gateway on $name', ({ create }) =
   });
 
   it('sheds an admission when its room is full, and settles whoever was admitted', async () => {
-    const trail = open({ maxOpen: 2 });
+    const trail = await open({ maxOpen: 2 });
     const [a, b, c] = [first(), first(), first()];
     await trail.writeIntent(a);
     await trail.writeIntent(b);
@@ -98,7 +98,7 @@ describe.each(databases)('the audit trail of a gateway on $name', ({ create }) =
 
   describe('recovery', () => {
     it('leaves the calls of a living gateway alone, and makes those of a dead one unknown, with their attempts', async () => {
-      const [dead, alive, other] = [open(), open(), open()];
+      const [dead, alive, other] = await Promise.all([open(), open(), open()]);
       const lost = first();
       const retried = { ...lost, attempt: 2, earlierAttempts: intent().earlierAttempts };
       const living = first();
@@ -117,11 +117,11 @@ describe.each(databases)('the audit trail of a gateway on $name', ({ create }) =
     });
 
     it('gives each intent exactly one outcome when five processes recover at once', async () => {
-      const dead = open();
+      const dead = await open();
       const intents = Array.from({ length: 150 }, first);
       await Promise.all(intents.map((one) => dead.writeIntent(one)));
       await expire(dead);
-      const others = [open(), open(), open(), open(), open()];
+      const others = await Promise.all([open(), open(), open(), open(), open()]);
       await Promise.all(others.map((trail) => trail.keep()));
       expect(await open_()).toEqual([]);
       const ids = intents.map(({ id }) => id);
@@ -132,7 +132,7 @@ describe.each(databases)('the audit trail of a gateway on $name', ({ create }) =
     });
 
     it('keeps a late outcome beside the unknown one, once, and never over it', async () => {
-      const [dead, other] = [open(), open()];
+      const [dead, other] = [await open(), await open()];
       const call = first();
       await dead.writeIntent(call);
       await expire(dead);
@@ -146,7 +146,7 @@ describe.each(databases)('the audit trail of a gateway on $name', ({ create }) =
     });
 
     it('clears an intent that a connection given up committed after the outcome', async () => {
-      const trail = open();
+      const trail = await open();
       const call = first();
       await trail.writeIntent(call);
       await trail.settle(execution({ id: call.id }));
@@ -157,10 +157,10 @@ describe.each(databases)('the audit trail of a gateway on $name', ({ create }) =
     });
 
     it('takes a gateway that stopped cleanly as ended at once', async () => {
-      const gone = open();
+      const gone = await open();
       await gone.writeIntent(first());
       await gone.close();
-      await open().keep();
+      await (await open()).keep();
       expect(await open_()).toEqual([]);
     });
   });
@@ -170,7 +170,7 @@ describe.each(databases)('the audit trail of a gateway on $name', ({ create }) =
     const claiming = (key: string) => ({ ...first(), idempotencyKey: key });
 
     it('is given to one of a hundred, whichever gateway they came to', async () => {
-      const [a, b] = [open(), open()];
+      const [a, b] = [await open(), await open()];
       const wanted = claim();
       const calls = Array.from({ length: 100 }, () => claiming(wanted.key));
       const holders = await Promise.all(
@@ -187,7 +187,7 @@ describe.each(databases)('the audit trail of a gateway on $name', ({ create }) =
     });
 
     it('tells what became of its holder', async () => {
-      const trail = open();
+      const trail = await open();
       const wanted = claim();
       const holder = claiming(wanted.key);
       await trail.writeIntent(holder, wanted);
@@ -199,7 +199,7 @@ describe.each(databases)('the audit trail of a gateway on $name', ({ create }) =
     });
 
     it('survives a repeated COMMIT in doubt: its own execution is admitted', async () => {
-      const trail = open();
+      const trail = await open();
       const wanted = claim();
       const call = claiming(wanted.key);
       expect(await trail.writeIntent(call, wanted)).toBeUndefined();
@@ -220,7 +220,7 @@ describe.each(databases)('the audit trail of a gateway on $name', ({ create }) =
             ),
       ],
     ])('%s is free again', async (_name, end) => {
-      const trail = open();
+      const trail = await open();
       const wanted = claim();
       const holder = claiming(wanted.key);
       await trail.writeIntent(holder, wanted);
@@ -232,7 +232,7 @@ describe.each(databases)('the audit trail of a gateway on $name', ({ create }) =
   });
 
   it('answers within its deadline when the database holds it up, and writes when it lets go', async () => {
-    const trail = open({ timeoutMs: 400 });
+    const trail = await open({ timeoutMs: 400 });
     await trail.writeIntent({ ...first(), id: v7() });
     const release = Promise.withResolvers<void>();
     const locked = Promise.withResolvers<void>();

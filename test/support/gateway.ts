@@ -72,7 +72,14 @@ export async function startGateway(
 ): Promise<TestGateway> {
   const directory = await mkdtemp(join(tmpdir(), 'promptgate-gateway-'));
   const config = loadConfig({ PORT: '0', DATABASE_URL: database.url, ...options.environment }, directory);
-  const app = await openApp({ config, directory, embedded: false, simulate: true, logLevel: 'silent' });
+  const app = await openApp({
+    config,
+    directory,
+    embedded: false,
+    simulate: true,
+    spool: true,
+    logLevel: 'silent',
+  });
   await app.gateway.syncPrompts({
     files: Object.entries(options.files ?? definitions).map(([path, source]) => ({ path, source })),
     actor: systemActor,
