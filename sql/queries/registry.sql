@@ -74,12 +74,13 @@ select kind, to_version from prompt_deployments where prompt_name = $1 and label
 -- name: listLabelsAt
 -- From the ledger alone: the last row of each label that was there at the time is what it held. Rows are written under
 -- the registry lock, so the order of ids is the order of commits. Without a time: now, whatever our clock says.
+-- Times are shown in milliseconds: whoever asks at the time that a row shows gets that row.
 select distinct on (prompt_name, label) deployments.*,
        coalesce((select gated from label_policies policies
-                  where policies.label = deployments.label and policies.created_at <= coalesce($1::timestamptz, 'infinity')
+                  where policies.label = deployments.label and date_trunc('milliseconds', policies.created_at) <= coalesce($1::timestamptz, 'infinity')
                   order by policies.id desc limit 1), false) as gated
   from prompt_deployments deployments
- where created_at <= coalesce($1::timestamptz, 'infinity')
+ where date_trunc('milliseconds', created_at) <= coalesce($1::timestamptz, 'infinity')
  order by prompt_name, label, id desc
 
 -- name: listArchives

@@ -19,6 +19,10 @@ describe.each(databases)('on $name', ({ create }) => {
     }
     await move(1);
     await store.audit.settle([execution()]);
+    const who = { actor: 'cli:ada', reason: null };
+    await store.registry.archive({ promptName: 'summarize', version: 2, archived: true, ...who });
+    await store.registry.archive({ promptName: 'summarize', version: 2, archived: false, ...who });
+    await store.registry.setLabelPolicy({ label: 'gated', gated: true, ...who });
     await sql`insert into evaluations (prompt_name, version, version_checksum, suite, suite_checksum, score, threshold,
       verdict, cases, actor, started_at) values ('summarize', 1, '1', 's', 'x', 1, 1, 'passed', '[]', 'ada', now())`;
   });
@@ -40,6 +44,8 @@ describe.each(databases)('on $name', ({ create }) => {
     ['prompts', 'created_by'],
     ['prompt_versions', 'source'],
     ['prompt_deployments', 'reason'],
+    ['prompt_archives', 'reason'],
+    ['label_policies', 'reason'],
     ['evaluations', 'suite'],
     ['ai_executions', 'raw_output'],
   ])('the owner cannot update, delete or truncate %s', async (table, column) => {
@@ -128,6 +134,23 @@ describe.each(databases)('on $name', ({ create }) => {
         await tx`update prompt_labels set version = 1, deployment_id = ${row?.id}`;
       });
       await expect(lying).rejects.toThrow('does not agree');
+    });
+
+    it('takes nothing archived, nothing without evidence where it is gated, and no rollback to what it never held', async () => {
+      const [row] = await sql`insert into prompt_archives (prompt_name, version, archived, actor)
+        values ('summarize', 1, true, 'eve') returning id`;
+      expect(row?.id).toBeDefined();
+      await expect(sql.begin((tx) => record(tx, 2, 1))).rejects.toThrow('(version_archived)');
+      await sql`insert into prompt_archives (prompt_name, version, archived, actor)
+        values ('summarize', 1, false, 'eve'), ('summarize', null, true, 'eve')`;
+      await expect(sql.begin((tx) => record(tx, 2, 1))).rejects.toThrow('(prompt_archived)');
+      await sql`insert into prompt_archives (prompt_name, archived, actor) values ('summarize', false, 'eve')`;
+      const raw = (label: string, kind: string) =>
+        sql`insert into prompt_deployments (prompt_name, label, kind, to_version, actor)
+          values ('summarize', ${label}, ${kind}, 1, 'eve')`;
+      await expect(raw('gated', 'deploy')).rejects.toThrow('(gated)');
+      await expect(raw('gated', 'sync')).rejects.toThrow('(gated)');
+      await expect(raw('gated', 'rollback')).rejects.toThrow('(never_held)');
     });
 
     it('points only at a version that exists', async () => {
