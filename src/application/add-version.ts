@@ -57,13 +57,6 @@ export async function addVersion(
       `The definition is of "${definition.name}", not of "${promptName}".`,
     );
   }
-  const taken = deps.snapshot.find(promptName)?.versions.has(definition.version) ?? false;
-  if (definition.version < latest && !taken && !request.allowBackfill) {
-    throw new PromptgateError(
-      'conflict',
-      `Version ${definition.version} is below the newest one, ${latest}. Give it the number ${latest + 1}, or allow the backfill.`,
-    );
-  }
   const { gitCommit = null, gitMessage = null } = request;
   const added = await deps.registry.addVersion(
     { ...definition, path: null, gitCommit, gitMessage },

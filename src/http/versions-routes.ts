@@ -8,6 +8,7 @@ import { labelPattern, maxVersionNumber } from '../domain/names.ts';
 import type { HttpEnvironment } from './context.ts';
 import { toVersionDetail, toVersionView, versionDetailSchema, versionSchema } from './prompt-view.ts';
 import { addRoute, pathParam, readBody, readQuery } from './route.ts';
+import { differenceSchema } from './sync-routes.ts';
 
 const versionNumber = z.number().int().min(1).max(maxVersionNumber);
 
@@ -70,24 +71,13 @@ const diffQuerySchema = z.strictObject({
   to: z.string().openapi({ description: 'A version number or a label.' }),
 });
 
-const jsonValue = z.unknown().nullable();
+const endSchema = z.object({ version: z.number().int(), checksum: z.string() });
 
-export const diffSchema = z
-  .object({
-    from: z.object({ version: z.number().int(), checksum: z.string() }),
-    to: z.object({ version: z.number().int(), checksum: z.string() }),
-    identical: z.boolean().openapi({ description: 'Nothing that is sent or checked differs.' }),
+const diffSchema = differenceSchema
+  .extend({
+    from: endSchema,
+    to: endSchema,
     breaking: z.boolean().openapi({ description: 'A caller of `from` may fail with `to`.' }),
-    texts: z.array(
-      z.object({
-        title: z.string(),
-        segments: z.array(z.object({ kind: z.enum(['same', 'removed', 'added']), text: z.string() })),
-      }),
-    ),
-    parameters: z.array(z.object({ name: z.string(), before: jsonValue, after: jsonValue })),
-    contract: z.array(
-      z.object({ path: z.string(), change: z.string(), breaking: z.boolean(), message: z.string() }),
-    ),
   })
   .openapi('VersionDiff');
 
