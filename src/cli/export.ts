@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { PromptgateError } from '../domain/errors.ts';
 import { type ExportedFile, exportVersions, type VersionSource } from '../domain/export-versions.ts';
 import type { CliContext } from './context.ts';
-import { connectGateway, type GatewayClient } from './gateway-client.ts';
+import { type GatewayClient, withGateway } from './gateway-client.ts';
 
 interface ExportOptions {
   readonly dir: string;
@@ -34,9 +34,8 @@ export function addExportCommand(program: Command, context: CliContext): void {
       '\nWhere versions took in different texts of one partial, the older texts get names of their own.\nA file that says something else is never overwritten: nothing is then written (exit code 6).',
     )
     .action(async (name: string | undefined, options: ExportOptions) => {
-      const client = await connectGateway(context);
-      const versions = await readVersions(client, name, options.allVersions ?? false).finally(() =>
-        client.close(),
+      const versions = await withGateway(context, (client) =>
+        readVersions(client, name, options.allVersions ?? false),
       );
       const files = exportVersions(versions, (version) =>
         options.allVersions ? `${version.name}/${version.version}.prompt` : `${version.name}.prompt`,
@@ -119,6 +118,10 @@ function renderExport(
 ): string {
   const partials = files.length - view.versions.length;
   const there = files.length - view.written;
-  const counts = `${view.versions.length} versions and ${partials} partials in ${view.directory}: ${view.written} files written, ${there} there already`;
+  const counts = `${count(view.versions.length, 'version')} and ${count(partials, 'partial')} in ${view.directory}: ${count(view.written, 'file')} written, ${there} there already`;
   return `${counts}. \`promptgate sync --dir ${view.directory}\` registers them elsewhere.`;
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }

@@ -1,11 +1,11 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join, relative, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import { loadConfig } from '../config.ts';
 import { errorTable, type Issue, PromptgateError } from '../domain/errors.ts';
 import { type ImportFormat, importFormats } from '../domain/import-draft.ts';
 import { type ImportedPrompt, importPrompts } from '../domain/import-prompts.ts';
 import type { CliContext } from './context.ts';
+import { promptsDirectory } from './definition-files.ts';
 import { type ExistingPrompt, findExistingPrompts } from './existing-prompts.ts';
 import { paint } from './render.ts';
 
@@ -51,8 +51,7 @@ export function addImportCommand(
     .option('--dry-run', 'print the definitions, write nothing')
     .option('--json', 'print JSON')
     .action(async (files: string[], options: ImportOptions) => {
-      const config = loadConfig(context.environment, context.directory);
-      const directory = resolve(context.directory, options.dir ?? config.values.PROMPTGATE_PROMPTS_DIR);
+      const directory = promptsDirectory(context, options.dir);
       const report = await importFiles(context.directory, directory, files, options);
       context.out(
         options.json

@@ -88,7 +88,7 @@ describe.each(databases)('export, on $name', ({ create }) => {
     const { code, out } = await run(first, directory, 'export', 'letter', '--dir', 'one');
     expect([code, out]).toEqual([
       0,
-      expect.stringContaining('1 versions and 2 partials in one: 3 files written'),
+      expect.stringContaining('1 version and 2 partials in one: 3 files written'),
     ]);
     expect((await readdir(join(directory, 'one'))).sort()).toEqual([
       '_sign.prompt',
