@@ -22,10 +22,24 @@ export const defaultStatementTimeoutMs = 10_000;
 /** Opens no connection yet: the first query does. @throws PromptgateError invalid_request — the URL cannot be read */
 export function connect(url: string, options: ConnectOptions = {}): postgres.Sql {
   try {
-    return postgres(url, clientOptions(options));
+    const pooler = poolerOf(url);
+    return postgres(pooler ?? url, clientOptions(options, pooler !== undefined));
   } catch (cause) {
     throw new PromptgateError('invalid_request', 'The database URL cannot be read.', { cause: scrub(cause) });
   }
+}
+
+/**
+ * `?pgbouncer=true` says that a transaction pooler stands before the server: between two transactions everything of a
+ * session is lost or somebody else's, so no statement is prepared and nothing is set on the connection. The server's own
+ * `synchronous_commit` and `statement_timeout` hold then.
+ * @returns the URL without the parameter, or undefined where there is none
+ */
+export function poolerOf(url: string): string | undefined {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed?.searchParams.get('pgbouncer') !== 'true') return undefined;
+  parsed.searchParams.delete('pgbouncer');
+  return parsed.href;
 }
 
 /** A pool whose connections can be given up together. */
@@ -53,7 +67,10 @@ export function createPool(url: string, options: ConnectOptions): Pool & { end()
   };
 }
 
-function clientOptions(options: ConnectOptions): postgres.Options<Record<string, postgres.PostgresType>> {
+function clientOptions(
+  options: ConnectOptions,
+  pooled: boolean,
+): postgres.Options<Record<string, postgres.PostgresType>> {
   const onNotify = options.onNotify;
   const onClose = options.onClose;
   const settings = {
@@ -65,12 +82,15 @@ function clientOptions(options: ConnectOptions): postgres.Options<Record<string,
     // Saves a round trip on every new connection; no query of ours returns an array.
     fetch_types: false,
     onnotice: () => {},
-    connection: {
-      application_name: 'promptgate',
-      statement_timeout: options.statementTimeoutMs ?? defaultStatementTimeoutMs,
-      // We act on the commit (a call goes out, an answer is given), so it has to be on disk, whatever the server's default.
-      synchronous_commit: 'on',
-    },
+    prepare: !pooled,
+    connection: pooled
+      ? { application_name: 'promptgate' }
+      : {
+          application_name: 'promptgate',
+          statement_timeout: options.statementTimeoutMs ?? defaultStatementTimeoutMs,
+          // We act on the commit (a call goes out, an answer is given), so it has to be on disk, whatever the server's default.
+          synchronous_commit: 'on',
+        },
     types: { bigint: { to: 20, from: [20], serialize: String, parse: parseInt8 } },
     ...(onNotify ? { onnotify: () => onNotify() } : {}),
     ...(onClose ? { onclose: () => onClose() } : {}),

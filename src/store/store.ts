@@ -2,7 +2,7 @@
 
 import type { RegistryStore } from '../application/registry-store.ts';
 import { createAuditStore, type PostgresAuditStore } from './audit-store.ts';
-import { connect, defaultStatementTimeoutMs, toStoreError, withDeadline } from './connection.ts';
+import { connect, defaultStatementTimeoutMs, poolerOf, toStoreError, withDeadline } from './connection.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from './embedded-database.ts';
 import { type Migration, type MigrationStatus, migrate, migrationStatus } from './migrator.ts';
 import { type OpenAuditTrail, type OpenAuditTrailOptions, openAuditTrail } from './open-audit-trail.ts';
@@ -68,11 +68,12 @@ function storeAt(
   const statementTimeoutMs = options.statementTimeoutMs ?? defaultStatementTimeoutMs;
   const queries = loadQueries();
   const sql = connect(url, { statementTimeoutMs, ...(embedded ? { max: embeddedConnections } : {}) });
-  const listener = createRegistryListener(url, queries);
+  // Behind a transaction pooler a LISTEN would reach nobody: the poll is there for that.
+  const listener = poolerOf(url) === undefined ? createRegistryListener(url, queries) : undefined;
   const deadlineMs = statementTimeoutMs + 2_000;
   const audit = createAuditStore({ sql }, queries, { deadlineMs });
   const registry = createRegistryStore(sql, queries, {
-    listen: listener.listen,
+    ...(listener ? { listen: listener.listen } : {}),
     deadlineMs: 2 * statementTimeoutMs,
   });
   let daily: NodeJS.Timeout | undefined;
@@ -105,7 +106,7 @@ function storeAt(
     publishAddress: (address) => embedded?.publishAddress(address),
     async close() {
       clearInterval(daily);
-      await listener.close();
+      await listener?.close();
       await sql.end({ timeout: 5 });
       await embedded?.close();
     },
