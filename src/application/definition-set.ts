@@ -109,13 +109,21 @@ function readEntry(file: DefinitionFile, owners: Owners, known: KnownVersion | u
     });
     const ambiguous = Object.keys(definition.partials).filter((name) => (owners.get(name)?.length ?? 0) > 1);
     const issues = ambiguous.map((name) =>
-      issueAt(file.path, 1, 1, `It includes \`${name}\`, and there are several partials of that name.`),
+      locateInclude(file, name, `It includes \`${name}\`, and there are several partials of that name.`),
     );
     return { ...entry, identity: identityOf(definition), definition, issues };
   } catch (error) {
     if (!(error instanceof DefinitionError)) throw error;
     return { ...entry, identity: null, issues: error.issues.map((issue) => inPartialFile(issue, owners)) };
   }
+}
+
+/** At the include; at the top of the file where another partial includes it. */
+function locateInclude(file: DefinitionFile, name: string, message: string): DefinitionIssue {
+  const lines = file.source.split('\n');
+  const line = lines.findIndex((text) => text.includes(`{{> ${name}}}`));
+  if (line === -1) return issueAt(file.path, 1, 1, message);
+  return issueAt(file.path, line + 1, (lines[line] ?? '').indexOf(`{{> ${name}}}`) + 1, message);
 }
 
 function identityOf({ name, version, checksum }: Definition): KnownVersion {

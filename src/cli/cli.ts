@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { version } from '../config.ts';
 import { errorTable, toPromptgateError } from '../domain/errors.ts';
 import { addArchiveCommand } from './archive.ts';
+import { addCheckCommand } from './check.ts';
 import { addConfigCommand } from './config.ts';
 import type { CliContext } from './context.ts';
 import { addDeployCommand } from './deploy.ts';
@@ -38,6 +39,7 @@ export function createProgram(context: CliContext, setExitCode: (code: number) =
   addDevCommand(program, context, setExitCode);
   addServeCommand(program, context, setExitCode);
   addMakeCommand(program, context);
+  addCheckCommand(program, context, setExitCode);
   addPlanCommand(program, context, setExitCode);
   addSyncCommand(program, context, setExitCode);
   addStatusCommand(program, context, setExitCode);

@@ -15,7 +15,7 @@ import { type FrontMatter, parseFrontMatter } from './front-matter.ts';
 import type { Json, JsonObject } from './json.ts';
 import { compileSchema } from './json-schema.ts';
 import type { Message, RenderedMessage } from './message.ts';
-import { parsePicoschema } from './picoschema.ts';
+import { parsePicoschema, type SchemaResult } from './picoschema.ts';
 import type { NewPromptVersion, Parameters } from './prompt-version.ts';
 import type { TemplateForm } from './template.ts';
 import { parseTemplate } from './template-ast.ts';
@@ -58,9 +58,10 @@ export function parseDefinition(text: string, options: ParseOptions): Definition
   const values = readKeys(frontMatter, issues);
   const defaults = (values.input.default ?? {}) as JsonObject;
   const before = issues.length;
-  const inputSchema = readInputSchema(values, frontMatter, issues);
+  const input = readInputSchema(values, frontMatter, issues);
+  const inputSchema = input.schema;
   const validateVariables =
-    issues.length === before ? checkInput(inputSchema, defaults, frontMatter, issues) : undefined;
+    issues.length === before ? checkInput(input, defaults, frontMatter, issues) : undefined;
   const outputSchema = readOutputSchema(values, frontMatter, issues);
   const compiled = compileTemplate({
     body: frontMatter.body,
@@ -155,15 +156,14 @@ function readInputSchema(
   values: DefinitionValues,
   frontMatter: FrontMatter,
   issues: DefinitionIssue[],
-): JsonObject {
-  const written = values.input.schema;
-  if (written === undefined) return { type: 'object', properties: {}, additionalProperties: false };
-  const schema = readSchema(written, ['input', 'schema'], frontMatter, issues);
+): ReadSchema {
+  const written = values.input.schema ?? {};
+  const { schema, converted } = readSchema(written, ['input', 'schema'], frontMatter, issues);
   if (schema.type !== 'object') {
     const message = 'The input schema maps names to types, e.g. { text: string }.';
     issues.push(frontMatter.issueAt(['input', 'schema'], message));
   }
-  return closeInputSchema(schema);
+  return { schema: closeInputSchema(schema), converted };
 }
 
 function readOutputSchema(
@@ -175,43 +175,49 @@ function readOutputSchema(
   if (written === undefined) return null;
   const path = ['output', 'schema'];
   const before = issues.length;
-  const schema = readSchema(written, path, frontMatter, issues);
+  const { schema, converted } = readSchema(written, path, frontMatter, issues);
   if (values.output.format === 'text') {
     issues.push(frontMatter.issueAt(path, 'An output with a schema has `format: json`.', 'key'));
   }
-  if (issues.length === before) attempt(() => compileSchema(schema), path, frontMatter, issues);
+  if (issues.length === before && !converted) {
+    attempt(() => compileSchema(schema).prove(), path, frontMatter, issues);
+  }
   return schema;
 }
+
+type ReadSchema = Pick<SchemaResult, 'schema' | 'converted'>;
 
 function readSchema(
   written: Json,
   path: readonly string[],
   frontMatter: FrontMatter,
   issues: DefinitionIssue[],
-): JsonObject {
-  const { schema, issues: found } = parsePicoschema(written);
+): ReadSchema {
+  const { issues: found, ...read } = parsePicoschema(written);
   for (const issue of found) issues.push(frontMatter.issueAt([...path, ...issue.path], issue.message));
-  return schema;
+  return read;
 }
 
 /** The compiled check of the variables; undefined when the schema or a default is wrong. */
 function checkInput(
-  schema: JsonObject,
+  { schema, converted }: ReadSchema,
   defaults: JsonObject,
   frontMatter: FrontMatter,
   issues: DefinitionIssue[],
 ): ValidateVariables | undefined {
   return attempt(
     () => {
-      const validate = compileVariables(schema, defaults);
-      for (const issue of compileSchema(withoutRequired(schema)).validate(defaults, '')) {
+      const compiled = compileSchema(schema);
+      if (!converted) compiled.prove();
+      const filled = Object.keys(defaults).length > 0;
+      for (const issue of filled ? compileSchema(withoutRequired(schema)).validate(defaults, '') : []) {
         const name = /^[^.[]+/.exec(issue.path)?.[0];
         const path = ['input', 'default', ...(name === undefined ? [] : [name])];
         issues.push(
           frontMatter.issueAt(path, `The default of \`${issue.path}\` does not fit: ${issue.message}.`),
         );
       }
-      return validate;
+      return compileVariables(compiled, defaults);
     },
     ['input', 'schema'],
     frontMatter,

@@ -96,7 +96,7 @@ function readSchema(holder: Json | undefined): JsonObject | undefined {
 
 function carrySchema(schema: JsonObject, path: string, draft: ImportDraft): void {
   try {
-    compileSchema(schema);
+    compileSchema(schema).prove();
     draft.outputSchema = schema;
   } catch (error) {
     draft.notCarried.push({

@@ -27,17 +27,27 @@ const firstIssue = new Ajv2020({ ...options, allErrors: false });
 const everyIssue = new Ajv2020({ ...options, allErrors: true });
 
 export interface CompiledSchema {
-  /** Problems of a value, with paths below `base`; none when it fits. Never throws and never repeats a value. */
+  /** Throws an Error whose message says in one line what is wrong with the schema. */
+  prove(): void;
+  /**
+   * Problems of a value, with paths below `base`; none when it fits. Never repeats a value. Throws only what `prove`
+   * would have thrown.
+   */
   validate(value: Json, base: string): readonly Issue[];
 }
 
-/** Throws an Error whose message says in one line what is wrong with the schema. */
+/** Compiled at the first need: most schemas of a directory of definitions never meet a value, and this is what takes time. */
 export function compileSchema(schema: JsonObject): CompiledSchema {
-  const fits = compileWith(firstIssue, schema);
-  // Compiled when the first value fails: most schemas never need the slower form.
+  let compiled: ValidateFunction | undefined;
   let listIssues: ValidateFunction | undefined;
+  const compile = () => {
+    compiled ??= compileWith(firstIssue, schema);
+    return compiled;
+  };
   return {
+    prove: () => void compile(),
     validate(value, base) {
+      const fits = compile();
       if (fits(value)) return [];
       if (countNodes(value, maxNodesForAllIssues) === 0) return toIssues(fits.errors ?? [], value, base);
       listIssues ??= compileWith(everyIssue, schema);

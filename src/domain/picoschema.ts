@@ -18,17 +18,20 @@ export interface SchemaIssue {
 
 export interface SchemaResult {
   readonly schema: JsonObject;
+  /** The source was the short form: without issues, its schema is valid by construction. */
+  readonly converted: boolean;
   readonly issues: readonly SchemaIssue[];
 }
 
 /** Never throws: what is wrong is in `issues`, and the schema is then not to be used. */
 export function parsePicoschema(source: Json): SchemaResult {
   if (isObject(source) && isJsonSchema(source)) {
-    return { schema: typeof source.type === 'string' ? source : { ...source, type: 'object' }, issues: [] };
+    const schema = typeof source.type === 'string' ? source : { ...source, type: 'object' };
+    return { schema, converted: false, issues: [] };
   }
   const issues: SchemaIssue[] = [];
   const schema = convert(source, [], issues);
-  return { schema, issues };
+  return { schema, converted: true, issues };
 }
 
 function isJsonSchema(source: JsonObject): boolean {

@@ -2,7 +2,7 @@
 import type { Issue } from './errors.ts';
 import type { Json, JsonObject } from './json.ts';
 import { formatPath, jsonKind } from './json-path.ts';
-import { compileSchema } from './json-schema.ts';
+import type { CompiledSchema } from './json-schema.ts';
 import { findJsonFault } from './writable-text.ts';
 
 export type VariablesResult =
@@ -15,9 +15,7 @@ export type VariablesResult =
  */
 export type ValidateVariables = (sent: unknown) => VariablesResult;
 
-/** Throws an Error with a one-line message when the schema itself is wrong. */
-export function compileVariables(schema: JsonObject, defaults: JsonObject): ValidateVariables {
-  const compiled = compileSchema(schema);
+export function compileVariables(compiled: CompiledSchema, defaults: JsonObject): ValidateVariables {
   return function validateVariables(sent) {
     const variables = fillIn(sent, defaults);
     if (variables === undefined) {
