@@ -4,6 +4,7 @@
  */
 import { type ErrorCode, PromptgateError } from '../domain/errors.ts';
 import type { Json } from '../domain/json.ts';
+import { toWritableText } from '../domain/writable-text.ts';
 import { redact } from './redact.ts';
 import { readRetryAfter } from './retry-after.ts';
 import { TransportError } from './transport-error.ts';
@@ -144,9 +145,17 @@ function findTransportError(thrown: unknown): TransportError | undefined {
 /** The request id of an answer: the header, else what the body says. */
 export function readRequestId(response: { headers: Headers; body: unknown }): string | null {
   const header = response.headers.get('x-request-id') ?? response.headers.get('request-id');
-  if (header) return header;
+  if (header) return toName(header);
   if (!isRecord(response.body)) return null;
-  return text(response.body.request_id) ?? text(response.body.id);
+  return toName(text(response.body.request_id) ?? text(response.body.id));
+}
+
+/** Far above any real model name or request id, far below what an index entry of PostgreSQL holds. */
+const nameLengthMax = 200;
+
+/** An id or name that a provider made up, as the audit can hold it: a paid answer must not be lost for it. */
+export function toName(sent: string | null): string | null {
+  return sent === null ? null : toWritableText(sent.slice(0, nameLengthMax)).text;
 }
 
 type Verdict = ErrorCode | 'out_of_credit' | 'wrong_key' | 'wrong_model' | null;

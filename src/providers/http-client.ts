@@ -23,6 +23,9 @@ export interface HttpClientOptions {
 /** No chat answer comes near this; a runaway body must not fill the memory. */
 export const responseBytesMax = 32 * 1024 * 1024;
 
+/** The beginning of a failure's body says what there is to say. */
+const failureBytesMax = 64 * 1024;
+
 /** Longest pause inside a body. Providers that think send headers late, not bodies slowly. */
 const stallMs = 60_000;
 
@@ -47,18 +50,30 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
 function guarded(fetch: Fetch): Fetch {
   return async (input, init) => {
     try {
-      return await fetch(input, { ...init, redirect: 'error' });
+      const response = await fetch(input, { ...init, redirect: 'error' });
+      return response.ok ? response : await cutFailure(response, init?.signal);
     } catch (error) {
       throw toTransportError(error, init?.signal);
     }
   };
 }
 
+/** The SDKs read the body of a failure themselves, whole and unbounded: they are given its beginning. */
+async function cutFailure(response: Response, signal: AbortSignal | null | undefined): Promise<Response> {
+  const limit = { bytes: failureBytesMax, cut: true };
+  const text = await readBody(response, signal ?? new AbortController().signal, limit).catch(() => '');
+  return new Response(text || null, { status: response.status, headers: response.headers });
+}
+
 /**
- * Reads a whole body, decoded, as text.
+ * Reads a whole body, decoded, as text. Past the limit it is too large, or cut off there.
  * @throws TransportError — broken, stalled or too large
  */
-export async function readBody(response: Response, signal: AbortSignal): Promise<string> {
+export async function readBody(
+  response: Response,
+  signal: AbortSignal,
+  limit = { bytes: responseBytesMax, cut: false },
+): Promise<string> {
   if (!response.body) return '';
   const reader = response.body.getReader();
   const cancel = () => void reader.cancel().catch(() => {});
@@ -71,8 +86,12 @@ export async function readBody(response: Response, signal: AbortSignal): Promise
       const { done, value } = await reader.read();
       if (done) break;
       bytes += value.byteLength;
-      if (bytes > responseBytesMax) throw new TransportError('too_large');
+      if (bytes > limit.bytes && !limit.cut) throw new TransportError('too_large');
       text += decoder.decode(value, { stream: true });
+      if (bytes > limit.bytes) {
+        cancel();
+        break;
+      }
     }
   } catch (error) {
     cancel();

@@ -1,3 +1,5 @@
+import { toWritableText } from '../domain/writable-text.ts';
+
 /** Providers echo parts of keys in their messages; nothing key-like may reach a client or the audit table. */
 const keyLike = [
   /\bBearer\s+\S+/gi,
@@ -21,5 +23,6 @@ export function redact(message: string, secrets: readonly string[]): string {
   for (const secret of secrets) if (secret.length >= 8) text = text.replaceAll(secret, mark);
   for (const pattern of keyLike) text = text.replace(pattern, mark);
   text = text.replace(/[\p{Cc}\s]+/gu, ' ').trim();
-  return text.length > lengthMax ? `${text.slice(0, lengthMax - 1)}…` : text;
+  // Writable at the end: the cut may halve a surrogate pair.
+  return toWritableText(text.length > lengthMax ? `${text.slice(0, lengthMax - 1)}…` : text).text;
 }

@@ -13,6 +13,7 @@ import {
   fromUnusableAnswer,
   isRecord,
   readRequestId,
+  toName,
 } from './attempt-failure.ts';
 import { readBody } from './http-client.ts';
 import type { StreamOptions } from './stream.ts';
@@ -107,7 +108,16 @@ export function proveAnswer(asked: Asked, response: Response, body: unknown, rea
   const { status, headers } = response;
   const answer = read(body);
   if ('unusable' in answer) throw fromUnusableAnswer(asked, { status, headers, body }, answer.unusable);
-  return { httpStatus: status, answer: { ...answer, providerRequestId: readRequestId({ headers, body }) } };
+  return {
+    httpStatus: status,
+    answer: {
+      ...answer,
+      responseModel: toName(answer.responseModel),
+      systemFingerprint: toName(answer.systemFingerprint),
+      serviceTier: toName(answer.serviceTier),
+      providerRequestId: readRequestId({ headers, body }),
+    },
+  };
 }
 
 export function fromSdkError(asked: Asked, thrown: unknown): AttemptFailure {

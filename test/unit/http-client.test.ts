@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createHttpClient, readBody, responseBytesMax } from '../../src/providers/http-client.ts';
 import { createProviders } from '../../src/providers/providers.ts';
@@ -18,6 +19,12 @@ beforeAll(async () => {
     requests += 1;
     if (request.url?.includes('huge')) {
       for (let sent = 0; sent <= responseBytesMax; sent += mebibyte.length) response.write(mebibyte);
+    }
+    if (request.url?.includes('bomb')) {
+      const unpacked = Buffer.concat([Buffer.from('Out of order. '), ...Array(64).fill(mebibyte)]);
+      response.writeHead(500, { 'content-encoding': 'gzip' });
+      response.end(gzipSync(unpacked));
+      return;
     }
     response.end('{}');
   });
@@ -51,6 +58,16 @@ test('the cap counts decoded bytes: a small body that unpacks into a large one i
   });
 });
 
+test('of a failure only the beginning is read, however much it unpacks into', async () => {
+  const client = createHttpClient(timeouts);
+  const response = await client.fetch(`${url}/bomb`);
+  expect(response.status).toBe(500);
+  const text = await response.text();
+  expect(text).toMatch(/^Out of order\./);
+  expect(text.length).toBeLessThan(mebibyte.length);
+  await client.close();
+});
+
 test('connections are kept and used again', async () => {
   const client = createHttpClient(timeouts);
   connections = 0;
@@ -82,6 +99,8 @@ test.each([
   ['x-api-key: foo', '[redacted]'],
   ['see http://user:pass@host/x', 'see [redacted]host/x'],
   ['two\nlines\tand\u0000more', 'two lines and more'],
+  ['half \ud800 a pair', 'half \ufffd a pair'],
+  [`${'x'.repeat(498)}😀 and more`, `${'x'.repeat(498)}\ufffd…`],
   ['The context length is 4096 tokens.', 'The context length is 4096 tokens.'],
 ])('redact(%j)', (message, expected) => {
   expect(redact(message, ['hunter2hunter2', 'none'])).toBe(expected);

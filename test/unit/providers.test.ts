@@ -223,3 +223,29 @@ describe('routing', () => {
     expect(route(name)).toBeUndefined();
   });
 });
+
+test('ids and names that a provider made up are short and writable, so that no paid answer is lost for them', async () => {
+  const strange = `\0\ud800${'x'.repeat(5_000)}`;
+  const body = {
+    id: strange,
+    model: strange,
+    system_fingerprint: strange,
+    service_tier: strange,
+    choices: [{ message: { content: strange }, finish_reason: 'stop' }],
+  };
+  const fetch = async () => Response.json(body);
+  const hostile = createProviders([settingsOf('openai', 'http://127.0.0.1')], { ...noWaits, fetch });
+  const result = await hostile.call(callOf('openai', 'gpt-4o-mini'), controlOf());
+  const name = `\ufffd\ufffd${'x'.repeat(198)}`;
+  expect(result).toMatchObject({
+    ok: true,
+    // The output is normalised, and said to be, where it is recorded.
+    answer: {
+      output: strange,
+      responseModel: name,
+      systemFingerprint: name,
+      serviceTier: name,
+      providerRequestId: name,
+    },
+  });
+});
