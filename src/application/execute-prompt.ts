@@ -242,6 +242,7 @@ async function settle(
   result: ProviderResult,
   clock: Clock,
 ): Promise<Execution> {
+  if (!result.ok) result.error.providerAsked = result.attempts.length > 0;
   const execution = result.ok
     ? succeeded(admission, route, result, clock)
     : failed(admission, result.error, result.attempts, clock);
@@ -254,10 +255,12 @@ async function settle(
   try {
     await settling;
   } catch (error) {
-    throw auditUnavailable(
+    const lost = auditUnavailable(
       error,
       `The call was made, as execution ${execution.id}: its intent is recorded, and its outcome follows or becomes unknown`,
     );
+    lost.executionId = execution.id;
+    throw lost;
   }
   deps.onExecution?.(execution);
   if (result.ok) return execution;
@@ -305,7 +308,7 @@ function failed(
 ): Execution {
   return {
     ...unsettled(admission, attempts, clock),
-    status: error.kind.auditStatus,
+    status: error.auditStatus,
     errorCode: error.code,
     errorMessage: toWritableText(error.message).text,
     providerRequestId: attempts.at(-1)?.providerRequestId ?? null,

@@ -154,6 +154,8 @@ export class PromptgateError extends Error {
   executionId: string | null = null;
   /** True when an earlier execution ended so, and its Idempotency-Key was sent again. */
   replayed = false;
+  /** True once a provider was asked: sending the same request again may be billed again. */
+  providerAsked = false;
 
   constructor(code: ErrorCode, message: string, options: PromptgateErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -165,6 +167,12 @@ export class PromptgateError extends Error {
 
   get kind(): ErrorKind {
     return errorTable[this.code];
+  }
+
+  /** Status of the audit row. What a provider refuses, a rate for example, has failed: only the gateway refuses. */
+  get auditStatus(): ErrorKind['auditStatus'] {
+    const { auditStatus } = this.kind;
+    return auditStatus === 'refused' && this.providerAsked ? 'failed' : auditStatus;
   }
 }
 

@@ -21,22 +21,21 @@ export type ErrorLog = (error: PromptgateError, requestId: string) => void;
 /** Turns whatever was thrown into the one error shape, after the refusal's row where one is owed. */
 export function respondWithError(log: ErrorLog) {
   return async function respondWithError(thrown: unknown, c: HttpContext): Promise<Response> {
-    let error = fromHttpException(thrown) ?? toPromptgateError(thrown);
+    let error = fromHttpException(thrown) ?? fromHangUp(thrown) ?? toPromptgateError(thrown);
     const recordRefusal = c.get('recordRefusal');
     if (recordRefusal && error.executionId === null && error.code !== 'audit_unavailable') {
       error = await recordRefusal(error);
     }
     log(error, c.get('requestId'));
-    const { httpStatus, auditStatus } = error.kind;
     if (error.retryAfterMs !== null) c.header('retry-after', String(Math.ceil(error.retryAfterMs / 1000)));
     if (error.executionId) c.header('x-promptgate-execution-id', error.executionId);
     // After admission money may have been spent: an SDK that retries on its own would spend it again. An audit that
     // names a time to come back has admitted nothing.
     const admitted =
-      error.code === 'audit_unavailable' ? error.retryAfterMs === null : auditStatus !== 'refused';
+      error.code === 'audit_unavailable' ? error.retryAfterMs === null : error.auditStatus !== 'refused';
     if (error.replayed) c.header('idempotent-replayed', 'true');
     if (admitted) c.header('x-should-retry', 'false');
-    return c.body(JSON.stringify(toErrorBody(error, c.get('requestId'))), httpStatus as 400, {
+    return c.body(JSON.stringify(toErrorBody(error, c.get('requestId'))), error.kind.httpStatus as 400, {
       'content-type': 'application/json',
     });
   };
@@ -52,6 +51,15 @@ function toErrorBody(error: PromptgateError, requestId: string): z.infer<typeof 
       execution_id: error.executionId,
     },
   };
+}
+
+/** What reading a body throws when the caller goes away in the middle of it. */
+function fromHangUp(thrown: unknown): PromptgateError | undefined {
+  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+  if (code !== 'ECONNRESET') return undefined;
+  return new PromptgateError('cancelled', 'The caller went away in the middle of the request.', {
+    cause: thrown,
+  });
 }
 
 function fromHttpException(thrown: unknown): PromptgateError | undefined {
