@@ -70,12 +70,20 @@ export function pathParam(c: HttpContext, name: string): string {
   return c.req.param(name) ?? '';
 }
 
+/** An issue quotes names that the caller chose: what is answered, logged and recorded stays small. */
+const maxIssues = 20;
+const maxIssueLength = 300;
+
+function shorten(text: string): string {
+  return text.length > maxIssueLength ? `${text.slice(0, maxIssueLength)}…` : text;
+}
+
 /**
  * The body as `schema` describes it, whatever content type it claims.
  * @throws PromptgateError invalid_request — not JSON, or not of the schema: every issue with its path
  */
 export async function readBody<T>(c: HttpContext, schema: z.ZodType<T>): Promise<T> {
-  const text = await c.req.text();
+  const text = await readText(c);
   if (text === '') throw new PromptgateError('invalid_request', 'The body is empty; send a JSON object.');
   let value: unknown;
   try {
@@ -90,6 +98,16 @@ export async function readBody<T>(c: HttpContext, schema: z.ZodType<T>): Promise
   return parse(schema, value, 'The body does not fit');
 }
 
+/** Bytes that are no UTF-8 are refused: decoding them anyway would change what the caller sent. */
+async function readText(c: HttpContext): Promise<string> {
+  const bytes = await c.req.arrayBuffer();
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new PromptgateError('invalid_request', 'The body is not valid UTF-8.');
+  }
+}
+
 /** @throws PromptgateError invalid_request */
 export function readQuery<T>(c: HttpContext, schema: z.ZodType<T>): T {
   return parse(schema, c.req.query(), 'The query does not fit');
@@ -98,9 +116,9 @@ export function readQuery<T>(c: HttpContext, schema: z.ZodType<T>): T {
 function parse<T>(schema: z.ZodType<T>, value: unknown, complaint: string): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.map((issue) => ({
-    path: issue.path.map(String).join('.') || '(top)',
-    message: issue.message,
+  const issues = parsed.error.issues.slice(0, maxIssues).map((issue) => ({
+    path: shorten(issue.path.map(String).join('.') || '(top)'),
+    message: shorten(issue.message),
   }));
   const first = issues[0]!;
   throw new PromptgateError('invalid_request', `${complaint}: ${first.path}: ${first.message}`, { issues });

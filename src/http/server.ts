@@ -68,7 +68,9 @@ function limitBodies(maxBytes: number): MiddlewareHandler<HttpEnvironment> {
 function limitBody(maxSize: number) {
   return bodyLimit({
     maxSize,
-    onError: () => {
+    onError: (c) => {
+      // The rest of the body stays unread, so the connection cannot be used again.
+      c.header('connection', 'close');
       throw new PromptgateError('invalid_request', `The body is larger than ${maxSize} bytes.`);
     },
   });

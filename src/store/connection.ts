@@ -159,11 +159,16 @@ function scrub(error: unknown): Error {
 /**
  * Any error of the store as one that may leave it. While writing the audit trail an unavailable database is
  * `audit_unavailable`, and the write may be repeated: every write is idempotent. A record that the database refuses as
- * such is `internal`: repeating it will not help.
+ * such is `internal`: repeating it will not help. Elsewhere a value that it refuses (SQLSTATE 22) came from the caller.
  */
 export function toStoreError(error: unknown, doing: 'auditing' | 'reading' | 'registering'): PromptgateError {
   if (error instanceof PromptgateError) return error;
   const cause = scrub(error);
+  if (doing !== 'auditing' && sqlStateOf(error).startsWith('22')) {
+    const message =
+      'A value is not one that the database can hold: a NUL character, or a number or time out of range.';
+    return new PromptgateError('invalid_request', message, { cause });
+  }
   if (!isUnavailable(error)) {
     return new PromptgateError('internal', 'The database refused what the gateway asked of it.', { cause });
   }
@@ -174,6 +179,22 @@ export function toStoreError(error: unknown, doing: 'auditing' | 'reading' | 're
         { cause },
       )
     : new PromptgateError('internal', 'The database is not available.', { cause });
+}
+
+/** An error of the first contact, which is about the address and not about the work: it says what to correct. */
+export function toContactError(error: unknown): unknown {
+  const state = sqlStateOf(error);
+  const why = state.startsWith('28')
+    ? 'refuses the user or the password'
+    : state === '3D000'
+      ? 'has no database of that name'
+      : connectionCodes.test(codeOf(error))
+        ? `cannot be reached (${codeOf(error)})`
+        : undefined;
+  if (why === undefined) return error;
+  return new PromptgateError('invalid_request', `The server that DATABASE_URL names ${why}.`, {
+    cause: scrub(error),
+  });
 }
 
 /** SQLSTATE of a driver's error, e.g. `23505`; empty for any other. */

@@ -20,6 +20,9 @@ const holderSchema = z.object({
 /** The process that holds (or held last) a data directory. */
 export type Holder = z.infer<typeof holderSchema>;
 
+/** SQLITE_BUSY: somebody else has the lock. */
+const sqliteBusy = 5;
+
 export interface DirectoryLock {
   /** Tells later comers where this process can be reached. */
   publishAddress(address: string): void;
@@ -29,15 +32,21 @@ export interface DirectoryLock {
 /**
  * Makes the directory (0700) when there is none and locks it for the life of this process.
  * @throws PromptgateError conflict — another process holds it; the message names it
+ * @throws PromptgateError invalid_request — this user may not write there
  */
 export function lockDirectory(directory: string, now: () => Date = () => new Date()): DirectoryLock {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const file = new DatabaseSync(join(directory, 'lock'), { timeout: 0 });
+  let file: DatabaseSync | undefined;
   try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    file = new DatabaseSync(join(directory, 'lock'), { timeout: 0 });
     file.exec('pragma locking_mode = exclusive; begin exclusive');
   } catch (cause) {
-    file.close();
-    throw new PromptgateError('conflict', heldMessage(directory), { cause });
+    file?.close();
+    if ((cause as { errcode?: unknown }).errcode === sqliteBusy) {
+      throw new PromptgateError('conflict', heldMessage(directory), { cause });
+    }
+    const message = `The data directory ${directory} cannot be written by this user. Make it writable, or set PROMPTGATE_DATA_DIR.`;
+    throw new PromptgateError('invalid_request', message, { cause });
   }
   chmodSync(join(directory, 'lock'), 0o600);
   const holder = { pid: process.pid, since: now().toISOString(), address: null };

@@ -8,7 +8,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type postgres from 'postgres';
 import { z } from 'zod';
 import { PromptgateError } from '../domain/errors.ts';
-import { toStoreError } from './connection.ts';
+import { toContactError, toStoreError } from './connection.ts';
 import type { QueryCatalog, Row, Sql } from './query-catalog.ts';
 
 export interface Migration {
@@ -42,7 +42,7 @@ const rowSchema = z.object({
 /**
  * Runs what is pending and returns it, oldest first.
  * @throws PromptgateError conflict — an applied file was edited, or the database is newer than this program
- * @throws PromptgateError invalid_request — the server is older than PostgreSQL 14
+ * @throws PromptgateError invalid_request — the server cannot be reached, or is older than PostgreSQL 14
  */
 export async function migrate(
   sql: postgres.Sql,
@@ -121,7 +121,9 @@ function bindQueries(queries: QueryCatalog) {
 }
 
 async function refuseOldServer(sql: Sql, run: ReturnType<typeof bindQueries>): Promise<void> {
-  const [row] = await run.serverVersion(sql);
+  const [row] = await run.serverVersion(sql).catch((error) => {
+    throw toContactError(error);
+  });
   const server = z.object({ number: z.number(), name: z.string() }).parse(row);
   if (server.number < minimumServer) {
     throw new PromptgateError(

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { databases, type TestDatabase } from '../support/databases.ts';
 import { type CallOptions, startGateway, type TestGateway } from '../support/gateway.ts';
@@ -147,6 +148,20 @@ const refusals: Refusal[] = [
     code: 'invalid_request',
     says: /not valid JSON/,
   },
+  {
+    what: 'bytes that are no UTF-8',
+    call: { raw: Buffer.from('{"variables":{"name":"\xe9"}}', 'latin1') },
+    status: 400,
+    code: 'invalid_request',
+    says: /not valid UTF-8/,
+  },
+  {
+    what: 'a field with an endless name',
+    call: { raw: `{"${'k'.repeat(60_000)}":1}` },
+    status: 400,
+    code: 'invalid_request',
+    says: /^.{0,1000}$/s,
+  },
   { what: 'an empty body', call: {}, status: 400, code: 'invalid_request', says: /empty/ },
   {
     what: 'a body that is too large',
@@ -190,6 +205,18 @@ describe.each(databases)('refusing bad input, on $name', ({ create }) => {
     const row = await gateway.call('GET', `/v1/executions/${answer.body.error.execution_id}`);
     expect(row.body).toMatchObject({ error: { code: refusal.code }, attempts: 0, output: null });
     expect(row.body.key_id).not.toBeNull();
+  });
+
+  it('records a caller who hangs up in the middle of the body as cancelled, not as a fault of ours', async () => {
+    const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1');
+    socket.write(
+      `POST ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${gateway.keys.execute}\r\nContent-Length: 99\r\n\r\n{`,
+    );
+    const refused = async () =>
+      gateway.query("select error_code, attempts from ai_executions where status = 'cancelled'");
+    await expect.poll(() => socket.bytesWritten).toBeGreaterThan(0);
+    socket.destroySoon();
+    await expect.poll(refused).toEqual([{ error_code: 'cancelled', attempts: [] }]);
   });
 
   it.each([null, 'pg_wrong', `${'x'.repeat(10_000)}`])(
@@ -264,6 +291,10 @@ describe.each(databases)('refusing bad input, on $name', ({ create }) => {
     const query = await gateway.call('GET', '/v1/executions?limit=9999&colour=red');
     expect([query.status, query.body.error.code]).toEqual([400, 'invalid_request']);
     expect((await gateway.call('GET', '/v1/executions/not-an-id')).status).toBe(400);
+    for (const beyond of ['prompt=%00', 'version=9999999999', 'until=0000-01-01T00:00:00Z']) {
+      const answer = await gateway.call('GET', `/v1/executions?${beyond}`);
+      expect([beyond, answer.status, answer.body.error.code]).toEqual([beyond, 400, 'invalid_request']);
+    }
   });
 
   it('describes every route in /openapi.json, and serves health, readiness and metrics without a key', async () => {

@@ -80,6 +80,16 @@ describe.each(databases)('migrations on $name', ({ create }) => {
     await expect(migrationStatus(sql, queries)).rejects.toMatchObject(refusal);
   });
 
+  it('refuse a server older than PostgreSQL 14, and touch nothing there', async () => {
+    const old = `select 130022 as number, '13.22' as name`;
+    const get = (name: string) => (name === 'serverVersion' ? old : queries.get(name));
+    await expect(migrate(sql, { ...queries, get })).rejects.toMatchObject({
+      code: 'invalid_request',
+      message: 'PostgreSQL 13.22 is too old: promptgate needs 14 or newer.',
+    });
+    expect(await sql`select from pg_class where relname = 'schema_migrations'`).toHaveLength(0);
+  });
+
   it('leave nothing behind when one of them fails', async () => {
     await writeFile(join(directory, `${next}_broken.sql`), 'create table half (); select 1/0');
     await expect(migrate(sql, queries, at())).rejects.toMatchObject({

@@ -42,13 +42,17 @@ describe.each(databases)('what goes wrong on $name', ({ name, create }) => {
     'a value that cannot be stored is named to nobody',
     async (value) => {
       const attempts = [
-        () => store.audit.settle([execution({ rawOutput: value })]),
-        () => store.audit.writeIntents([intent({ actor: value })]),
-        () => store.registry.addVersion(promptVersion({ source: 'hushhush\0' }), 'cli:ada'),
-      ];
-      for (const attempt of attempts) {
+        [() => store.audit.settle([execution({ rawOutput: value })]), 'internal'],
+        [() => store.audit.writeIntents([intent({ actor: value })]), 'internal'],
+        // Outside the audit trail it is the caller who sent it.
+        [
+          () => store.registry.addVersion(promptVersion({ source: 'hushhush\0' }), 'cli:ada'),
+          'invalid_request',
+        ],
+      ] as const;
+      for (const [attempt, code] of attempts) {
         const error = await errorOf(attempt());
-        expect(error.code).toBe('internal');
+        expect(error.code).toBe(code);
         expect(printed(error)).not.toMatch(/hushhush|insert|select|json_to_recordset/i);
       }
     },

@@ -32,7 +32,7 @@ export interface CallOptions {
   readonly key?: string | null;
   readonly body?: unknown;
   /** Sent as it is, instead of `body`. */
-  readonly raw?: string;
+  readonly raw?: string | Uint8Array<ArrayBuffer>;
   readonly headers?: Record<string, string>;
   readonly signal?: AbortSignal;
 }
