@@ -198,10 +198,15 @@ export function loadConfig(environment: NodeJS.ProcessEnv, directory: string): C
   return { values, providers, entries: [...entries, ...providers.map(describeProvider)] };
 }
 
-/** Keys and passwords as they may be shown. */
-export function mask(name: string, value: string): string {
-  if (name === 'DATABASE_URL')
-    return value.replace(/:\/\/([^:@/]*):[^@]*@/, '://$1:•••@').replace(/\?.*$/, '?•••');
+/** An address without its user, password and query: each may hold a secret. */
+function maskUrl(value: string): string {
+  return value.replace(/^([\w+.-]+:\/\/)[^/?#]*@/, '$1•••@').replace(/\?.*$/, '?•••');
+}
+
+/** A value as it may be shown. */
+function mask(definition: Setting<unknown>, value: string): string {
+  if (URL.canParse(value) && value.includes('://')) return maskUrl(value);
+  if (!definition.secret) return value;
   return `${value.slice(0, Math.min(4, Math.floor(value.length / 4)))}•••`;
 }
 
@@ -219,7 +224,7 @@ function readSettings(environment: NodeJS.ProcessEnv, issues: Issue[]) {
     values[name] = value;
     entries.push({
       name,
-      value: value === undefined ? null : definition.secret ? mask(name, String(value)) : String(value),
+      value: value === undefined ? null : mask(definition, String(value)),
       from: isSet ? 'environment' : 'default',
       about: definition.about,
     });
@@ -317,7 +322,7 @@ function timeouts(values: SettingValues) {
 function describeProvider(provider: ProviderSettings): ConfigEntry {
   return {
     name: `provider ${provider.name}`,
-    value: `${provider.wire} wire at ${provider.baseUrl}, models ${provider.modelPrefixes.map((p) => `${p}*`).join(' ') || `${provider.name}/*`}`,
+    value: `${provider.wire} wire at ${maskUrl(provider.baseUrl)}, models ${provider.modelPrefixes.map((p) => `${p}*`).join(' ') || `${provider.name}/*`}`,
     from: provider.name === 'openai' || provider.name === 'anthropic' ? 'environment' : 'file',
     about: 'Configured provider.',
   };

@@ -31,6 +31,8 @@ export function createProgram(context: CliContext, setExitCode: (code: number) =
     .description('A governed LLM execution gateway: prompts as production code.')
     .version(version)
     .exitOverride()
+    // So that `--version` after a command is that command's.
+    .enablePositionalOptions()
     .configureOutput({
       writeOut: (text) => context.out(text.trimEnd()),
       writeErr: (text) => context.err(text.trimEnd()),

@@ -45,7 +45,7 @@ export function addDevCommand(
         embedded: !config.values.DATABASE_URL,
         simulate: true,
         spool: true,
-        logLevel: context.environment.PROMPTGATE_LOG_LEVEL ?? 'warn',
+        logLevel: context.environment.PROMPTGATE_LOG_LEVEL || 'warn',
       });
       try {
         setExitCode(await runDev(context, config, app, options.json ?? false));
@@ -57,7 +57,8 @@ export function addDevCommand(
 
 async function runDev(context: CliContext, config: Config, app: App, json: boolean): Promise<number> {
   const promptsDir = resolve(context.directory, config.values.PROMPTGATE_PROMPTS_DIR);
-  await mkdir(promptsDir, { recursive: true });
+  // Where it cannot be made, the sync says what is wrong.
+  await mkdir(promptsDir, { recursive: true }).catch(() => {});
   const report = await syncDirectory(app, promptsDir);
   const key = await developmentKey(
     app,

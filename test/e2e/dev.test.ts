@@ -48,6 +48,11 @@ describe('promptgate dev, as a process in a directory of its own', () => {
     expect((await run('executions', execution.id)).stdout).toContain('"text": "Hello there"');
   });
 
+  it('gives `--version` after a command to that command', async () => {
+    const ran = await run('run', 'summarize', '--version', '1', '--var', 'text=x', '--json');
+    expect(JSON.parse(ran.stdout)).toMatchObject({ version: 1, label: null, status: 'succeeded' });
+  });
+
   it('gives each failure of a command its exit code and a message', async () => {
     const missing = await run('run', 'summarise');
     expect([missing.code, missing.stderr]).toEqual([5, expect.stringContaining('Did you mean "summarize"?')]);

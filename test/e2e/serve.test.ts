@@ -78,6 +78,25 @@ describe('promptgate serve', () => {
     }
   });
 
+  it('says what is wrong with a database that it cannot use, and never the password', async () => {
+    const cwd = await mkdtemp(join(tmpdir(), 'promptgate-serve-'));
+    const wrong = (change: (url: URL) => void) => {
+      const url = new URL(database.url);
+      change(url);
+      return { DATABASE_URL: url.href, OPENAI_API_KEY: 'sk-x' };
+    };
+    const cases: [ReturnType<typeof wrong>, string][] = [
+      [wrong((url) => Object.assign(url, { password: 'hunter2' })), 'refuses the user or the password'],
+      [wrong((url) => Object.assign(url, { pathname: '/nowhere' })), 'has no database of that name'],
+      [wrong((url) => Object.assign(url, { port: '1' })), 'cannot be reached (ECONNREFUSED)'],
+    ];
+    for (const [environment, why] of cases) {
+      const result = await runCommand(['serve'], { cwd, environment });
+      expect(result).toMatchObject({ code: 2, stderr: expect.stringContaining(why) });
+      expect(result.stderr).not.toMatch(/hunter2|:postgres@|at .*\.ts/);
+    }
+  });
+
   it('never simulates', async () => {
     const cwd = await mkdtemp(join(tmpdir(), 'promptgate-serve-'));
     const result = await runCommand(['serve', '--embedded'], { cwd, environment: { PORT: '0' } });

@@ -48,7 +48,8 @@ describe('configuration', () => {
     const { entries } = loadConfig(
       {
         OPENAI_API_KEY: 'sk-verysecretvalue',
-        DATABASE_URL: 'postgres://app:hunter2@db:5432/x?password=hunter3',
+        DATABASE_URL: 'postgres://app:hunter2@hunter@db:5432/x?password=hunter3',
+        OPENAI_BASE_URL: 'https://hunter4@azure.example/v1?api-key=hunter5',
       },
       empty,
     );
