@@ -53,5 +53,6 @@ export function replayStored(execution: StoredExecution): StoredExecution & { re
   const error = new PromptgateError(execution.errorCode, execution.errorMessage ?? 'The execution failed.');
   error.executionId = execution.id;
   error.replayed = true;
+  error.providerAsked = execution.attempts.length > 0;
   throw error;
 }
