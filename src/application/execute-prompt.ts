@@ -18,8 +18,9 @@ import { findJsonFault, toWritableJson, toWritableText } from '../domain/writabl
 import type { AuditStore } from './audit-store.ts';
 import type { AuditTrail, ClaimHolder, IdempotencyClaim } from './audit-trail.ts';
 import { authorizeAnyVersion, authorizeLabel, authorizePrompt } from './authorize.ts';
+import { type ClosedDelivery, openDelivery, type StreamReader } from './delivery.ts';
 import { claimOf, refuseClaim, replayStored } from './idempotency.ts';
-import type { ModelRoute, ProviderResult, Providers } from './provider.ts';
+import type { AttemptControl, ModelRoute, ProviderResult, Providers } from './provider.ts';
 import type { RegistrySnapshot, ResolvedVersion } from './registry-snapshot.ts';
 
 export interface ExecuteRequest {
@@ -35,8 +36,10 @@ export interface ExecuteRequest {
   readonly traceId?: string | null;
   /** Of all requests of this caller with the same key one is executed. */
   readonly idempotencyKey?: string;
-  /** Aborts when the caller went away. */
+  /** Aborts when the caller went away; of a stream, when the call must end whether or not it has a reader. */
   readonly signal?: AbortSignal;
+  /** Hears the answer while it is made. */
+  readonly reader?: StreamReader;
 }
 
 export interface ExecuteDependencies {
@@ -84,29 +87,44 @@ export async function executePrompt(deps: ExecuteDependencies, request: ExecuteR
   } catch (error) {
     throw await refuse(deps, draft, toPromptgateError(error), clock);
   }
-  const { resolved, route, admission } = prepared;
+  const { admission } = prepared;
   const claim = claimOf(request);
   let holder: ClaimHolder | undefined;
-  const admit = async (attempt: number, earlier: readonly Attempt[]) => {
-    holder = await writeIntent(deps.trail, { ...admission, attempt, earlierAttempts: earlier }, claim);
-    if (holder) throw new PromptgateError('conflict', 'Another execution holds the Idempotency-Key.');
-  };
-  const result = await deps.providers.call(
-    {
-      route,
-      messages: prepared.messages,
-      parameters: resolved.version.parameters,
-      output: { format: resolved.version.outputFormat, schema: resolved.version.outputSchema },
-    },
-    {
-      signal: request.signal ?? new AbortController().signal,
-      deadlineMs: resolved.version.parameters.timeoutMs ?? deps.defaultTimeoutMs,
-      beforeAttempt: (attempt, earlier) => clock.own(() => admit(attempt, earlier)),
+  const { result, delivered } = await callProvider(
+    deps,
+    request,
+    prepared,
+    clock,
+    async (attempt, earlier) => {
+      holder = await writeIntent(deps.trail, { ...admission, attempt, earlierAttempts: earlier }, claim);
+      if (holder) throw new PromptgateError('conflict', 'Another execution holds the Idempotency-Key.');
     },
   );
-  clock.providerDone();
   if (claim && holder) return answerFor(deps, draft, claim, holder, clock);
-  return settle(deps, admission, route, result, clock);
+  return settle(deps, admission, prepared.route, result, clock, delivered);
+}
+
+/** The answer, streamed to the reader where there is one. @param admit makes the intent of an attempt durable */
+async function callProvider(
+  deps: ExecuteDependencies,
+  request: ExecuteRequest,
+  { resolved, route, messages, admission }: Prepared,
+  clock: Clock,
+  admit: AttemptControl['beforeAttempt'],
+): Promise<{ result: ProviderResult; delivered: ClosedDelivery | undefined }> {
+  const { parameters, outputFormat, outputSchema } = resolved.version;
+  const call = { route, messages, parameters, output: { format: outputFormat, schema: outputSchema } };
+  const control: AttemptControl = {
+    signal: request.signal ?? new AbortController().signal,
+    deadlineMs: parameters.timeoutMs ?? deps.defaultTimeoutMs,
+    beforeAttempt: (attempt, earlier) => clock.own(() => admit(attempt, earlier)),
+  };
+  const delivery = request.reader && openDelivery(request.reader, admission, clock.elapsedMs);
+  const result = delivery
+    ? await deps.providers.stream(call, delivery.control(control))
+    : await deps.providers.call(call, control);
+  clock.providerDone();
+  return { result, delivered: delivery?.close() };
 }
 
 /** The answer to a request whose Idempotency-Key an earlier execution holds. */
@@ -241,11 +259,13 @@ async function settle(
   route: ModelRoute,
   result: ProviderResult,
   clock: Clock,
+  delivered: ClosedDelivery | undefined,
 ): Promise<Execution> {
   if (!result.ok) result.error.providerAsked = result.attempts.length > 0;
-  const execution = result.ok
+  const outcome = result.ok
     ? succeeded(admission, route, result, clock)
-    : failed(admission, result.error, result.attempts, clock);
+    : { ...failed(admission, result.error, result.attempts, clock), ...partial(delivered) };
+  const execution = { ...outcome, delivery: delivered?.delivery ?? null };
   const settling = deps.trail.settle(execution);
   if (!result.ok && result.error.code === 'audit_unavailable' && result.attempts.length === 0) {
     // Nothing was called because nothing can be written. The row is still owed, but nobody waits for it.
@@ -315,6 +335,12 @@ function failed(
   };
 }
 
+/** A hash is of a whole answer: what was cut off has none. */
+function partial(delivered: ClosedDelivery | undefined): Pick<Execution, 'rawOutput' | 'outputNormalised'> {
+  const output = toWritableText(delivered?.partialOutput ?? '');
+  return { rawOutput: output.text || null, outputNormalised: output.changed };
+}
+
 async function refuse(
   deps: Pick<ExecuteDependencies, 'trail' | 'onExecution'>,
   draft: Admission,
@@ -351,6 +377,7 @@ function unsettled(admission: Admission, attempts: readonly Attempt[], clock: Cl
     price: noPrice(attempts.length === 0 ? 'no provider was called' : 'the provider reported no usage'),
     responseHash: null,
     attempts,
+    delivery: null,
     ...clock.read(),
   };
 }
@@ -366,6 +393,7 @@ interface Clock {
   /** Runs our own work while the provider's clock is on, and counts it as ours. */
   own<T>(work: () => Promise<T>): Promise<T>;
   providerDone(): void;
+  elapsedMs(): number;
   read(): { latencyMs: number; overheadMs: number };
 }
 
@@ -388,6 +416,7 @@ function startClock(): Clock {
     providerDone() {
       if (firstAttemptAt !== undefined) providerMs = performance.now() - firstAttemptAt - ownMs;
     },
+    elapsedMs: () => round(performance.now() - startedAt),
     read() {
       const latencyMs = performance.now() - startedAt;
       return { latencyMs: round(latencyMs), overheadMs: round(latencyMs - providerMs) };

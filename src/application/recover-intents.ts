@@ -38,6 +38,7 @@ export function toUnknownExecution(intent: Intent): Execution {
     usageSource: 'none',
     price: noPrice('the outcome is unknown'),
     responseHash: null,
+    delivery: null,
     latencyMs: 0,
     overheadMs: 0,
     attempts: [...earlierAttempts, last],

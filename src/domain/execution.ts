@@ -73,11 +73,22 @@ export interface Intent extends Admission {
   readonly earlierAttempts: readonly Attempt[];
 }
 
+/** How an answer was handed over while it was made. */
+export interface Delivery {
+  /** From the request's arrival to the first content, in milliseconds; null when there was none. */
+  readonly timeToFirstTokenMs: number | null;
+  /** UTF-8 bytes of content that were handed to the caller's connection. */
+  readonly deliveredBytes: number;
+  /** When the caller went away, or was given up because it did not read; null when it stayed. */
+  readonly disconnectedAt: Date | null;
+}
+
 /** One governed call: a row of `ai_executions`. */
 export interface Execution extends Admission, Usage {
   readonly status: ExecutionStatus;
   readonly errorCode: ErrorCode | null;
   readonly errorMessage: string | null;
+  /** Of a stream that failed: as far as it came. */
   readonly rawOutput: string | null;
   readonly finishReason: FinishReason | null;
   readonly responseModel: string | null;
@@ -96,6 +107,8 @@ export interface Execution extends Admission, Usage {
   /** Our share of the latency: without the provider's time and the waits between attempts, in milliseconds. */
   readonly overheadMs: number;
   readonly attempts: readonly Attempt[];
+  /** Null when the answer was given whole. */
+  readonly delivery: Delivery | null;
 }
 
 /** An execution as it was read back. */

@@ -8,6 +8,8 @@ export interface HttpEnvironment {
   Bindings: {
     /** Set only by callers inside this process (the CLI); a request from the network cannot carry it. */
     actor?: Actor;
+    /** The side of the connection that answers go out by; absent when the caller is inside this process. */
+    outgoing?: { destroy(): void };
   };
   Variables: {
     requestId: string;

@@ -41,7 +41,7 @@ export function respondWithError(log: ErrorLog) {
   };
 }
 
-function toErrorBody(error: PromptgateError, requestId: string): z.infer<typeof errorBodySchema> {
+export function toErrorBody(error: PromptgateError, requestId: string): z.infer<typeof errorBodySchema> {
   return {
     error: {
       code: error.code,

@@ -75,6 +75,20 @@ export const executionDetailSchema = executionSchema
         retry_after_ms: z.number().nullable(),
       }),
     ),
+    stream: z
+      .object({
+        time_to_first_token_ms: z.number().nullable(),
+        delivered_bytes: z
+          .number()
+          .int()
+          .openapi({ description: "UTF-8 bytes of content handed to the caller's connection." }),
+        disconnected_at: z.iso
+          .datetime()
+          .nullable()
+          .openapi({ description: 'When the caller went away or was given up; null when it stayed.' }),
+      })
+      .nullable()
+      .openapi({ description: 'Null when the answer was given whole.' }),
     key_id: z.string().nullable(),
     actor: z.string(),
     request_id: z.string(),
@@ -152,6 +166,11 @@ export function toExecutionDetail(
       provider_request_id: attempt.providerRequestId,
       retry_after_ms: attempt.retryAfterMs,
     })),
+    stream: execution.delivery && {
+      time_to_first_token_ms: execution.delivery.timeToFirstTokenMs,
+      delivered_bytes: execution.delivery.deliveredBytes,
+      disconnected_at: execution.delivery.disconnectedAt?.toISOString() ?? null,
+    },
     key_id: execution.keyId,
     actor: execution.actor,
     request_id: execution.requestId,

@@ -6,6 +6,7 @@ import { PromptgateError } from '../domain/errors.ts';
 import { executionStatuses } from '../domain/execution.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { HttpContext, HttpEnvironment } from './context.ts';
+import type { ErrorLog } from './error-response.ts';
 import {
   executionDetailSchema,
   executionSchema,
@@ -13,6 +14,7 @@ import {
   toExecutionView,
 } from './execution-view.ts';
 import { addRoute, readBody, readQuery } from './route.ts';
+import { respondWithStream, streamEventSchema } from './stream-execution.ts';
 
 /** Taken as it is, not copied: a copy would lose a `__proto__` key, which has to be refused. */
 const jsonObject = z
@@ -32,6 +34,10 @@ const executeBodySchema = z
       .optional()
       .openapi({ description: "Earlier turns; they take the place of the definition's {{history}}." }),
     metadata: jsonObject.optional(),
+    stream: z
+      .boolean()
+      .default(false)
+      .openapi({ description: 'Server-sent events: `execution`, `delta` …, `done` or `error`.' }),
   })
   .openapi('ExecuteRequest');
 
@@ -47,7 +53,7 @@ const listQuerySchema = z.strictObject({
   cursor: z.uuid().optional(),
 });
 
-export function addExecutionRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gateway): void {
+export function addExecutionRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gateway, log: ErrorLog): void {
   addRoute(
     app,
     {
@@ -59,11 +65,12 @@ export function addExecutionRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: G
       params: z.object({ name: z.string() }),
       body: executeBodySchema,
       response: executionSchema,
+      stream: streamEventSchema,
     },
     async (c) => {
       const body = await readBody(c, executeBodySchema);
       const { label, version, messages, metadata } = body;
-      const execution = await gateway.executePrompt({
+      const request = {
         ...callerOf(c),
         variables: body.variables,
         ...(label === undefined ? {} : { label }),
@@ -71,8 +78,11 @@ export function addExecutionRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: G
         ...(messages === undefined ? {} : { messages }),
         ...(metadata === undefined ? {} : { metadata }),
         ...readIdempotencyKey(c),
-        signal: c.req.raw.signal,
-      });
+      };
+      if (body.stream) {
+        return respondWithStream(c, log, (reader) => gateway.executePrompt({ ...request, reader }));
+      }
+      const execution = await gateway.executePrompt({ ...request, signal: c.req.raw.signal });
       c.header('x-promptgate-execution-id', execution.id);
       if (execution.replayed) c.header('idempotent-replayed', 'true');
       return c.json(toExecutionView(execution));

@@ -23,6 +23,8 @@ interface RouteDeclaration {
   readonly body?: z.ZodType;
   readonly status?: 200 | 201;
   readonly response: z.ZodType;
+  /** What each server-sent event carries, where the answer can be streamed. */
+  readonly stream?: z.ZodType;
   readonly open?: boolean;
 }
 
@@ -41,6 +43,8 @@ export function addRoute(
 
 function toRouteConfig(declaration: RouteDeclaration): RouteConfig {
   const json = (schema: z.ZodType) => ({ 'application/json': { schema } });
+  const { stream } = declaration;
+  const streamed = stream ? { 'text/event-stream': { schema: stream } } : {};
   return {
     method: declaration.method,
     path: declaration.path,
@@ -54,7 +58,10 @@ function toRouteConfig(declaration: RouteDeclaration): RouteConfig {
       ...(declaration.body ? { body: { required: true, content: json(declaration.body) } } : {}),
     },
     responses: {
-      [declaration.status ?? 200]: { description: declaration.summary, content: json(declaration.response) },
+      [declaration.status ?? 200]: {
+        description: declaration.summary,
+        content: { ...json(declaration.response), ...streamed },
+      },
       default: { description: 'An error of the error table', content: json(errorBodySchema) },
     },
   } as RouteConfig;

@@ -39,7 +39,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   app.openAPIRegistry.registerComponent('securitySchemes', 'key', { type: 'http', scheme: 'bearer' });
   app.post('/v1/prompts/:name/executions', auditRefusals(options.gateway));
   app.use('/v1/*', limitBodies(options.maxBodyBytes));
-  addExecutionRoutes(app, options.gateway);
+  addExecutionRoutes(app, options.gateway, options.onError);
   addPromptRoutes(app, options.gateway);
   addVersionRoutes(app, options.gateway);
   addLabelRoutes(app, options.gateway);

@@ -20,6 +20,11 @@ export const faultKinds = [
   'rejected',
   'unauthorized',
   'insufficient_quota',
+  'stream_slow',
+  'stream_truncate',
+  'stream_stall',
+  'stream_reset',
+  'stream_error',
 ] as const;
 type FaultKind = (typeof faultKinds)[number];
 
@@ -29,21 +34,30 @@ export interface Fault {
   readonly times?: number;
   /** Value of the `Retry-After` header, in seconds or any text. */
   readonly retryAfter?: number | string;
-  /** How long `slow` waits before it answers, in milliseconds. */
+  /** How long `slow` waits before it answers, and `stream_slow` before each event, in milliseconds. */
   readonly delayMs?: number;
+  /** How many events of a stream come before the `stream_…` faults strike. */
+  readonly after?: number;
 }
 
 const slowMs = 2_000;
+const slowEventMs = 100;
+const resetAfterMs = 50;
+/** The role and two pieces of text on OpenAI's wire, the first piece on Anthropic's. */
+const eventsBefore = 3;
 
 /** @returns the fault, or what is wrong with the description */
 export function parseFault(body: JsonObject | null): Fault | string {
-  const { kind, times, retryAfter, delayMs } = body ?? {};
+  const { kind, times, retryAfter, delayMs, after } = body ?? {};
   if (!faultKinds.includes(kind as FaultKind)) return `kind must be one of ${faultKinds.join(', ')}`;
   if (times !== undefined && !(Number.isSafeInteger(times) && (times as number) > 0)) {
     return 'times must be a positive integer';
   }
   if (delayMs !== undefined && !(typeof delayMs === 'number' && delayMs >= 0 && delayMs <= 600_000)) {
     return 'delayMs must be between 0 and 600000';
+  }
+  if (after !== undefined && !(Number.isSafeInteger(after) && (after as number) >= 0)) {
+    return 'after must be a number of events';
   }
   if (retryAfter !== undefined && !/^[\x20-\x7e]{1,64}$/.test(String(retryAfter))) {
     return 'retryAfter must be a header value';
@@ -53,6 +67,7 @@ export function parseFault(body: JsonObject | null): Fault | string {
     ...(times === undefined ? {} : { times: times as number }),
     ...(retryAfter === undefined ? {} : { retryAfter: String(retryAfter) }),
     ...(delayMs === undefined ? {} : { delayMs }),
+    ...(after === undefined ? {} : { after: after as number }),
   };
 }
 
@@ -121,10 +136,51 @@ export async function misbehave(
     case 'empty':
       response.writeHead(200, { 'content-type': 'application/json' }).end();
       return 'done';
+    case 'stream_slow':
+    case 'stream_truncate':
+    case 'stream_stall':
+    case 'stream_reset':
+    case 'stream_error':
+      return 'continue';
     default:
       answerFailure(fault, response, wire);
       return 'done';
   }
+}
+
+/**
+ * Lets a fault strike before event number `sent` of a stream.
+ * @returns `done` when nothing more is to be sent
+ */
+export async function misbehaveInStream(
+  fault: Fault,
+  response: ServerResponse,
+  wire: Wire,
+  sent: number,
+): Promise<'done' | 'continue'> {
+  if (fault.kind === 'stream_slow') {
+    await delay(fault.delayMs ?? slowEventMs, undefined, { ref: false });
+    return response.destroyed ? 'done' : 'continue';
+  }
+  if (!fault.kind.startsWith('stream_') || sent < (fault.after ?? eventsBefore)) return 'continue';
+  switch (fault.kind) {
+    case 'stream_truncate':
+      response.end();
+      break;
+    case 'stream_reset':
+      // A client drops what it has not read yet when the connection breaks: let it read first.
+      await delay(resetAfterMs, undefined, { ref: false });
+      response.socket?.destroy();
+      break;
+    case 'stream_error':
+      response.end(
+        wire === 'anthropic'
+          ? 'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n'
+          : 'data: {"error":{"message":"Overloaded","type":"server_error","param":null,"code":"overloaded"}}\n\n',
+      );
+      break;
+  }
+  return 'done';
 }
 
 function answerFailure(fault: Fault, response: ServerResponse, wire: Wire): void {

@@ -11,7 +11,8 @@ import type { AddressInfo } from 'node:net';
 import type { JsonObject } from '../domain/json.ts';
 import { isRecord } from './attempt-failure.ts';
 import { answerAnthropic, answerOpenai, type SimulatedAnswer } from './simulated-answer.ts';
-import { type Fault, misbehave, parseFault } from './simulated-fault.ts';
+import { type Fault, misbehave, misbehaveInStream, parseFault } from './simulated-fault.ts';
+import type { Wire } from './wire.ts';
 
 interface SimulatedRequest {
   readonly path: string;
@@ -110,12 +111,8 @@ async function serve(state: State, request: IncomingMessage, response: ServerRes
   const id = `req_simulated_${state.count}`;
   response.setHeader(path === '/v1/messages' ? 'request-id' : 'x-request-id', id);
   const fault = takeFault(state);
-  if (
-    fault &&
-    (await misbehave(fault, response, path === '/v1/messages' ? 'anthropic' : 'openai')) === 'done'
-  ) {
-    return;
-  }
+  const wire: Wire = path === '/v1/messages' ? 'anthropic' : 'openai';
+  if (fault && (await misbehave(fault, response, wire)) === 'done') return;
   if (!body || model === null || !Array.isArray(body.messages)) {
     return sendJson(response, 400, {
       type: 'error',
@@ -127,7 +124,9 @@ async function serve(state: State, request: IncomingMessage, response: ServerRes
       },
     });
   }
-  send(response, answer(body, state.count), body.stream === true);
+  const answered = answer(body, state.count);
+  if (body.stream === true) await sendEvents(response, answered, fault, wire);
+  else sendJson(response, 200, answered.body);
 }
 
 function answerFor(path: string): ((body: JsonObject, number: number) => SimulatedAnswer) | undefined {
@@ -170,16 +169,18 @@ function steer(state: State, method: string, body: JsonObject | null): string | 
   return undefined;
 }
 
-function send(response: ServerResponse, answer: SimulatedAnswer, stream: boolean): void {
-  if (!stream) {
-    sendJson(response, 200, answer.body);
-    return;
-  }
+async function sendEvents(
+  response: ServerResponse,
+  answer: SimulatedAnswer,
+  fault: Fault | null,
+  wire: Wire,
+): Promise<void> {
   response.writeHead(200, {
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-store',
   });
-  for (const { event, data } of answer.events) {
+  for (const [sent, { event, data }] of answer.events.entries()) {
+    if (fault && (await misbehaveInStream(fault, response, wire, sent)) === 'done') return;
     if (event) response.write(`event: ${event}\n`);
     response.write(`data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`);
   }

@@ -5,6 +5,7 @@ import { type ErrorCode, errorTable } from '../domain/errors.ts';
 import {
   type Admission,
   type Attempt,
+  type Delivery,
   type Execution,
   executionStatuses,
   finishReasons,
@@ -85,6 +86,9 @@ const executionSchema = z.object({
   latency_ms: z.number(),
   overhead_ms: z.number(),
   attempts: z.array(attemptSchema),
+  time_to_first_token_ms: count,
+  delivered_bytes: count,
+  disconnected_at: z.date().nullable(),
   created_at: z.date(),
 });
 
@@ -192,6 +196,9 @@ export function fromExecution(execution: Execution): string {
     latency_ms: execution.latencyMs,
     overhead_ms: execution.overheadMs,
     attempts: execution.attempts,
+    time_to_first_token_ms: execution.delivery?.timeToFirstTokenMs ?? null,
+    delivered_bytes: execution.delivery?.deliveredBytes ?? null,
+    disconnected_at: execution.delivery?.disconnectedAt ?? null,
   });
 }
 
@@ -220,6 +227,17 @@ export function toStoredExecution(row: Row): StoredExecution {
     latencyMs: parsed.latency_ms,
     overheadMs: parsed.overhead_ms,
     attempts: parsed.attempts,
+    delivery: toDelivery(parsed),
     createdAt: parsed.created_at,
+  };
+}
+
+/** A count of delivered bytes, be it 0, is what tells a stream. */
+function toDelivery(row: z.infer<typeof executionSchema>): Delivery | null {
+  if (row.delivered_bytes === null) return null;
+  return {
+    timeToFirstTokenMs: row.time_to_first_token_ms,
+    deliveredBytes: row.delivered_bytes,
+    disconnectedAt: row.disconnected_at,
   };
 }

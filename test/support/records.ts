@@ -103,6 +103,11 @@ export function execution(changes: Partial<Execution> = {}): Execution {
     outputNormalised: false,
     latencyMs: 812.25,
     overheadMs: 1.125,
+    delivery: {
+      timeToFirstTokenMs: 210.5,
+      deliveredBytes: 3_000_000_000,
+      disconnectedAt: new Date('2026-11-20T10:00:00.923Z'),
+    },
     attempts: [
       ...earlierAttempts,
       { ...attempt, number: 2, httpStatus: 200, errorCode: null, errorMessage: null },

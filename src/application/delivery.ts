@@ -1,0 +1,109 @@
+/**
+ * An answer on its way to a reader while it is made. It owns what a reader may cost the call: a slow one holds the
+ * provider back for a while and is then given up; one that went away leaves the provider a moment to end, because what
+ * has been bought is worth its record, and then the call is cancelled. It knows nothing of HTTP and of rows.
+ */
+import type { Admission, Delivery } from '../domain/execution.ts';
+import type { AttemptControl, StreamControl, StreamDelta } from './provider.ts';
+
+/** Who hears an answer while it is made. */
+export interface StreamReader {
+  /** The call is admitted: its intent is durable. Comes once, before anything is written. */
+  admitted(admission: Admission): void;
+  /** @returns a promise of room for more when there is none now; it need not settle once the reader is gone */
+  write(delta: StreamDelta): Promise<void> | undefined;
+  /** Aborts when the reader went away. */
+  readonly gone: AbortSignal;
+  /** The reader is given up: it did not read. Nothing is written any more. */
+  drop(): void;
+}
+
+/** How long a reader may take to make room, in milliseconds: longer than any hiccup of a network. */
+const patienceMs = 10_000;
+
+/** How long a provider may go on for a reader that has gone, in milliseconds: most answers are near their end. */
+const drainMs = 5_000;
+
+export interface OpenDelivery {
+  /** Bounds the call by the reader's presence, and hands every piece on. */
+  control(control: AttemptControl): StreamControl;
+  /** What to record, once the provider has ended. */
+  close(): ClosedDelivery;
+}
+
+export interface ClosedDelivery {
+  readonly delivery: Delivery;
+  /** The output as far as it came; null when there was none. */
+  readonly partialOutput: string | null;
+}
+
+/** @param elapsedMs milliseconds since the request arrived */
+export function openDelivery(
+  reader: StreamReader,
+  admission: Admission,
+  elapsedMs: () => number,
+): OpenDelivery {
+  const left = new AbortController();
+  const giveUp = new AbortController();
+  const output = { text: '', refusal: '' };
+  let timeToFirstTokenMs: number | null = null;
+  let deliveredBytes = 0;
+  let disconnectedAt: Date | null = null;
+  let drain: NodeJS.Timeout | undefined;
+
+  function leave(): void {
+    if (disconnectedAt) return;
+    disconnectedAt = new Date();
+    left.abort();
+    // Before the first content there is nothing to wait for.
+    if (timeToFirstTokenMs === null) giveUp.abort();
+    else drain = setTimeout(() => giveUp.abort(), drainMs);
+  }
+
+  function onDelta(delta: StreamDelta): Promise<void> | undefined {
+    timeToFirstTokenMs ??= elapsedMs();
+    if (delta.type === 'text' || delta.type === 'refusal') output[delta.type] += delta.text;
+    if (disconnectedAt) return undefined;
+    const room = reader.write(delta);
+    deliveredBytes += Buffer.byteLength(delta.type === 'tool_call' ? delta.arguments : delta.text);
+    return room && awaitRoom(room);
+  }
+
+  async function awaitRoom(room: Promise<void>): Promise<void> {
+    const { promise: gone, resolve } = Promise.withResolvers<void>();
+    left.signal.addEventListener('abort', () => resolve(), { once: true });
+    const timer = setTimeout(() => {
+      reader.drop();
+      leave();
+    }, patienceMs);
+    try {
+      await Promise.race([room, gone]);
+    } finally {
+      clearTimeout(timer);
+      resolve();
+    }
+  }
+
+  if (reader.gone.aborted) leave();
+  else reader.gone.addEventListener('abort', leave, { once: true });
+
+  return {
+    control: (control) => ({
+      ...control,
+      signal: AbortSignal.any([control.signal, giveUp.signal]),
+      async beforeAttempt(number, earlier) {
+        await control.beforeAttempt(number, earlier);
+        if (number === 1) reader.admitted(admission);
+      },
+      onDelta,
+    }),
+    close() {
+      reader.gone.removeEventListener('abort', leave);
+      clearTimeout(drain);
+      return {
+        delivery: { timeToFirstTokenMs, deliveredBytes, disconnectedAt },
+        partialOutput: output.text || output.refusal || null,
+      };
+    },
+  };
+}
