@@ -60,15 +60,16 @@ export function createEventStream({ keepAliveMs, onGone }: EventStreamOptions): 
   }
 
   function write(text: string): void {
-    if (open) controller?.enqueue(encoder.encode(text));
+    controller?.enqueue(encoder.encode(text));
   }
 
   return {
     body,
     send(event, data) {
+      if (!open) return undefined;
       write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
       keepAlive.refresh();
-      if (!open || hasRoom()) return undefined;
+      if (hasRoom()) return undefined;
       room ??= Promise.withResolvers<void>();
       return room.promise;
     },
