@@ -1,6 +1,12 @@
 import { openApp } from './app.ts';
 import { runCli } from './cli/cli.ts';
 
+/**
+ * Everything is closed when a command has ended, but a connection that was given up while it was being made (the
+ * database was away) stays open until the server tires of it, a minute later. It may not hold the process that long.
+ */
+const lingerMs = 1_000;
+
 /** Runs one command and leaves its exit code to the process, so that pending output is not cut. */
 export async function main(argv: readonly string[]): Promise<void> {
   process.exitCode = await runCli(argv.slice(2), {
@@ -10,4 +16,5 @@ export async function main(argv: readonly string[]): Promise<void> {
     out: (text) => process.stdout.write(`${text}\n`),
     err: (text) => process.stderr.write(`${text}\n`),
   });
+  setTimeout(() => process.exit(), lingerMs).unref();
 }
