@@ -40,7 +40,11 @@ export interface RunningCommand {
     readonly pid: number;
     readonly ready_ms: number;
   };
+  readonly pid: number;
   read(): { stdout: string; stderr: string };
+  /** Resolves with the exit code, null when a signal ended it. */
+  readonly ended: Promise<number | null>;
+  signal(name: NodeJS.Signals): void;
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
@@ -64,7 +68,10 @@ export async function startCommand(
   });
   return {
     ready: JSON.parse(ready),
+    pid: child.pid ?? 0,
     read: output.read,
+    ended,
+    signal: (name) => void child.kill(name),
     stop(signal = 'SIGTERM') {
       child.kill(signal);
       return ended;

@@ -1,0 +1,134 @@
+/** A gateway process, the provider that keeps the ledger, and a database: what every fault test starts from. */
+import { cp, mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import postgres from 'postgres';
+import { expect, inject, vi } from 'vitest';
+import { openEmbeddedDatabase } from '../../src/store/embedded-database.ts';
+import { databases } from './databases.ts';
+import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
+import { type Call, type GatewayProcess, prepareGateway } from './gateway-process.ts';
+import { type LedgerProvider, startLedgerProvider } from './ledger-provider.ts';
+import { findDiscrepancies, nothingWrong, readTrail, type Trail } from './trail.ts';
+
+export interface Rig {
+  readonly gateway: GatewayProcess;
+  readonly provider: LedgerProvider;
+  /** Between the gateway and PostgreSQL. @throws Error on PGlite, which is inside the gateway */
+  readonly proxy: FaultProxy;
+  /** Starts the gateway again after it was killed. On PostgreSQL the time passes in which its lease is respected. */
+  restart(): Promise<void>;
+  /** Lets the gateway recover what others left and reads the trail; on PGlite the gateway ends with that. */
+  settle(): Promise<Trail>;
+  /** `settle`, and expects that nothing was lost, doubled or invented. */
+  expectNothingWrong(calls: readonly Call[]): Promise<Trail>;
+  close(): Promise<void>;
+}
+
+export type RigKind = 'PostgreSQL' | 'PGlite';
+
+export async function startRig(
+  kind: RigKind,
+  options: { databaseUrl?: string; environment?: Record<string, string> } = {},
+): Promise<Rig> {
+  const scratch = await mkdtemp(join(tmpdir(), 'promptgate-rig-'));
+  const provider = await startLedgerProvider(scratch);
+  const environment = { ...options.environment };
+  if (kind === 'PGlite') return embeddedRig(provider, scratch, environment);
+
+  const database = options.databaseUrl ? undefined : await databases[0]!.create();
+  const databaseUrl = options.databaseUrl ?? database?.url ?? '';
+  const proxy = await startFaultProxy(Number(new URL(databaseUrl).port));
+  const gateway = await prepareGateway({
+    provider,
+    databaseUrl,
+    connectUrl: proxy.through(databaseUrl),
+    environment,
+  });
+  const settle = async () => {
+    if (gateway.isRunning) await expectRecovered(databaseUrl);
+    return readTrail(databaseUrl);
+  };
+  return {
+    ...common({ gateway, provider, settle }),
+    proxy,
+    async restart() {
+      await expireLeases(databaseUrl);
+      await gateway.start();
+    },
+    async close() {
+      await gateway.kill();
+      await proxy.close();
+      await provider.close();
+      await database?.drop();
+    },
+  };
+}
+
+async function embeddedRig(
+  provider: LedgerProvider,
+  scratch: string,
+  environment: Record<string, string>,
+): Promise<Rig> {
+  const data = join(scratch, 'data');
+  await cp(inject('pgliteTemplate'), data, { recursive: true });
+  const gateway = await prepareGateway({
+    provider,
+    environment: { ...environment, PROMPTGATE_DATA_DIR: data },
+  });
+  const settle = async () => {
+    if (gateway.isRunning) await gateway.stop();
+    const database = await openEmbeddedDatabase({ directory: data });
+    const trail = await readTrail(database.url);
+    await database.close();
+    return trail;
+  };
+  return {
+    ...common({ gateway, provider, settle }),
+    restart: () => gateway.start(),
+    get proxy(): FaultProxy {
+      throw new Error('PGlite has no connection to stand in');
+    },
+    async close() {
+      await gateway.kill();
+      await provider.close();
+    },
+  };
+}
+
+function common<T extends Pick<Rig, 'gateway' | 'provider' | 'settle'>>(parts: T) {
+  return {
+    ...parts,
+    async expectNothingWrong(calls: readonly Call[]) {
+      const trail = await parts.settle();
+      expect(findDiscrepancies(trail, parts.provider.ledger(), calls)).toEqual(nothingWrong);
+      return trail;
+    },
+  };
+}
+
+async function expireLeases(databaseUrl: string): Promise<void> {
+  const sql = postgres(databaseUrl, { max: 1, fetch_types: false, onnotice: () => {} });
+  await sql`update gateway_instances set lease_expires_at = clock_timestamp()`;
+  await sql.end();
+}
+
+async function expectRecovered(databaseUrl: string): Promise<void> {
+  const sql = postgres(databaseUrl, { max: 1, fetch_types: false, onnotice: () => {} });
+  try {
+    await vi.waitFor(
+      async () => expect(await sql`select id, attempt from ai_execution_intents`).toHaveLength(0),
+      { timeout: 60_000, interval: 100 },
+    );
+  } finally {
+    await sql.end();
+  }
+}
+
+/** How often each outcome occurs among the calls whose token contains `part`. */
+export function countStatuses(trail: Trail, part = 'call-'): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { status } of trail.executions.filter(({ token }) => token.includes(part)))
+    counts[status] = (counts[status] ?? 0) + 1;
+  return counts;
+}
