@@ -8,7 +8,14 @@ import type postgres from 'postgres';
 import type { RegistryStore } from '../application/registry-store.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import type { ArchiveFact, LabelPolicy, NewPromptVersion, PromptVersion } from '../domain/prompt-version.ts';
-import { defaultStatementTimeoutMs, sqlStateOf, toStoreError, withDeadline } from './connection.ts';
+import {
+  DeadlinePassed,
+  defaultStatementTimeoutMs,
+  type Pool,
+  sqlStateOf,
+  toStoreError,
+  withDeadline,
+} from './connection.ts';
 import { bindLabelMoves } from './label-moves.ts';
 import type { QueryCatalog, Sql } from './query-catalog.ts';
 import {
@@ -26,9 +33,14 @@ import {
 export interface RegistryStoreOptions {
   /** Subscribes to changes that other processes announce; left out where nobody can be heard. */
   readonly listen?: (listener: () => void) => Promise<void>;
+  /** Connections for nothing but the snapshot's looks, so that nobody else's wait makes the snapshot old. */
+  readonly looks?: Pool;
   /** How long one verb may take before it counts as failed, in milliseconds. */
   readonly deadlineMs?: number;
 }
+
+/** One row that is always in memory: what takes longer will not come. */
+const revisionDeadlineMs = 2_000;
 
 type Queries = ReturnType<typeof bindQueries>;
 
@@ -41,6 +53,19 @@ export function createRegistryStore(
   const deadlineMs = options.deadlineMs ?? 2 * defaultStatementTimeoutMs;
   const run = bindQueries(queries);
   const labels = bindLabelMoves(queries);
+
+  const looks: Pool = options.looks ?? { sql };
+
+  /** A look that hangs has lost its connection to a route that swallows: the next one begins with a new connection. */
+  async function look<T>(work: (sql: postgres.Sql) => Promise<T>, lookDeadlineMs: number): Promise<T> {
+    const used = looks.sql;
+    try {
+      return await withDeadline(work(used), lookDeadlineMs);
+    } catch (error) {
+      if (error instanceof DeadlinePassed && looks.sql === used) looks.renew?.();
+      throw toStoreError(error, 'reading');
+    }
+  }
 
   async function read<T>(work: () => Promise<T>): Promise<T> {
     try {
@@ -63,17 +88,19 @@ export function createRegistryStore(
   }
 
   return {
-    revision: () => read(async () => Number((await run.revision(sql))[0]?.revision)),
+    revision: () => look(async (sql) => Number((await run.revision(sql))[0]?.revision), revisionDeadlineMs),
     loadChanges: (sinceRevision) =>
       // One snapshot, so that labels never point at versions that the same answer lacks.
-      read(() =>
-        sql.begin('isolation level repeatable read read only', async (tx) => ({
-          revision: Number((await run.revision(tx))[0]?.revision),
-          versions: (await run.listVersionsSince(tx, sinceRevision)).map(toPromptVersion),
-          labels: (await run.listLabels(tx)).map(toLabel),
-          archives: (await run.listArchives(tx)).map(toArchiveFact),
-          keys: (await run.listKeys(tx)).map(toApiKey),
-        })),
+      look(
+        (sql) =>
+          sql.begin('isolation level repeatable read read only', async (tx) => ({
+            revision: Number((await run.revision(tx))[0]?.revision),
+            versions: (await run.listVersionsSince(tx, sinceRevision)).map(toPromptVersion),
+            labels: (await run.listLabels(tx)).map(toLabel),
+            archives: (await run.listArchives(tx)).map(toArchiveFact),
+            keys: (await run.listKeys(tx)).map(toApiKey),
+          })),
+        deadlineMs,
       ),
     onChange: async (listener) => options.listen?.(listener),
     async addVersion(version, actor, options = {}) {

@@ -2,7 +2,14 @@
 
 import type { RegistryStore } from '../application/registry-store.ts';
 import { createAuditStore, type PostgresAuditStore } from './audit-store.ts';
-import { connect, defaultStatementTimeoutMs, poolerOf, toStoreError, withDeadline } from './connection.ts';
+import {
+  connect,
+  createPool,
+  defaultStatementTimeoutMs,
+  poolerOf,
+  toStoreError,
+  withDeadline,
+} from './connection.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from './embedded-database.ts';
 import { type Migration, type MigrationStatus, migrate, migrationStatus } from './migrator.ts';
 import { type OpenAuditTrail, type OpenAuditTrailOptions, openAuditTrail } from './open-audit-trail.ts';
@@ -72,7 +79,9 @@ function storeAt(
   const listener = poolerOf(url) === undefined ? createRegistryListener(url, queries) : undefined;
   const deadlineMs = statementTimeoutMs + 2_000;
   const audit = createAuditStore({ sql }, queries, { deadlineMs });
+  const looks = createPool(url, { statementTimeoutMs, max: 2 });
   const registry = createRegistryStore(sql, queries, {
+    looks,
     ...(listener ? { listen: listener.listen } : {}),
     deadlineMs: 2 * statementTimeoutMs,
   });
@@ -107,6 +116,7 @@ function storeAt(
     async close() {
       clearInterval(daily);
       await listener?.close();
+      await looks.end();
       await sql.end({ timeout: 5 });
       await embedded?.close();
     },
