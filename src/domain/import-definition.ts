@@ -4,6 +4,8 @@ import type { JsonObject } from './json.ts';
 import { promptNamePattern } from './names.ts';
 import type { DefinitionForm } from './write-definition.ts';
 
+export const maxDescriptionLength = 10_000;
+
 export interface DefinitionHead {
   readonly name: string;
   readonly version: number;
@@ -14,7 +16,7 @@ export function toDefinitionForm(
   draft: ImportDraft,
   { name, version, model }: DefinitionHead,
 ): DefinitionForm {
-  const description = draft.description?.trim().slice(0, 10_000);
+  const description = draft.description?.trim().slice(0, maxDescriptionLength);
   const frontMatter: JsonObject = {
     name,
     version,

@@ -78,3 +78,11 @@ export function textOf(source: JsonObject, key: string): string | undefined {
   const value = source[key];
   return typeof value === 'string' && value.trim() !== '' ? value : undefined;
 }
+
+/** The member when it is a mapping; what else it is, is reported. */
+export function mappingOf(source: JsonObject, key: string, draft: ImportDraft): JsonObject | undefined {
+  const value = source[key];
+  if (isJsonObject(value)) return value;
+  if (!isBlank(value)) draft.notCarried.push({ path: key, message: 'it is not a mapping' });
+  return undefined;
+}

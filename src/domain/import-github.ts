@@ -1,5 +1,5 @@
 /** GitHub Models' `.prompt.yml` files. */
-import { createDraft, type ImportDraft, isJsonObject, textOf } from './import-draft.ts';
+import { createDraft, type ImportDraft, isJsonObject, mappingOf, textOf } from './import-draft.ts';
 import { addMessages } from './import-messages.ts';
 import { carryModel, carryParameters } from './import-parameters.ts';
 import type { Json, JsonObject } from './json.ts';
@@ -21,9 +21,8 @@ function readPrompt(source: JsonObject, messages: readonly Json[], draft: Import
   draft.description = textOf(source, 'description');
   carryModel(source.model, 'model', draft);
   addMessages(messages, 'messages', 'mustache', draft);
-  if (isJsonObject(source.modelParameters)) {
-    carryParameters(source.modelParameters, [], 'modelParameters', draft);
-  }
+  const parameters = mappingOf(source, 'modelParameters', draft);
+  if (parameters !== undefined) carryParameters(parameters, [], 'modelParameters', draft);
   const cases = ['testData', 'evaluators'];
   for (const key of cases.filter((name) => Object.hasOwn(source, name))) {
     draft.notCarried.push({ path: key, message: 'a definition holds no tests' });

@@ -1,5 +1,5 @@
 /** Langfuse's prompts as its API and its export write them: text and chat, one or a list. */
-import { createDraft, type ImportDraft, isJsonObject, leaveRest, textOf } from './import-draft.ts';
+import { createDraft, type ImportDraft, isJsonObject, leaveRest, mappingOf, textOf } from './import-draft.ts';
 import { addMessage, addMessages } from './import-messages.ts';
 import { carryModel, carryParameters } from './import-parameters.ts';
 import type { Json, JsonObject } from './json.ts';
@@ -53,11 +53,12 @@ function readPrompt(source: JsonObject, draft: ImportDraft): void {
   if (typeof source.version === 'number') draft.origin.promptVersion = source.version;
   if (Array.isArray(source.prompt)) addMessages(source.prompt, 'prompt', 'mustache', draft);
   else if (typeof source.prompt === 'string') addMessage('user', source.prompt, 'prompt', 'mustache', draft);
-  if (isJsonObject(source.config)) {
-    carryModel(source.config.model, 'config.model', draft);
-    carryParameters(source.config, ['model'], 'config', draft);
+  const config = mappingOf(source, 'config', draft);
+  if (config !== undefined) {
+    carryModel(config.model, 'config.model', draft);
+    carryParameters(config, ['model'], 'config', draft);
   }
-  for (const label of Array.isArray(source.labels) ? source.labels : []) {
+  for (const label of [source.labels ?? []].flat()) {
     const message = `the label \`${String(label)}\` is moved with \`promptgate deploy\``;
     draft.notCarried.push({ path: 'labels', message });
   }

@@ -49,9 +49,8 @@ function readPrompt(source: JsonObject, draft: ImportDraft): void {
     draft.origin.promptVersion = String(version);
 
   addText(source.instructions, 'instructions', 'system', draft);
-  if (Array.isArray(reference.messages))
-    addMessages(reference.messages, 'prompt.messages', 'mustache', draft);
-  if (Array.isArray(source.messages)) addMessages(source.messages, 'messages', 'mustache', draft);
+  addText(reference.messages, 'prompt.messages', 'user', draft);
+  addText(source.messages, 'messages', 'user', draft);
   addText(source.input, 'input', 'user', draft);
   addConversation(draft);
   reportVariables(reference.variables ?? source.variables, draft);
@@ -66,6 +65,9 @@ function readPrompt(source: JsonObject, draft: ImportDraft): void {
 function addText(value: Json | undefined, path: string, role: 'system' | 'user', draft: ImportDraft): void {
   if (typeof value === 'string') addMessage(role, value, path, 'mustache', draft);
   else if (Array.isArray(value)) addMessages(value, path, 'mustache', draft);
+  else if (value !== undefined && value !== null) {
+    draft.notCarried.push({ path, message: 'it is neither a text nor a list of messages' });
+  }
 }
 
 /** A reusable prompt of instructions alone is continued by the `input` of each call. */

@@ -66,6 +66,14 @@ function readMessages(text: string): Json | undefined {
   }
 }
 
+/** `openai:chat:gpt-4o` is `openai/gpt-4o`; other providers of promptfoo, and scripts, have no name here. */
+function toModel(id: Json | undefined): Json {
+  if (typeof id !== 'string' || !id.includes(':')) return id ?? null;
+  const [, provider, model] =
+    /^(openai|anthropic):(?:(?:chat|responses|messages|completion):)?(\S+)$/.exec(id) ?? [];
+  return model === undefined ? { id } : `${provider}/${model}`;
+}
+
 /** promptfoo runs every prompt on every provider; a definition names one model. */
 function carryProvider(providers: Json | undefined, draft: ImportDraft): void {
   const list = Array.isArray(providers) ? providers : [providers ?? null];
@@ -77,7 +85,7 @@ function carryProvider(providers: Json | undefined, draft: ImportDraft): void {
       draft.notCarried.push({ path, message: `a definition names one model, not also ${String(id)}` });
       continue;
     }
-    carryModel(id, path, draft);
+    carryModel(toModel(id), path, draft);
     if (!isJsonObject(provider)) continue;
     if (isJsonObject(provider.config)) carryParameters(provider.config, [], `${path}.config`, draft);
     leaveRest(provider, ['id', 'config', 'label'], path, draft);

@@ -5,7 +5,7 @@
 import { parse as parseYaml } from 'yaml';
 import { DefinitionError, parseDefinition } from './definition.ts';
 import { type Issue, PromptgateError } from './errors.ts';
-import { toDefinitionForm, toPromptName } from './import-definition.ts';
+import { maxDescriptionLength, toDefinitionForm, toPromptName } from './import-definition.ts';
 import { type ImportDraft, type ImportFormat, isJsonObject } from './import-draft.ts';
 import { importGithub, looksLikeGithub } from './import-github.ts';
 import { importLangfuse, looksLikeLangfuse } from './import-langfuse.ts';
@@ -108,6 +108,10 @@ function finish(draft: ImportDraft, wanted: string, request: ImportRequest): Imp
   const version = request.versionOf(name);
   const notCarried = [...draft.notCarried];
   if (name !== wanted) notCarried.unshift({ path: 'name', message: `\`${wanted}\` became \`${name}\`` });
+  if ((draft.description?.length ?? 0) > maxDescriptionLength) {
+    const message = `it is cut after ${maxDescriptionLength} characters`;
+    notCarried.push({ path: 'description', message });
+  }
   if (draft.model === undefined) {
     notCarried.push({
       path: 'model',

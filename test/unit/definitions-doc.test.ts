@@ -55,6 +55,25 @@ describe('docs/definitions.md', () => {
     expect(rowsOf('front matter').length).toBeGreaterThan(15);
   });
 
+  it('lists every key, and none that is not', () => {
+    const documented = (heading: string) =>
+      [
+        ...doc
+          .slice(doc.indexOf(`| ${heading} |`))
+          .split('\n\n')[0]!
+          .matchAll(/^\| `(\w+)`/gm),
+      ].map(([, key]) => key!);
+    const known = (path: string, line: string) =>
+      firstRefusal(['name: a', 'version: 1', 'model: m', line], 'x')!
+        .replace(`There is no key \`${path}\`. The keys are `, '')
+        .replace(/\.$/, '')
+        .split(', ');
+    expect(documented('key').sort()).toEqual(known('zzzzzzzz', 'zzzzzzzz: 1').sort());
+    expect(documented('key of `config`').sort()).toEqual(
+      known('config.zzzzzzzz', 'config: { zzzzzzzz: 1 }').sort(),
+    );
+  });
+
   it.each(examples)('$name compiles without a warning and renders as shown', ({ source, rendered }) => {
     const definition = parseDefinition(source, { path: 'doc', partial: (name) => partials.get(name) });
     expect(definition.warnings).toEqual([]);

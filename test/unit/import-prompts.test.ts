@@ -107,6 +107,46 @@ describe('OpenAI', () => {
     ]);
   });
 
+  it('names what is not what it should be, instead of passing it over', () => {
+    const imported = importOne({
+      model: 'gpt 5',
+      reasoning: 'high',
+      text: 'plain',
+      json_schema: { type: 'object' },
+      response_format: { type: 'grammar' },
+      instructions: { text: 'x' },
+      input: 'Say {{word}}',
+      description: 'd'.repeat(10_001),
+    });
+    expect(left(imported).sort()).toEqual([
+      'description',
+      'instructions',
+      'json_schema',
+      'model',
+      'model',
+      'reasoning',
+      'response_format',
+      'text',
+    ]);
+    const wrong = importOne({ prompt: 'a', type: 'text', config: ['x'], labels: 'production' });
+    expect(left(wrong)).toEqual(['config', 'labels', 'model']);
+  });
+
+  it('leaves an answer schema that no definition can hold, and names it', () => {
+    for (const schema of [{ anyOf: [{}] }, { type: 'object', properties: { a: { type: 'txt' } } }]) {
+      const format = { type: 'json_schema', json_schema: { name: 's', schema } };
+      const imported = importOne({ model: 'm', input: 'a', response_format: format });
+      expect(definitionOf(imported)).toMatchObject({ outputFormat: 'json', outputSchema: null });
+      expect(left(imported)).toEqual(['response_format.json_schema']);
+    }
+  });
+
+  it('carries the name of a model that has colons', () => {
+    expect(definitionOf(importOne({ model: 'ft:gpt-4o:team::x1', input: 'a' })).model).toBe(
+      'ft:gpt-4o:team::x1',
+    );
+  });
+
   it('refuses a reference without messages and says what to copy', () => {
     const { source, issues } = importOne({ prompt: { id: 'pmpt_1', version: '2', variables: { a: 'b' } } });
     expect(source).toBeNull();
