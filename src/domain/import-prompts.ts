@@ -46,9 +46,9 @@ const maxLength = 10 * 1_048_576;
 /** @throws PromptgateError invalid_request — the text cannot be what the format says */
 export function importPrompts(request: ImportRequest): ImportedPrompt[] {
   if (request.text.length > maxLength) throw new PromptgateError('invalid_request', 'The file is too large.');
-  const text = request.text.replace(/^\uFEFF/, '');
+  const text = readCurl(request.text.replace(/^\uFEFF/, ''));
   const data = readData(text);
-  const format = request.format ?? detectFormat(data);
+  const format = request.format ?? detectFormat(data, text);
   const drafts = convert(format, data?.value, text);
   return drafts.map((draft, index) => {
     const suffix = drafts.length > 1 ? `-${index + 1}` : '';
@@ -60,8 +60,11 @@ export function importPrompts(request: ImportRequest): ImportedPrompt[] {
   });
 }
 
-function detectFormat(data: Data | undefined): ImportFormat {
-  if (data === undefined) return 'text';
+function detectFormat(data: Data | undefined, text: string): ImportFormat {
+  if (data === undefined) {
+    refuseCode(text);
+    return 'text';
+  }
   const { value, json } = data;
   if (looksLikePromptfoo(value)) return 'promptfoo';
   if (looksLikeGithub(value)) return 'github';
@@ -84,6 +87,23 @@ function convert(format: ImportFormat, value: Json | undefined, text: string): I
   }
   if (format === 'openai') return importOpenai(value);
   return format === 'langfuse' ? importLangfuse(value) : importGithub(value);
+}
+
+/** The body of a request that was copied as a curl command; any other text as it is. */
+function readCurl(text: string): string {
+  if (!/^\s*curl\s/.test(text)) return text;
+  const [, body] = /\s(?:-d|--json|--data(?:-raw|-binary)?)\s+'((?:[^']|'\\'')*)'/.exec(text) ?? [];
+  return body?.replaceAll("'\\''", "'") ?? text;
+}
+
+/** The dashboard also copies code that calls a prompt by its id: there is no prompt in it. */
+function refuseCode(text: string): void {
+  const id = /\bresponses\.create\(/.test(text) ? /\bpmpt_\w+/.exec(text)?.[0] : undefined;
+  if (id === undefined) return;
+  throw new PromptgateError(
+    'invalid_request',
+    `This is code that calls ${id}, without its text: copy the messages of the prompt as JSON instead.`,
+  );
 }
 
 interface Data {

@@ -141,6 +141,18 @@ describe('OpenAI', () => {
     }
   });
 
+  it('reads the request in a curl command, and refuses code that has no prompt in it', () => {
+    const curl = `curl https://api.openai.com/v1/responses \\
+  -H "Authorization: Bearer $OPENAI_API_KEY" \\
+  -d '{ "model": "gpt-5-mini", "input": "It'\\''s {{word}}" }'`;
+    const imported = importOne(curl);
+    expect(imported.format).toBe('openai');
+    expect(render(imported, { word: 'x' })).toEqual([['user', "It's x"]]);
+    expect(() => importAll('client.responses.create({ prompt: { id: "pmpt_1" } })')).toThrow(
+      'code that calls pmpt_1',
+    );
+  });
+
   it('carries the name of a model that has colons', () => {
     expect(definitionOf(importOne({ model: 'ft:gpt-4o:team::x1', input: 'a' })).model).toBe(
       'ft:gpt-4o:team::x1',
@@ -373,7 +385,7 @@ describe('text', () => {
         const expected = text.replaceAll(/\{\{([\p{L}_][\p{L}\p{N}_-]*)\}\}/gu, (_, name) => values[name]!);
         expect(render(imported, values)).toEqual([['user', expected]]);
       }),
-      { numRuns: 200 },
+      { numRuns: 150 },
     );
   });
 });
@@ -392,7 +404,7 @@ describe('an import', () => {
     expect(toPromptName('日本語')).toBe('prompt');
     expect(toPromptName('a'.repeat(300))).toHaveLength(128);
     fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), (text) => {
+      fc.property(fc.string({ unit: fc.constantFrom(...'aZ09._-/\\ \0é日ﬁ٣\u0301\u202e\ud800') }), (text) => {
         expect(toPromptName(text)).toMatch(/^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$/);
         expect(toPromptName(text)).not.toContain('..');
       }),
