@@ -35,8 +35,14 @@ interface Share {
   readonly usage: TokenCounts;
 }
 
-/** A reason why the cost is unknown; never leaves this file. */
-class UnknownPrice extends Error {}
+/** A reason why the cost is unknown; never leaves this file. No Error: behind an own base URL every answer ends here. */
+class UnknownPrice {
+  readonly message: string;
+
+  constructor(message: string) {
+    this.message = message;
+  }
+}
 
 /**
  * @returns the cost in USD as an exact decimal string, e.g. `0.000081`, with the unit prices by model; or null with the
