@@ -5,22 +5,21 @@
  */
 import { v7 as newId } from 'uuid';
 import type { Actor } from '../domain/api-key.ts';
-import { sha256 } from '../domain/canonical-json.ts';
 import { renderPrompt } from '../domain/definition.ts';
 import { PromptgateError, toPromptgateError } from '../domain/errors.ts';
-import type { Admission, Attempt, Execution, InputPayload, Intent } from '../domain/execution.ts';
+import type { Admission, Execution, InputPayload, Intent } from '../domain/execution.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import { formatPath } from '../domain/json-path.ts';
 import type { Message, RenderedMessage } from '../domain/message.ts';
-import { computePrice, noPrice } from '../domain/price.ts';
-import { noUsage } from '../domain/usage.ts';
 import { findJsonFault, toWritableJson, toWritableText } from '../domain/writable-text.ts';
 import type { AuditStore } from './audit-store.ts';
 import type { AuditTrail, ClaimHolder, IdempotencyClaim } from './audit-trail.ts';
 import { authorizeAnyVersion, authorizeLabel, authorizePrompt } from './authorize.ts';
 import { type ClosedDelivery, openDelivery, type StreamReader } from './delivery.ts';
+import { type ExecutionClock, startExecutionClock } from './execution-clock.ts';
+import { toAnswered, toFailed } from './execution-outcome.ts';
 import { claimOf, refuseClaim, replayStored } from './idempotency.ts';
-import type { AttemptControl, ModelRoute, ProviderResult, Providers } from './provider.ts';
+import type { AttemptControl, ModelRoute, ProviderAnswer, ProviderResult, Providers } from './provider.ts';
 import type { RegistrySnapshot, ResolvedVersion } from './registry-snapshot.ts';
 
 export interface ExecuteRequest {
@@ -79,7 +78,7 @@ interface Prepared {
  * @throws PromptgateError — any code of the error table, with `executionId` set whenever a row was written
  */
 export async function executePrompt(deps: ExecuteDependencies, request: ExecuteRequest): Promise<Executed> {
-  const clock = startClock();
+  const clock = startExecutionClock();
   const draft = draftAdmission(request);
   let prepared: Prepared;
   try {
@@ -101,7 +100,7 @@ export async function executePrompt(deps: ExecuteDependencies, request: ExecuteR
     },
   );
   if (claim && holder) return answerFor(deps, draft, claim, holder, clock);
-  return settle(deps, admission, prepared.route, result, clock, delivered);
+  return settle(deps, prepared, result, clock, delivered);
 }
 
 /** The answer, streamed to the reader where there is one. @param admit makes the intent of an attempt durable */
@@ -109,7 +108,7 @@ async function callProvider(
   deps: ExecuteDependencies,
   request: ExecuteRequest,
   { resolved, route, messages, admission }: Prepared,
-  clock: Clock,
+  clock: ExecutionClock,
   admit: AttemptControl['beforeAttempt'],
 ): Promise<{ result: ProviderResult; delivered: ClosedDelivery | undefined }> {
   const { parameters, outputFormat, outputSchema } = resolved.version;
@@ -133,7 +132,7 @@ async function answerFor(
   draft: Admission,
   claim: IdempotencyClaim,
   holder: ClaimHolder,
-  clock: Clock,
+  clock: ExecutionClock,
 ): Promise<Executed> {
   const refusal = refuseClaim(claim, holder);
   if (refusal) throw await refuse(deps, draft, refusal, clock);
@@ -148,7 +147,7 @@ export async function refuseExecution(
   request: Omit<ExecuteRequest, 'variables'>,
   error: PromptgateError,
 ): Promise<PromptgateError> {
-  return refuse(deps, draftAdmission({ ...request, variables: {} }), error, startClock());
+  return refuse(deps, draftAdmission({ ...request, variables: {} }), error, startExecutionClock());
 }
 
 function draftAdmission(request: ExecuteRequest): Admission {
@@ -255,22 +254,23 @@ async function writeIntent(
 
 async function settle(
   deps: ExecuteDependencies,
-  admission: Admission,
-  route: ModelRoute,
+  prepared: Prepared,
   result: ProviderResult,
-  clock: Clock,
+  clock: ExecutionClock,
   delivered: ClosedDelivery | undefined,
 ): Promise<Execution> {
-  if (!result.ok) result.error.providerAsked = result.attempts.length > 0;
+  const { admission, route } = prepared;
+  const failure = result.ok ? refuseOutput(prepared, result.answer) : result.error;
+  if (failure) failure.providerAsked = result.attempts.length > 0;
   const outcome = result.ok
-    ? succeeded(admission, route, result, clock)
-    : { ...failed(admission, result.error, result.attempts, clock), ...partial(delivered) };
+    ? toAnswered(admission, route, result, failure, clock)
+    : toFailed(admission, result.error, result.attempts, clock, delivered?.partialOutput);
   const execution = { ...outcome, delivery: delivered?.delivery ?? null };
   const settling = deps.trail.settle(execution);
-  if (!result.ok && result.error.code === 'audit_unavailable' && result.attempts.length === 0) {
+  if (failure?.code === 'audit_unavailable' && result.attempts.length === 0) {
     // Nothing was called because nothing can be written. The row is still owed, but nobody waits for it.
     settling.catch(() => {});
-    throw result.error;
+    throw failure;
   }
   try {
     await settling;
@@ -283,71 +283,31 @@ async function settle(
     throw lost;
   }
   deps.onExecution?.(execution);
-  if (result.ok) return execution;
-  result.error.executionId = execution.id;
-  throw result.error;
+  if (!failure) return execution;
+  failure.executionId = execution.id;
+  throw failure;
 }
 
-function succeeded(
-  admission: Admission,
-  route: ModelRoute,
-  result: ProviderResult & { ok: true },
-  clock: Clock,
-): Execution {
-  const { answer } = result;
-  const output = toWritableText(answer.output);
-  return {
-    ...unsettled(admission, result.attempts, clock),
-    status: 'succeeded',
-    rawOutput: output.text,
-    outputNormalised: output.changed,
-    responseHash: sha256(answer.output),
-    finishReason: answer.finishReason,
-    responseModel: answer.responseModel,
-    systemFingerprint: answer.systemFingerprint,
-    serviceTier: answer.serviceTier,
-    providerRequestId: answer.providerRequestId,
-    ...answer.usage,
-    usageSource: answer.rawUsage ? 'provider' : 'none',
-    price: computePrice({
-      ...route,
-      responseModel: answer.responseModel,
-      usage: answer.usage,
-      rawUsage: answer.rawUsage,
-      serviceTier: answer.serviceTier,
-      at: admission.startedAt,
-    }),
-  };
-}
-
-function failed(
-  admission: Admission,
-  error: PromptgateError,
-  attempts: readonly Attempt[],
-  clock: Clock,
-): Execution {
-  return {
-    ...unsettled(admission, attempts, clock),
-    status: error.auditStatus,
-    errorCode: error.code,
-    errorMessage: toWritableText(error.message).text,
-    providerRequestId: attempts.at(-1)?.providerRequestId ?? null,
-  };
-}
-
-/** A hash is of a whole answer: what was cut off has none. */
-function partial(delivered: ClosedDelivery | undefined): Pick<Execution, 'rawOutput' | 'outputNormalised'> {
-  const output = toWritableText(delivered?.partialOutput ?? '');
-  return { rawOutput: output.text || null, outputNormalised: output.changed };
+/** What is wrong with a whole answer, by the schema of its definition. */
+function refuseOutput({ resolved }: Prepared, answer: ProviderAnswer): PromptgateError | undefined {
+  const issues = resolved.definition.validateOutput(answer.output, answer.finishReason);
+  const [first] = issues;
+  if (!first) return undefined;
+  const more = issues.length > 1 ? `, and ${issues.length - 1} more` : '';
+  return new PromptgateError(
+    'invalid_output',
+    `The answer of the model is not what the definition promises: ${first.path} ${first.message}${more}.`,
+    { issues },
+  );
 }
 
 async function refuse(
   deps: Pick<ExecuteDependencies, 'trail' | 'onExecution'>,
   draft: Admission,
   error: PromptgateError,
-  clock: Clock,
+  clock: ExecutionClock,
 ): Promise<PromptgateError> {
-  const execution = failed(toWritableDraft(draft), error, [], clock);
+  const execution = toFailed(toWritableDraft(draft), error, [], clock);
   try {
     await deps.trail.settle(execution);
   } catch (cause) {
@@ -358,72 +318,9 @@ async function refuse(
   return error;
 }
 
-/** The row of an execution of which nothing is known but its admission. */
-function unsettled(admission: Admission, attempts: readonly Attempt[], clock: Clock): Execution {
-  return {
-    ...admission,
-    ...noUsage,
-    status: 'unknown',
-    errorCode: null,
-    errorMessage: null,
-    rawOutput: null,
-    outputNormalised: false,
-    finishReason: null,
-    responseModel: null,
-    systemFingerprint: null,
-    serviceTier: null,
-    providerRequestId: null,
-    usageSource: 'none',
-    price: noPrice(attempts.length === 0 ? 'no provider was called' : 'the provider reported no usage'),
-    responseHash: null,
-    attempts,
-    delivery: null,
-    ...clock.read(),
-  };
-}
-
 function auditUnavailable(cause: unknown, consequence: string, retryAfterMs?: number): PromptgateError {
   return new PromptgateError('audit_unavailable', `The audit trail cannot be written. ${consequence}.`, {
     cause,
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   });
-}
-
-interface Clock {
-  /** Runs our own work while the provider's clock is on, and counts it as ours. */
-  own<T>(work: () => Promise<T>): Promise<T>;
-  providerDone(): void;
-  elapsedMs(): number;
-  read(): { latencyMs: number; overheadMs: number };
-}
-
-/** Divides an execution's time into the provider's (attempts and waits) and ours. */
-function startClock(): Clock {
-  const startedAt = performance.now();
-  let firstAttemptAt: number | undefined;
-  let ownMs = 0;
-  let providerMs = 0;
-  return {
-    async own(work) {
-      const from = performance.now();
-      firstAttemptAt ??= from;
-      try {
-        return await work();
-      } finally {
-        ownMs += performance.now() - from;
-      }
-    },
-    providerDone() {
-      if (firstAttemptAt !== undefined) providerMs = performance.now() - firstAttemptAt - ownMs;
-    },
-    elapsedMs: () => round(performance.now() - startedAt),
-    read() {
-      const latencyMs = performance.now() - startedAt;
-      return { latencyMs: round(latencyMs), overheadMs: round(latencyMs - providerMs) };
-    },
-  };
-}
-
-function round(ms: number): number {
-  return Math.round(ms * 1000) / 1000;
 }

@@ -15,6 +15,7 @@ import { type FrontMatter, parseFrontMatter } from './front-matter.ts';
 import type { Json, JsonObject } from './json.ts';
 import { compileSchema } from './json-schema.ts';
 import type { Message, RenderedMessage } from './message.ts';
+import { compileOutput, type ValidateOutput } from './output.ts';
 import { parsePicoschema, type SchemaResult } from './picoschema.ts';
 import type { NewPromptVersion, Parameters } from './prompt-version.ts';
 import type { TemplateForm } from './template.ts';
@@ -29,6 +30,7 @@ export { DefinitionError, type DefinitionIssue, normaliseSource } from './defini
 export interface Definition extends Omit<NewPromptVersion, 'path' | 'gitCommit' | 'gitMessage'> {
   readonly template: Template;
   readonly validateVariables: ValidateVariables;
+  readonly validateOutput: ValidateOutput;
   readonly acceptsHistory: boolean;
   /** Values that fill in for variables that a caller leaves out. */
   readonly defaults: JsonObject;
@@ -103,6 +105,7 @@ export function parseDefinition(text: string, options: ParseOptions): Definition
     metadata: values.top.metadata ?? {},
     template,
     validateVariables,
+    validateOutput: compileOutput(outputFormat, outputSchema && compileSchema(outputSchema)),
     acceptsHistory: template.acceptsHistory,
     defaults,
     breaking: values.top.breaking ?? null,

@@ -91,6 +91,13 @@ export const errorTable = {
     logLevel: 'error',
     meaning: 'The provider answered something that is not an answer.',
   },
+  invalid_output: {
+    httpStatus: 502,
+    auditStatus: 'failed',
+    exitCode: 17,
+    logLevel: 'warn',
+    meaning: 'The answer is whole and billed, but not as the output schema demands. Its row keeps it.',
+  },
   provider_unavailable: {
     httpStatus: 503,
     auditStatus: 'failed',

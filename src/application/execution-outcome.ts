@@ -1,0 +1,92 @@
+/** The outcome of an execution as it is recorded: pure, from what was admitted and what came of it. */
+import { sha256 } from '../domain/canonical-json.ts';
+import type { PromptgateError } from '../domain/errors.ts';
+import type { Admission, Attempt, Execution } from '../domain/execution.ts';
+import { computePrice, noPrice } from '../domain/price.ts';
+import { noUsage } from '../domain/usage.ts';
+import { toWritableText } from '../domain/writable-text.ts';
+import type { ExecutionClock } from './execution-clock.ts';
+import type { ModelRoute, ProviderResult } from './provider.ts';
+
+/** A whole answer. @param refusal why it is not what the definition promises, though it was bought */
+export function toAnswered(
+  admission: Admission,
+  route: ModelRoute,
+  { answer, attempts }: ProviderResult & { ok: true },
+  refusal: PromptgateError | undefined,
+  clock: ExecutionClock,
+): Execution {
+  const output = toWritableText(answer.output);
+  return {
+    ...unsettled(admission, attempts, clock),
+    ...(refusal ? toEnd(refusal) : { status: 'succeeded' }),
+    rawOutput: output.text,
+    outputNormalised: output.changed,
+    responseHash: sha256(answer.output),
+    finishReason: answer.finishReason,
+    responseModel: answer.responseModel,
+    systemFingerprint: answer.systemFingerprint,
+    serviceTier: answer.serviceTier,
+    providerRequestId: answer.providerRequestId,
+    ...answer.usage,
+    usageSource: answer.rawUsage ? 'provider' : 'none',
+    price: computePrice({
+      ...route,
+      responseModel: answer.responseModel,
+      usage: answer.usage,
+      rawUsage: answer.rawUsage,
+      serviceTier: answer.serviceTier,
+      at: admission.startedAt,
+    }),
+  };
+}
+
+/**
+ * No answer, or a part of one. A hash is of a whole answer: what was cut off has none.
+ * @param partialOutput as far as it came
+ */
+export function toFailed(
+  admission: Admission,
+  error: PromptgateError,
+  attempts: readonly Attempt[],
+  clock: ExecutionClock,
+  partialOutput: string | null = null,
+): Execution {
+  const output = toWritableText(partialOutput ?? '');
+  return {
+    ...unsettled(admission, attempts, clock),
+    ...toEnd(error),
+    rawOutput: output.text || null,
+    outputNormalised: output.changed,
+    providerRequestId: attempts.at(-1)?.providerRequestId ?? null,
+  };
+}
+
+function toEnd(error: PromptgateError): Pick<Execution, 'status' | 'errorCode' | 'errorMessage'> {
+  const errorMessage = toWritableText(error.message).text;
+  return { status: error.auditStatus, errorCode: error.code, errorMessage };
+}
+
+/** The row of an execution of which nothing is known but its admission. */
+function unsettled(admission: Admission, attempts: readonly Attempt[], clock: ExecutionClock): Execution {
+  return {
+    ...admission,
+    ...noUsage,
+    status: 'unknown',
+    errorCode: null,
+    errorMessage: null,
+    rawOutput: null,
+    outputNormalised: false,
+    finishReason: null,
+    responseModel: null,
+    systemFingerprint: null,
+    serviceTier: null,
+    providerRequestId: null,
+    usageSource: 'none',
+    price: noPrice(attempts.length === 0 ? 'no provider was called' : 'the provider reported no usage'),
+    responseHash: null,
+    attempts,
+    delivery: null,
+    ...clock.read(),
+  };
+}
