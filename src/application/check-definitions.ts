@@ -140,7 +140,9 @@ function findPrevious(version: number, entries: readonly SetEntry[]): SetEntry |
 }
 
 function describeChange(path: string, definition: Definition, previous: Definition | null): VersionChange {
-  const { name, version, breaking } = definition;
+  const { name, version } = definition;
+  // A reason that was only copied with the file belongs to the version before.
+  const breaking = definition.breaking === previous?.breaking ? null : definition.breaking;
   const difference = diffDefinitions(previous, definition);
   return { name, version, previous: previous?.version ?? null, path, breaking, difference };
 }

@@ -7,7 +7,7 @@ import type { Actor } from '../domain/api-key.ts';
 import type { Definition, DefinitionIssue } from '../domain/definition.ts';
 import type { DefinitionDiff } from '../domain/definition-diff.ts';
 import { type ErrorCode, PromptgateError, toPromptgateError } from '../domain/errors.ts';
-import type { Deployment, NewPromptVersion } from '../domain/prompt-version.ts';
+import type { Deployment, NewPromptVersion, PromptVersion } from '../domain/prompt-version.ts';
 import { authorizeLabel } from './authorize.ts';
 import type { DefinitionFile, FileCommit } from './definition-set.ts';
 import { refuseBreakingMove } from './move-label.ts';
@@ -177,7 +177,7 @@ async function moveLabels(
     const { label, reason } = request.deploy;
     const review = reviewMove(deps.snapshot, label);
     for (const wanted of planMoves(deps.snapshot, done, label)) {
-      await move(wanted, { reason, ...(review ? { review } : {}) }).catch((error) => {
+      await move(wanted, { reason, review }).catch((error) => {
         const { code, message } = toPromptgateError(error);
         if (code !== 'conflict') throw error;
         refusals.push({ ...wanted, message });
@@ -201,11 +201,18 @@ function followed({ follow, seed }: SyncRequest): [string, string][] {
   ];
 }
 
-/** Going back is never refused: what ran before is what the callers of before were written for. */
-function reviewMove(snapshot: RegistrySnapshot, label: string): LabelMove['review'] {
-  return (held, target) => {
-    const declared = snapshot.compile(target).breaking !== null;
-    if (held && target.version > held.version && !declared) refuseBreakingMove(snapshot, label, held, target);
+/**
+ * A break that its definition declares was reviewed with it, also when the label skips that version. Going back is never
+ * refused: what ran before is what the callers of before were written for.
+ */
+function reviewMove(snapshot: RegistrySnapshot, label: string) {
+  return (held: PromptVersion | null, target: PromptVersion): void => {
+    if (held === null || target.version < held.version) return;
+    const passed = [...(snapshot.find(target.name)?.versions.values() ?? [])].filter(
+      ({ version }) => version > held.version && version <= target.version,
+    );
+    if (passed.some((version) => snapshot.compile(version).breaking !== null)) return;
+    refuseBreakingMove(snapshot, label, held, target);
   };
 }
 

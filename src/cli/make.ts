@@ -1,32 +1,32 @@
-import { writeFile } from 'node:fs/promises';
-import { join, relative, resolve } from 'node:path';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, relative } from 'node:path';
 import type { Command } from 'commander';
-import { loadConfig } from '../config.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import { promptNamePattern } from '../domain/names.ts';
+import { withVersion } from '../domain/next-version.ts';
 import type { CliContext } from './context.ts';
-import { readDefinitionFiles } from './definition-files.ts';
+import { promptsDirectory } from './definition-files.ts';
+import { findExistingPrompts } from './existing-prompts.ts';
+import { paint } from './render.ts';
 
 export function addMakeCommand(program: Command, context: CliContext): void {
   program
     .command('make')
-    .description('Start a definition, or give the file of an existing one its next version number')
+    .description('Start a definition, or give an existing one its next version')
     .argument('<name>', 'prompt name, e.g. summarize-article')
+    .option('--dir <directory>', 'where the definitions are (default: PROMPTGATE_PROMPTS_DIR)')
     .option('--json', 'print JSON')
-    .action(async (name: string, options: { json?: boolean }) => {
+    .action(async (name: string, options: { dir?: string; json?: boolean }) => {
       if (!promptNamePattern.test(name)) {
         throw new PromptgateError(
           'invalid_request',
-          'A prompt name has lower-case letters, digits, dots and dashes.',
+          'A prompt name has lower-case letters, digits, dots, underscores and dashes.',
         );
       }
-      const config = loadConfig(context.environment, context.directory);
-      const directory = resolve(context.directory, config.values.PROMPTGATE_PROMPTS_DIR);
-      const made = (await bumpVersion(directory, name)) ?? (await scaffold(directory, name));
+      const directory = promptsDirectory(context, options.dir);
+      const made = (await makeNext(directory, name)) ?? (await scaffold(directory, name));
       if (options.json) return context.out(JSON.stringify(made));
-      context.out(
-        `${relative(context.directory, made.path)} is now ${name} version ${made.version}. Edit it; \`promptgate sync\` registers it.`,
-      );
+      context.out(describe(name, { ...made, path: relative(context.directory, made.path) }));
     });
 }
 
@@ -35,25 +35,40 @@ interface Made {
   readonly version: number;
 }
 
-/** One file per prompt with a bumped number is the habit: the file with the highest one is edited in place. */
-async function bumpVersion(directory: string, name: string): Promise<Made | undefined> {
-  const files = await readDefinitionFiles(directory).catch(() => []);
-  let newest: (Made & { source: string }) | undefined;
-  for (const file of files) {
-    const frontMatter = /^---\r?\n([\s\S]*?)\r?\n---/.exec(file.source)?.[1] ?? '';
-    if (/^name:\s*["']?([^"'\s#]+)/m.exec(frontMatter)?.[1] !== name) continue;
-    const version = Number(/^version:\s*(\d+)/m.exec(frontMatter)?.[1] ?? Number.NaN);
-    if (version > (newest?.version ?? 0))
-      newest = { path: join(directory, file.path), version, source: file.source };
-  }
+function describe(name: string, { path, version }: Made): string {
+  const next = [
+    ['promptgate check --against origin/main', 'what it changes, and whether callers keep working'],
+    ['promptgate sync', 'registers it; from your pipeline, on merge'],
+    [`promptgate deploy ${name} production ${version} --reason "…"`, 'puts it into production'],
+  ];
+  const width = Math.max(...next.map(([command = '']) => command.length));
+  return [
+    `${path} is now ${name} version ${version}. Edit it, then:`,
+    ...next.map(([command = '', what = '']) => `  ${command.padEnd(width)}  ${paint('dim', what)}`),
+  ].join('\n');
+}
+
+/**
+ * One file per prompt with a bumped number is the habit: that file is edited in place. Where files are named for their
+ * version (`summarize/2.prompt`), the next one is a new file.
+ */
+async function makeNext(directory: string, name: string): Promise<Made | undefined> {
+  const newest = (await findExistingPrompts(directory)).get(name);
   if (!newest) return undefined;
   const version = newest.version + 1;
-  await writeFile(newest.path, newest.source.replace(/^version:\s*\d+/m, `version: ${version}`));
-  return { path: newest.path, version };
+  const source = withVersion(await readFile(newest.path, 'utf8'), version);
+  if (source === undefined)
+    throw new PromptgateError('invalid_request', `${newest.path} has no version number.`);
+  const named = /^(v?)(\d+)\.prompt$/.exec(basename(newest.path));
+  const ownFile = named?.[2] === String(newest.version);
+  const path = ownFile ? join(dirname(newest.path), `${named?.[1]}${version}.prompt`) : newest.path;
+  await write(path, source, ownFile);
+  return { path, version };
 }
 
 async function scaffold(directory: string, name: string): Promise<Made> {
   const path = join(directory, `${name}.prompt`);
+  await mkdir(directory, { recursive: true });
   const source = `---
 name: ${name}
 version: 1
@@ -69,12 +84,14 @@ You are a precise assistant.
 {{role "user"}}
 {{text}}
 `;
-  await writeFile(path, source, { flag: 'wx' }).catch((cause) => {
-    throw new PromptgateError(
-      'conflict',
-      `${path} cannot be made: it is there already, or its directory is not.`,
-      { cause },
-    );
-  });
+  await write(path, source, true);
   return { path, version: 1 };
+}
+
+async function write(path: string, source: string, isNew: boolean): Promise<void> {
+  await writeFile(path, source, { flag: isNew ? 'wx' : 'w' }).catch((cause) => {
+    throw new PromptgateError('conflict', `${path} cannot be written: it is there already, or may not be.`, {
+      cause,
+    });
+  });
 }

@@ -197,6 +197,15 @@ describe('check against a git ref', () => {
     });
   });
 
+  it('does not take the reason of the version before for one of this version', async () => {
+    const declared = prompt('greet', 2, 'Greet {{text}}.', 'breaking: send text\n');
+    const repository = repositoryWith({ 'greet.prompt': declared });
+    repository.write('prompts/greet.prompt', prompt('greet', 3, 'Greet.', 'breaking: send text\n', '{}'));
+    expect(told(await report(repository, '--against', 'HEAD'))).toEqual([
+      'error undeclared_break prompts/greet.prompt:6',
+    ]);
+  });
+
   it('tells which prompts lost their file', async () => {
     const repository = repositoryWith({
       'greet.prompt': greet,
