@@ -8,6 +8,7 @@ import { addConfigCommand } from './config.ts';
 import type { CliContext } from './context.ts';
 import { addDeployCommand } from './deploy.ts';
 import { addDevCommand } from './dev.ts';
+import { addDiffCommand } from './diff.ts';
 import { addExecutionsCommand } from './executions.ts';
 import { addExportCommand } from './export.ts';
 import { addGateCommand } from './gate.ts';
@@ -45,6 +46,7 @@ export function createProgram(context: CliContext, setExitCode: (code: number) =
   addPlanCommand(program, context, setExitCode);
   addSyncCommand(program, context, setExitCode);
   addStatusCommand(program, context, setExitCode);
+  addDiffCommand(program, context);
   addImportCommand(program, context, setExitCode);
   addExportCommand(program, context);
   addRunCommand(program, context);

@@ -79,6 +79,20 @@ describe('promptgate dev, as a process in a directory of its own', () => {
     expect((await execute({ variables: { text: 'x' }, label: 'development' })).version).toBe(2);
   });
 
+  it('tells of an edit of a partial, at every definition that includes it', async () => {
+    const partial = join(cwd, 'prompts/shared/_manner.prompt');
+    await mkdir(join(cwd, 'prompts/shared'));
+    await writeFile(partial, 'Be kind.');
+    await writeFile(
+      join(cwd, 'prompts/manners.prompt'),
+      '---\nname: manners\nversion: 1\nmodel: gpt-4o-mini\n---\n{{> manner}}\n',
+    );
+    await expect.poll(() => dev.read().stdout).toContain('manners v1');
+    await writeFile(partial, 'Be brief.');
+    await expect.poll(() => dev.read().stdout).toContain('because its partial manner changed');
+    await expect.poll(() => dev.read().stdout).toContain('promptgate make manners');
+  });
+
   it('refuses a second gateway on the same data, and names the first', async () => {
     const second = await run('dev');
     expect(second.code).not.toBe(0);
