@@ -1,5 +1,5 @@
 /** A gateway process, the provider that keeps the ledger, and a database: what every fault test starts from. */
-import { cp, mkdtemp } from 'node:fs/promises';
+import { cp, mkdtemp, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import postgres from 'postgres';
@@ -20,6 +20,8 @@ export interface Rig {
   restart(): Promise<void>;
   /** Lets the gateway recover what others left and reads the trail; on PGlite the gateway ends with that. */
   settle(): Promise<Trail>;
+  /** Waits until the gateway's journal is empty. */
+  expectReplayed(): Promise<void>;
   /** `settle`, and expects that nothing was lost, doubled or invented. */
   expectNothingWrong(calls: readonly Call[]): Promise<Trail>;
   close(): Promise<void>;
@@ -99,6 +101,11 @@ async function embeddedRig(
 function common<T extends Pick<Rig, 'gateway' | 'provider' | 'settle'>>(parts: T) {
   return {
     ...parts,
+    async expectReplayed() {
+      const journal = join(parts.gateway.directory, '.promptgate', 'spool');
+      const left = async () => (await readdir(journal)).filter((name) => name.includes('.journal'));
+      await vi.waitFor(async () => expect(await left()).toEqual([]), { timeout: 30_000, interval: 50 });
+    },
     async expectNothingWrong(calls: readonly Call[]) {
       const trail = await parts.settle();
       expect(findDiscrepancies(trail, parts.provider.ledger(), calls)).toEqual(nothingWrong);
