@@ -83,12 +83,13 @@ async function importFiles(
       versionOf: (name) => (existing.get(name)?.version ?? 0) + 1,
     });
     for (const prompt of prompts) {
-      const path = existing.get(prompt.name)?.path ?? join(directory, `${prompt.name}.prompt`);
-      const placed = place(prompt, existing.get(prompt.name), taken.has(prompt.name), options.bump ?? false);
-      taken.add(prompt.name);
+      const there = existing.get(prompt.name);
+      const placed = place(prompt, there, taken.has(prompt.name), options.bump ?? false);
+      const path = pathFor(prompt, there, placed.outcome, directory);
+      if (prompt.source !== null) taken.add(prompt.name);
       const view = { file, ...toView(prompt), path: relative(base, path), ...placed };
       if (view.outcome === 'imported' && !options.dryRun) {
-        report.push(await write(view, path, existing.has(prompt.name)));
+        report.push(await write(view, path, path === there?.path));
       } else report.push(view);
     }
   }
@@ -120,6 +121,18 @@ function place(
   if (existing === undefined || bump) return { outcome: 'imported', message: null, version };
   const message = `the file there is version ${existing.version}: add --bump to make this version ${version}, or --name for another prompt`;
   return { outcome: 'refused', message, version };
+}
+
+/** One file per prompt is edited in place; where each version has a file of its own, so has the next. */
+function pathFor(
+  { name, version }: ImportedPrompt,
+  existing: ExistingPrompt | undefined,
+  outcome: ImportView['outcome'],
+  directory: string,
+): string {
+  if (existing === undefined) return join(directory, `${name}.prompt`);
+  const numbered = basename(existing.path) === `${existing.version}.prompt`;
+  return numbered && outcome === 'imported' ? resolve(existing.path, `../${version}.prompt`) : existing.path;
 }
 
 function toView(prompt: ImportedPrompt) {

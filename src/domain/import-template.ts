@@ -18,6 +18,9 @@ const langfuseInclude = /^@@@langfusePrompt:[^@\n]*@@@/;
 /** Words of the language itself: as variables they are written as members of `this`. */
 const ownWords = /^(?:json|role|history|this|if|unless|each|else|as|true|false|null|undefined|-?\d+)$/;
 
+/** Text, or a variable by its name. */
+type Part = string | { readonly name: string };
+
 /** The text in promptgate's language; its variables and what is wrong are added to the draft. `place` names it. */
 export function convertTemplate(
   text: string,
@@ -25,63 +28,62 @@ export function convertTemplate(
   syntax: TemplateSyntax,
   draft: ImportDraft,
 ): string {
-  const source = new SourceText(place, text);
-  let result = '';
-  let literal = '';
-  let afterVariable = false;
-  let at = 0;
+  const parts = cutTemplate(text, place, syntax, draft);
+  return parts
+    .map((part, index) => {
+      const [before, after] = [parts[index - 1], parts[index + 1]];
+      if (typeof part === 'string') return writeText(part, before !== undefined, after !== undefined);
+      // Beside a brace a value needs a space, which the tilde takes away again.
+      const left = typeof before === 'string' && before.endsWith('{') ? '~' : '';
+      const right = typeof after === 'string' && after.startsWith('}') ? '~' : '';
+      return `{{${left}${ownWords.test(part.name) ? `this.[${part.name}]` : part.name}${right}}}`;
+    })
+    .join('');
+}
 
-  const flush = (beforeVariable: boolean) => {
-    result += writeLiteral(literal, { afterVariable, beforeVariable });
-    literal = '';
-  };
-  while (at < text.length) {
+/** The parts of the text in their order; no two texts stand beside each other. */
+function cutTemplate(text: string, place: string, syntax: TemplateSyntax, draft: ImportDraft): Part[] {
+  const source = new SourceText(place, text);
+  const parts: Part[] = [];
+  let literal = '';
+  for (let at = 0; at < text.length; ) {
     const next = nextMark(text, at);
     literal += text.slice(at, next);
-    if (next === text.length) break;
     const rest = text.slice(next, next + 2_000);
-    const name = variable.exec(rest);
-    if (name !== null) {
-      const opened = literal.endsWith('{');
-      flush(true);
-      const closed = text.startsWith('}', next + name[0].length);
-      result += `{{${opened ? '~' : ''}${writeName(name[1]!)}${closed ? '~' : ''}}}`;
-      if (isPrototypeName(name[1]!)) refuse(next, `\`${name[1]}\` is a reserved name: rename the variable.`);
-      draft.variables.add(name[1]!);
-      afterVariable = true;
-      at = next + name[0].length;
+    const [written = '', name] = variable.exec(rest) ?? [];
+    if (name === undefined) {
+      const mark = rest.startsWith('{{') ? '{{' : rest.slice(0, 1);
+      const fault = findConstruct(rest, syntax);
+      const message = fault ?? '`{{` begins no variable here: it stays text';
+      const issue = { path: source.issueAtOffset(next, message).path, message };
+      if (fault !== undefined) draft.issues.push(issue);
+      else if (mark === '{{') draft.notCarried.push(issue);
+      literal += mark;
+      at = next + mark.length;
+      // The end of the text is a mark of no length.
+      if (mark === '') break;
       continue;
     }
-    const found = findConstruct(rest, syntax);
-    if (found !== undefined) refuse(next, found);
-    else if (rest.startsWith('{{')) note(next);
-    const length = rest.startsWith('{{') ? 2 : 1;
-    literal += rest.slice(0, length);
-    at = next + length;
+    if (isPrototypeName(name)) {
+      const message = `\`${name}\` is a reserved name: rename the variable.`;
+      draft.issues.push({ path: source.issueAtOffset(next, message).path, message });
+    }
+    draft.variables.add(name);
+    parts.push(...(literal === '' ? [] : [literal]), { name });
+    literal = '';
+    at = next + written.length;
   }
-  flush(false);
-  return result;
+  return literal === '' ? parts : [...parts, literal];
+}
 
-  function refuse(offset: number, message: string): void {
-    const { path } = source.issueAtOffset(offset, message);
-    draft.issues.push({ path, message });
-  }
-
-  function note(offset: number): void {
-    const { path } = source.issueAtOffset(offset, '');
-    draft.notCarried.push({ path, message: '`{{` begins no variable here: it stays text' });
-  }
-
-  function writeLiteral(part: string, beside: { afterVariable: boolean; beforeVariable: boolean }): string {
-    const start = beside.afterVariable && part.startsWith('}') ? ' ' : '';
-    const end = beside.beforeVariable && part.endsWith('{') ? ' ' : '';
-    // A backslash means something before `{{` only, and there the first of several is the escape.
-    const slashes = beside.beforeVariable && part.endsWith('\\') ? '\\' : '';
-    const escaped = part.replaceAll(/(\\*)\{\{/g, (_, before: string) =>
-      before === '' ? '\\{{' : `${before}\\{{!}}\\{{`,
-    );
-    return start + escaped + end + slashes;
-  }
+/** A backslash means something before `{{` only, and there the first of several is the escape. */
+function writeText(text: string, afterVariable: boolean, beforeVariable: boolean): string {
+  const start = afterVariable && text.startsWith('}') ? ' ' : '';
+  const end = !beforeVariable ? '' : text.endsWith('{') ? ' ' : text.endsWith('\\') ? '\\' : '';
+  const escaped = text.replaceAll(/(\\*)\{\{/g, (_, slashes: string) =>
+    slashes === '' ? '\\{{' : `${slashes}\\{{!}}\\{{`,
+  );
+  return start + escaped + end;
 }
 
 /** Where the next `{{`, `{%`, `{#` or `@@@` stands; the end of the text when there is none. */
@@ -99,8 +101,4 @@ function findConstruct(rest: string, syntax: TemplateSyntax): string | undefined
   const shown = (construct.exec(rest) ?? computed)?.[0].split('\n')[0]?.slice(0, 60);
   if (shown === undefined) return undefined;
   return `\`${shown}\` is more than a variable: write it with {{#if}}, {{#each}} or a variable of its own after the import.`;
-}
-
-function writeName(name: string): string {
-  return ownWords.test(name) ? `this.[${name}]` : name;
 }

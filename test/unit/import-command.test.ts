@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -56,6 +56,17 @@ describe('promptgate import', () => {
       { outcome: 'imported', version: 2, path: 'prompts/say.prompt', not_carried: [{ path: 'testData' }] },
     ]);
     expect(await read('prompts/say.prompt')).toMatch(/^version: 2$/m);
+  });
+
+  it('gives the next version a file of its own where every version has one', async () => {
+    await put('say.prompt.yml', yml);
+    await run('say.prompt.yml');
+    await mkdir(join(directory, 'prompts/say'));
+    await rename(join(directory, 'prompts/say.prompt'), join(directory, 'prompts/say/1.prompt'));
+    expect((await run('say.prompt.yml')).out).toContain('unchanged  prompts/say/1.prompt  say v1');
+    await put('say.prompt.yml', yml.replace('Say', 'Shout'));
+    expect((await run('say.prompt.yml', '--bump')).out).toContain('imported  prompts/say/2.prompt  say v2');
+    expect(await readdir(join(directory, 'prompts/say'))).toEqual(['1.prompt', '2.prompt']);
   });
 
   it('never writes over a file that it does not know', async () => {
