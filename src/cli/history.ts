@@ -47,5 +47,5 @@ function renderHistory(moves: readonly DeploymentView[]): string {
     oneLine(move.reason),
     move.git_commit?.slice(0, 12) ?? '—',
   ]);
-  return renderTable(['when (UTC)', 'label', 'move', 'by', 'who', 'why', 'commit'], rows);
+  return renderTable(['when (UTC)', 'label', 'move', 'how', 'who', 'why', 'commit'], rows);
 }

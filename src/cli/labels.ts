@@ -25,21 +25,23 @@ export function addLabelsCommand(program: Command, context: CliContext): void {
         const labels = options.label ? data.filter(({ label }) => label === options.label) : data;
         if (options.json) return context.out(JSON.stringify({ at, data: labels }, null, 2));
         if (options.at) context.out(paint('dim', `At ${renderTime(at)} UTC:`));
-        context.out(labels.length > 0 ? renderLabels(labels, at) : 'No label was set.');
+        context.out(
+          labels.length > 0 ? renderLabels(labels, at, options.at ? 'before' : 'ago') : 'No label was set.',
+        );
       }),
     );
 }
 
-function renderLabels(labels: readonly LabelView[], at: string): string {
+function renderLabels(labels: readonly LabelView[], at: string, word: 'ago' | 'before'): string {
   const rows = labels.map(({ prompt, label, version, since, gated, deployment }) => [
     prompt,
     gated ? `${label} (gated)` : label,
     `v${version}`,
-    `${renderTime(since)}, ${renderAge(since, Date.parse(at))}`,
+    `${renderTime(since)}, ${renderAge(since, Date.parse(at), word)}`,
     deployment.from_version === null ? '—' : `v${deployment.from_version}`,
     deployment.kind,
     deployment.actor,
     oneLine(deployment.reason),
   ]);
-  return renderTable(['prompt', 'label', 'holds', 'since (UTC)', 'before', 'by', 'who', 'why'], rows);
+  return renderTable(['prompt', 'label', 'holds', 'since (UTC)', 'before', 'how', 'who', 'why'], rows);
 }

@@ -32,15 +32,18 @@ export function renderTime(iso: string): string {
   return iso.slice(0, 19).replace('T', ' ');
 }
 
-/** How long before `now`, in the largest unit that fits: `3 h ago`. */
-export function renderAge(iso: string, now: number): string {
-  const age = now - Date.parse(iso);
-  if (age < minute) return 'just now';
-  for (const [name, size] of [
-    ['d', 1_440],
-    ['h', 60],
-  ] as const) {
-    if (age >= size * minute) return `${Math.floor(age / (size * minute))} ${name} ago`;
+/** How long before `now`, in the largest unit that fits: `3 h ago`, or `3 h before` a `now` that is past. */
+export function renderAge(iso: string, now: number, word: 'ago' | 'before' = 'ago'): string {
+  const age = Math.max(0, now - Date.parse(iso));
+  for (const [name, size] of ageUnits) {
+    if (age >= size) return `${Math.floor(age / size)} ${name} ${word}`;
   }
-  return `${Math.floor(age / minute)} min ago`;
+  return `0 s ${word}`;
 }
+
+const ageUnits = [
+  ['d', 1_440 * minute],
+  ['h', 60 * minute],
+  ['min', minute],
+  ['s', 1_000],
+] as const;
