@@ -74,6 +74,7 @@ async function start(kind: AuditKind, databaseUrl: string, providerUrl: string) 
     registry: store.registry,
     audit: store.audit,
     trail: exchange(kind, trail),
+    keeping: store.keeping,
     inFlight: createInFlight(),
     providers: createProviders(simulatedProviders(values, providerUrl)),
     defaultTimeoutMs: values.PROMPTGATE_EXECUTION_TIMEOUT_MS,

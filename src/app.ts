@@ -20,8 +20,8 @@ export interface OpenAppOptions {
   readonly embedded: boolean;
   /** Let the simulated provider answer when no provider is configured. */
   readonly simulate: boolean;
-  /** Obey PROMPTGATE_AUDIT_MODE=spool. For a gateway that serves: the spool belongs to one process. */
-  readonly spool?: boolean;
+  /** A gateway that serves and not a command: it obeys the settings of the spool and of retention. */
+  readonly serving?: boolean;
   readonly logLevel?: string;
 }
 
@@ -59,6 +59,7 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
   try {
     const log = createLog(options.logLevel ?? config.values.PROMPTGATE_LOG_LEVEL);
     const store = await openStore(databaseOf(options), {
+      ...retentionOf(options),
       // Nothing works without the database, and what it holds is safe: end, and let the supervisor start anew.
       onCrash(cause) {
         log.error(
@@ -99,7 +100,7 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
       onRecovered(executions) {
         for (const execution of executions) log.execution(execution);
       },
-      ...(options.spool && values.PROMPTGATE_AUDIT_MODE === 'spool'
+      ...(options.serving && values.PROMPTGATE_AUDIT_MODE === 'spool'
         ? { spool: spoolOf(options, (event) => log.warn(`audit spool: ${event}`)) }
         : {}),
     });
@@ -112,6 +113,7 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
       audit: store.audit,
       trail,
       inFlight,
+      keeping: store.keeping,
       providers,
       defaultTimeoutMs: config.values.PROMPTGATE_EXECUTION_TIMEOUT_MS,
       onExecution(execution) {
@@ -156,6 +158,11 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
     await close();
     throw toPromptgateError(error);
   }
+}
+
+function retentionOf({ serving, config }: OpenAppOptions): { retentionMonths?: number } {
+  const months = config.values.PROMPTGATE_RETENTION_MONTHS;
+  return serving && months !== undefined ? { retentionMonths: months } : {};
 }
 
 function spoolOf({ directory, config: { values } }: OpenAppOptions, onChange: (event: string) => void) {

@@ -117,6 +117,11 @@ export const settings = {
     z.coerce.number().int().min(1_000).max(604_800_000),
     'Age of its oldest record from which nothing more is admitted (503).',
   ),
+  PROMPTGATE_RETENTION_MONTHS: setting(
+    undefined,
+    z.coerce.number().int().min(1).max(1_200).optional(),
+    'Whole months of executions to keep before the current one; older ones are dropped daily. Default: all.',
+  ),
   PROMPTGATE_DRAIN_TIMEOUT_MS: setting(
     30_000,
     milliseconds,

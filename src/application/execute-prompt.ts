@@ -17,7 +17,7 @@ import type { AuditTrail, ClaimHolder, IdempotencyClaim } from './audit-trail.ts
 import { authorizeAnyVersion, authorizeLabel, authorizePrompt } from './authorize.ts';
 import { type ClosedDelivery, openDelivery, type StreamReader } from './delivery.ts';
 import { type ExecutionClock, startExecutionClock } from './execution-clock.ts';
-import { toAnswered, toFailed } from './execution-outcome.ts';
+import { toAnswered, toFailed, toWritableAttempt, toWritableOutcome } from './execution-outcome.ts';
 import { claimOf, refuseClaim, replayStored } from './idempotency.ts';
 import type { AttemptControl, ModelRoute, ProviderAnswer, ProviderResult, Providers } from './provider.ts';
 import type { RegistrySnapshot, ResolvedVersion } from './registry-snapshot.ts';
@@ -95,7 +95,8 @@ export async function executePrompt(deps: ExecuteDependencies, request: ExecuteR
     prepared,
     clock,
     async (attempt, earlier) => {
-      holder = await writeIntent(deps.trail, { ...admission, attempt, earlierAttempts: earlier }, claim);
+      const intent = { ...admission, attempt, earlierAttempts: earlier.map(toWritableAttempt) };
+      holder = await writeIntent(deps.trail, intent, claim);
       if (holder) throw new PromptgateError('conflict', 'Another execution holds the Idempotency-Key.');
     },
   );
@@ -266,7 +267,7 @@ async function settle(
     ? toAnswered(admission, route, result, failure, clock)
     : toFailed(admission, result.error, result.attempts, clock, delivered?.partialOutput);
   const execution = { ...outcome, delivery: delivered?.delivery ?? null };
-  const settling = deps.trail.settle(execution);
+  const settling = deps.trail.settle(toWritableOutcome(execution));
   if (failure?.code === 'audit_unavailable' && result.attempts.length === 0) {
     // Nothing was called because nothing can be written. The row is still owed, but nobody waits for it.
     settling.catch(() => {});

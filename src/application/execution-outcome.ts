@@ -90,3 +90,30 @@ function unsettled(admission: Admission, attempts: readonly Attempt[], clock: Ex
     ...clock.read(),
   };
 }
+
+/**
+ * What a provider says about itself, as the database can hold it: headers and ids are as foreign as the output. An
+ * outcome that cannot be written would be lost after the money is spent.
+ */
+export function toWritableOutcome(execution: Execution): Execution {
+  const writable = (text: string | null) => text && toWritableText(text).text;
+  return {
+    ...execution,
+    errorMessage: writable(execution.errorMessage),
+    responseModel: writable(execution.responseModel),
+    systemFingerprint: writable(execution.systemFingerprint),
+    serviceTier: writable(execution.serviceTier),
+    providerRequestId: writable(execution.providerRequestId),
+    price: { ...execution.price, unknownReason: writable(execution.price.unknownReason) },
+    attempts: execution.attempts.map(toWritableAttempt),
+  };
+}
+
+export function toWritableAttempt(attempt: Attempt): Attempt {
+  const { errorMessage, providerRequestId } = attempt;
+  return {
+    ...attempt,
+    errorMessage: errorMessage && toWritableText(errorMessage).text,
+    providerRequestId: providerRequestId && toWritableText(providerRequestId).text,
+  };
+}

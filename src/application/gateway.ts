@@ -6,6 +6,7 @@ import type { ArchiveFact, Deployment, LabelPolicy, PromptVersion } from '../dom
 import { type AddedVersion, type AddVersionRequest, addVersion } from './add-version.ts';
 import { type ArchiveRequest, archivePrompt } from './archive-prompt.ts';
 import type { AuditStore, ExecutionFilter } from './audit-store.ts';
+import type { AuditCheck, AuditKeeping, Retention } from './audit-verification.ts';
 import {
   type ExecuteDependencies,
   type Executed,
@@ -69,6 +70,8 @@ export interface Gateway {
   }): Promise<{ key: ApiKey; secret: string }>;
   listKeys(): ApiKey[];
   revokeKey(idOrName: string): Promise<ApiKey>;
+  verifyAudit(since?: Date): Promise<AuditCheck[]>;
+  retainAudit(monthsKept: number, actor: Actor): Promise<Retention[]>;
   health(): SnapshotHealth;
 }
 
@@ -78,6 +81,7 @@ export function createGateway(
     audit: AuditStore;
     snapshot: RegistrySnapshot;
     inFlight: InFlight;
+    keeping: AuditKeeping;
   },
 ): Gateway {
   const { audit, snapshot } = deps;
@@ -105,6 +109,8 @@ export function createGateway(
     createKey: (request) => createKey(deps, request),
     listKeys: () => snapshot.listKeys(),
     revokeKey: (idOrName) => revokeKey(deps, idOrName),
+    verifyAudit: (since) => deps.keeping.verify(since),
+    retainAudit: (monthsKept, actor) => deps.keeping.retain(monthsKept, actor.name),
     health: () => snapshot.health(),
   };
 }

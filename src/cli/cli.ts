@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { version } from '../config.ts';
 import { errorTable, toPromptgateError } from '../domain/errors.ts';
 import { addArchiveCommand } from './archive.ts';
+import { addAuditCommand } from './audit.ts';
 import { addCheckCommand } from './check.ts';
 import { addConfigCommand } from './config.ts';
 import type { CliContext } from './context.ts';
@@ -57,6 +58,7 @@ export function createProgram(context: CliContext, setExitCode: (code: number) =
   addHistoryCommand(program, context);
   addArchiveCommand(program, context);
   addGateCommand(program, context);
+  addAuditCommand(program, context, setExitCode);
   addKeysCommand(program, context);
   addConfigCommand(program, context);
   addMigrateCommand(program, context);

@@ -44,7 +44,7 @@ export function addDevCommand(
         directory: context.directory,
         embedded: !config.values.DATABASE_URL,
         simulate: true,
-        spool: true,
+        serving: true,
         logLevel: context.environment.PROMPTGATE_LOG_LEVEL || 'warn',
       });
       try {

@@ -23,7 +23,7 @@ export function addServeCommand(
         directory: context.directory,
         embedded: options.embedded ?? false,
         simulate: false,
-        spool: true,
+        serving: true,
       });
       const { HOST: host, PORT: port } = config.values;
       const listener = await listen(app.http, { host, port }).catch(async (error) => {

@@ -4,6 +4,7 @@ import type { MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import type { Gateway } from '../application/gateway.ts';
 import { PromptgateError } from '../domain/errors.ts';
+import { addAuditRoutes } from './audit-routes.ts';
 import { authenticate } from './authenticate.ts';
 import { type HttpEnvironment, identifyRequest } from './context.ts';
 import { type ErrorLog, respondWithError } from './error-response.ts';
@@ -45,6 +46,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   addLabelRoutes(app, options.gateway);
   addSyncRoutes(app, options.gateway);
   addKeyRoutes(app, options.gateway);
+  addAuditRoutes(app, options.gateway);
   app.doc31('/openapi.json', {
     openapi: '3.1.0',
     info: {

@@ -8,6 +8,7 @@ import {
   defaultStatementTimeoutMs,
   type Pool,
   toStoreError,
+  transferMs,
   withDeadline,
 } from './connection.ts';
 import { fromExecution, fromIntent, toIntent, toStoredExecution } from './execution-rows.ts';
@@ -70,10 +71,10 @@ export function createAuditStore(
   const deadlineMs = options.deadlineMs ?? defaultStatementTimeoutMs + 2_000;
   const run = bindQueries(queries);
 
-  async function guard<T>(doing: 'auditing' | 'reading', work: () => Promise<T>): Promise<T> {
+  async function guard<T>(doing: 'auditing' | 'reading', work: () => Promise<T>, length = 0): Promise<T> {
     const used = pool.sql;
     try {
-      return await withDeadline(work(), deadlineMs);
+      return await withDeadline(work(), deadlineMs + transferMs(length));
     } catch (error) {
       // Of several that hang on the same connections the first renews them.
       if (error instanceof DeadlinePassed && pool.sql === used) pool.renew?.();
@@ -82,12 +83,14 @@ export function createAuditStore(
   }
 
   async function writeIntentRows(rows: readonly string[]): Promise<ReadonlySet<string>> {
-    const held = await guard('auditing', () => run.insertIntents(pool.sql, toArray(rows)));
+    const group = toArray(rows);
+    const held = await guard('auditing', () => run.insertIntents(pool.sql, group), group.length);
     return new Set(held.map((row) => String(row.id)));
   }
 
   async function settleRows(rows: readonly string[]): Promise<void> {
-    await guard('auditing', () => settleIn(pool.sql, rows));
+    const length = rows.reduce((sum, row) => sum + row.length, 0);
+    await guard('auditing', () => settleIn(pool.sql, rows), length);
   }
 
   async function settleIn(on: Sql, rows: readonly string[]): Promise<void> {
@@ -221,7 +224,7 @@ function listArguments(filter: ExecutionFilter, limit: number, before: string | 
 }
 
 /** The smallest UUIDv7 of a millisecond. */
-function firstIdAt(epochMs: number): string {
+export function firstIdAt(epochMs: number): string {
   const hex = Math.min(Math.max(0, epochMs), 2 ** 48 - 1)
     .toString(16)
     .padStart(12, '0');

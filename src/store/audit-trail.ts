@@ -7,7 +7,7 @@
 import type { AuditTrail, ClaimHolder, IdempotencyClaim } from '../application/audit-trail.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import type { PostgresAuditStore } from './audit-store.ts';
-import { withDeadline } from './connection.ts';
+import { transferMs, withDeadline } from './connection.ts';
 import { fromExecution, fromIntent } from './execution-rows.ts';
 import type { GatewayLease } from './gateway-lease.ts';
 import { createWriteCombiner } from './write-combiner.ts';
@@ -44,6 +44,8 @@ export interface WritableAuditTrail extends AuditTrail {
   abandon(ids: readonly string[]): void;
   /** Resolves when everything is written, or after `timeoutMs`. @returns outcomes that are not durable */
   drain(timeoutMs: number): Promise<number>;
+  /** Tries nothing again. What is not durable is left to recovery. */
+  close(): Promise<void>;
 }
 
 /** Where rows become durable. The rows are those of `fromIntent` and `fromExecution`. */
@@ -78,7 +80,7 @@ export function createAuditTrail(
   let abandoned: string[] = [];
   const shared = {
     isTransient: isUnavailable,
-    onTimeout: () => unavailable('It did not answer in time. No provider was called.'),
+    onTimeout: tooSlow,
   };
   const intents = createWriteCombiner<IntentResult>({
     ...shared,
@@ -114,7 +116,7 @@ export function createAuditTrail(
   }
 
   async function write(row: string): Promise<IntentResult> {
-    const result = await bounded(intents.write(row));
+    const result = await bounded(intents.write(row), row);
     if (result === 'unclaimable') {
       throw unavailable('Requests with an Idempotency-Key have to wait for it. No provider was called.');
     }
@@ -122,11 +124,9 @@ export function createAuditTrail(
     return result;
   }
 
-  const bounded = <T>(work: Promise<T>): Promise<T> =>
-    withDeadline(work, timeoutMs).catch((error) => {
-      throw error instanceof PromptgateError
-        ? error
-        : unavailable('It did not answer in time. No provider was called.');
+  const bounded = <T>(work: Promise<T>, row: string): Promise<T> =>
+    withDeadline(work, timeoutMs + transferMs(row.length)).catch((error) => {
+      throw error instanceof PromptgateError ? error : tooSlow();
     });
 
   /** Undefined: the claim, and so the intent, is ours. */
@@ -173,7 +173,7 @@ export function createAuditTrail(
           if (admitted) abandoned.push(id);
         })
         .finally(() => release(id));
-      await bounded(written);
+      await bounded(written, row);
     },
     health: () => ({ queued: intents.depth() + outcomes.depth(), open: open.size, openBytes, dropped: 0 }),
     takeAbandoned() {
@@ -188,6 +188,9 @@ export function createAuditTrail(
       const idle = Promise.all([intents.idle(), outcomes.idle()]);
       await withDeadline(idle, boundMs).catch(() => {});
       return outcomes.depth() + abandoned.length;
+    },
+    async close() {
+      await Promise.all([intents.close(), outcomes.close()]);
     },
   };
 }
@@ -208,6 +211,10 @@ export function databaseSink(store: PostgresAuditStore, lease: GatewayLease): Au
 /** True when the same write may succeed later. */
 export function isUnavailable(error: unknown): boolean {
   return error instanceof PromptgateError && error.code === 'audit_unavailable';
+}
+
+function tooSlow(): PromptgateError {
+  return unavailable('It did not answer in time.');
 }
 
 function unavailable(detail: string): PromptgateError {

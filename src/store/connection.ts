@@ -123,6 +123,14 @@ export async function withDeadline<T>(promise: Promise<T>, ms: number): Promise<
   }
 }
 
+/**
+ * What a group may take beyond the deadline of a small one: a large output is slow, and a deadline that it can never meet
+ * would lose it. Assumes 2 MB a second.
+ */
+export function transferMs(length: number): number {
+  return length / 2_000;
+}
+
 /** Codes with which Node and postgres.js say that there is no usable connection. */
 const connectionCodes =
   /^(CONNECT|CONNECTION)_|^E(CONN|PIPE|TIMEDOUT|HOSTUNREACH|NETUNREACH|NOTFOUND|AI_AGAIN|PROTO)|^ENOTFOUND|^EAI_/;

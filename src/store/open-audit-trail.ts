@@ -68,7 +68,6 @@ export async function openAuditTrail(
   const tryTimeoutMs = Math.ceil(options.timeoutMs / 2);
   const pool = createPool(database.url, {
     max: connections,
-    statementTimeoutMs: tryTimeoutMs,
     connectTimeoutMs: tryTimeoutMs,
   });
   const store = createAuditStore(pool, database.queries, { deadlineMs: tryTimeoutMs });
@@ -130,6 +129,7 @@ export async function openAuditTrail(
     },
     async close() {
       clearInterval(timer);
+      await trail.close();
       await spool?.close();
       await keeping?.catch(() => {});
       await lease.end().catch(() => {});

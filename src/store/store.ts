@@ -1,6 +1,8 @@
 /** Opens the one database of a gateway, embedded or not, and hands out what the application needs of it. */
 
+import type { AuditKeeping } from '../application/audit-verification.ts';
 import type { RegistryStore } from '../application/registry-store.ts';
+import { createAuditKeeping } from './audit-keeping.ts';
 import { createAuditStore, type PostgresAuditStore } from './audit-store.ts';
 import {
   connect,
@@ -20,6 +22,8 @@ import { createRegistryStore } from './registry-store.ts';
 export interface OpenStoreOptions {
   /** The server stops a statement that takes longer, in milliseconds. PGlite has no such clock. */
   readonly statementTimeoutMs?: number;
+  /** Whole months of executions to keep before the current one; absent: all. Older ones are dropped daily. */
+  readonly retentionMonths?: number;
   /** The embedded database died: everything that follows fails. */
   readonly onCrash?: (error: unknown) => void;
 }
@@ -30,6 +34,7 @@ export interface Store {
   readonly describe: string;
   readonly registry: RegistryStore;
   readonly audit: PostgresAuditStore;
+  readonly keeping: AuditKeeping;
   /** The way of calls into the audit trail, on connections of its own; close it before the store. */
   openAuditTrail(options: OpenAuditTrailOptions): Promise<OpenAuditTrail>;
   /** Brings the schema up to date and makes sure that the months ahead have partitions. @returns what was applied */
@@ -85,11 +90,16 @@ function storeAt(
     ...(listener ? { listen: listener.listen } : {}),
     deadlineMs: 2 * statementTimeoutMs,
   });
+  const keeping = createAuditKeeping(sql, queries);
   let daily: NodeJS.Timeout | undefined;
 
-  async function ensurePartitions(): Promise<void> {
+  async function keepMonths(): Promise<void> {
     // Months are made ahead and the default partition catches the rest: a failure may wait for tomorrow.
     await audit.ensurePartitions().catch(() => {});
+    await audit.forgetExpired().catch(() => {});
+    if (options.retentionMonths !== undefined) {
+      await keeping.retain(options.retentionMonths, 'system').catch(() => {});
+    }
   }
 
   return {
@@ -97,11 +107,12 @@ function storeAt(
     describe,
     registry,
     audit,
+    keeping,
     openAuditTrail: (options) => openAuditTrail({ url, queries, alone: embedded !== undefined }, options),
     async migrate() {
       const applied = await migrate(sql, queries);
-      await ensurePartitions();
-      daily ??= setInterval(() => void ensurePartitions(), dayMs).unref();
+      await keepMonths();
+      daily ??= setInterval(() => void keepMonths(), dayMs).unref();
       return applied;
     },
     migrationStatus: () => migrationStatus(sql, queries),

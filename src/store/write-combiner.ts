@@ -31,6 +31,8 @@ export interface WriteCombiner<R> {
   depth(): number;
   /** Resolves when there is nothing left to write. */
   idle(): Promise<void>;
+  /** Tries nothing again: whoever still waits after the commit in flight hears the last error. */
+  close(): Promise<void>;
 }
 
 interface Entry<R> {
@@ -54,6 +56,7 @@ export function createWriteCombiner<R>(options: WriteCombinerOptions<R>): WriteC
   let queue: Entry<R>[] = [];
   let unsettled = 0;
   let running: Promise<void> | undefined;
+  const closing = new AbortController();
 
   function takeBatch(): Entry<R>[] {
     let length = 0;
@@ -69,7 +72,7 @@ export function createWriteCombiner<R>(options: WriteCombinerOptions<R>): WriteC
   /** All rows wait equally long, so those that ran out of time are at the head. */
   function rejectExpired(): void {
     const now = performance.now();
-    while (queue[0] && queue[0].expiresAt <= now) {
+    while (queue[0] && (closing.signal.aborted || queue[0].expiresAt <= now)) {
       const entry = queue.shift()!;
       unsettled--;
       entry.reject(entry.lastError ?? options.onTimeout());
@@ -104,6 +107,10 @@ export function createWriteCombiner<R>(options: WriteCombinerOptions<R>): WriteC
     }
   }
 
+  async function pause(ms: number): Promise<void> {
+    await delay(ms, undefined, { signal: closing.signal }).catch(() => {});
+  }
+
   async function run(): Promise<void> {
     let retryMs = firstRetryMs;
     while (queue.length > 0) {
@@ -113,7 +120,7 @@ export function createWriteCombiner<R>(options: WriteCombinerOptions<R>): WriteC
       } else {
         queue = [...left, ...queue];
         rejectExpired();
-        if (queue.length > 0) await delay(Math.min(retryMs, queue[0]!.expiresAt - performance.now()));
+        if (queue[0]) await pause(Math.min(retryMs, queue[0].expiresAt - performance.now()));
         retryMs = Math.min(lastRetryMs, 2 * retryMs);
       }
       rejectExpired();
@@ -128,6 +135,10 @@ export function createWriteCombiner<R>(options: WriteCombinerOptions<R>): WriteC
     });
   }
 
+  async function idle(): Promise<void> {
+    while (running) await running;
+  }
+
   return {
     write(row) {
       const { promise, resolve, reject } = Promise.withResolvers<R>();
@@ -137,8 +148,10 @@ export function createWriteCombiner<R>(options: WriteCombinerOptions<R>): WriteC
       return promise;
     },
     depth: () => unsettled,
-    async idle() {
-      while (running) await running;
+    idle,
+    async close() {
+      closing.abort();
+      await idle();
     },
   };
 }

@@ -77,7 +77,7 @@ export async function startGateway(
     directory,
     embedded: false,
     simulate: true,
-    spool: true,
+    serving: true,
     logLevel: 'silent',
   });
   await app.gateway.syncPrompts({
