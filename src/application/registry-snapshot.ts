@@ -147,7 +147,10 @@ export function createRegistrySnapshot(
   }
 
   function look(): void {
-    if (!running) refresh().catch((error) => options.onError?.(error));
+    if (running) return;
+    // Told once for each time that the database goes away, and not four times a second.
+    const told = lookFailed;
+    refresh().catch((error) => told || options.onError?.(error));
   }
 
   function compile(version: PromptVersion): Definition {
