@@ -23,7 +23,11 @@ export async function getExecution(audit: AuditStore, actor: Actor, id: string):
   return { execution, late: execution.status === 'unknown' ? await audit.findLateOutcome(id) : undefined };
 }
 
-/** Newest first; `nextCursor` is null on the last page. */
+/** A row may hold megabytes of variables and output: so many are read at once, and a page of so many characters ends. */
+const rowsAtOnce = 25;
+const pageSizeMax = 8 * 1_048_576;
+
+/** Newest first; `nextCursor` is null on the last page. A page of large executions is shorter than its limit. */
 export async function listExecutions(
   audit: AuditStore,
   actor: Actor,
@@ -31,7 +35,21 @@ export async function listExecutions(
   page: { limit: number; before?: string },
 ): Promise<{ executions: StoredExecution[]; nextCursor: string | null }> {
   const own = actor.scopes.includes('admin') ? filter : { ...filter, keyId: actor.keyId ?? '' };
-  const rows = await audit.listExecutions(own, { ...page, limit: page.limit + 1 });
-  const executions = rows.slice(0, page.limit);
-  return { executions, nextCursor: rows.length > page.limit ? (executions.at(-1)?.id ?? null) : null };
+  const executions: StoredExecution[] = [];
+  let before = page.before;
+  let size = 0;
+  for (;;) {
+    const limit = Math.min(rowsAtOnce, page.limit - executions.length);
+    const rows = await audit.listExecutions(own, { limit: limit + 1, ...(before ? { before } : {}) });
+    const read = rows.slice(0, limit);
+    executions.push(...read);
+    if (rows.length <= limit) return { executions, nextCursor: null };
+    before = read.at(-1)!.id;
+    for (const row of read) size += sizeOf(row);
+    if (executions.length >= page.limit || size > pageSizeMax) return { executions, nextCursor: before };
+  }
+}
+
+function sizeOf({ inputPayload, rawOutput }: StoredExecution): number {
+  return JSON.stringify(inputPayload).length + (rawOutput?.length ?? 0);
 }

@@ -1,0 +1,51 @@
+import { expect, it } from 'vitest';
+import type { AuditStore } from '../../src/application/audit-store.ts';
+import { listExecutions } from '../../src/application/read-executions.ts';
+import type { StoredExecution } from '../../src/domain/execution.ts';
+
+const admin = { name: 'system', keyId: null, scopes: ['admin'] } as const;
+
+/** An audit of executions with outputs of so many characters, newest first. */
+function auditOf(sizes: readonly number[]) {
+  const rows = sizes.map((size, index) => ({
+    id: String(sizes.length - index).padStart(4, '0'),
+    inputPayload: { variables: {} },
+    rawOutput: 'x'.repeat(size),
+  }));
+  let largestRead = 0;
+  const listed: AuditStore['listExecutions'] = async (_filter, { limit, before }) => {
+    const found = rows.filter(({ id }) => before === undefined || id < before).slice(0, limit);
+    largestRead = Math.max(largestRead, found.length);
+    return found as unknown as StoredExecution[];
+  };
+  return { audit: { listExecutions: listed } as AuditStore, largestRead: () => largestRead, rows };
+}
+
+async function pagesOf(audit: AuditStore, limit: number): Promise<string[][]> {
+  const pages: string[][] = [];
+  for (let before: string | null = ''; before !== null; ) {
+    const page = await listExecutions(audit, admin, {}, { limit, ...(before ? { before } : {}) });
+    pages.push(page.executions.map(({ id }) => id));
+    before = page.nextCursor;
+  }
+  return pages;
+}
+
+it.each([0, 1, 24, 25, 26, 50, 51, 199, 200, 201])(
+  'lists %i executions whole, in pages of 50',
+  async (count) => {
+    const { audit, rows } = auditOf(Array(count).fill(10));
+    const pages = await pagesOf(audit, 50);
+    expect(pages.flat()).toEqual(rows.map(({ id }) => id));
+    expect(pages.slice(0, -1).every((page) => page.length === 50)).toBe(true);
+    expect(pages).toHaveLength(Math.max(1, Math.ceil(count / 50)));
+  },
+);
+
+it('ends a page of large executions early, reads few at a time, and loses none', async () => {
+  const { audit, rows, largestRead } = auditOf(Array(120).fill(1_000_000));
+  const pages = await pagesOf(audit, 200);
+  expect(pages.flat()).toEqual(rows.map(({ id }) => id));
+  expect(Math.max(...pages.map((page) => page.length))).toBe(25);
+  expect(largestRead()).toBeLessThanOrEqual(26);
+});
