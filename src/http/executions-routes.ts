@@ -49,15 +49,9 @@ const listQuerySchema = z.strictObject({
   key: z.uuid().optional().openapi({ description: 'Id of an API key.' }),
   since: z.iso.datetime({ offset: true }).optional(),
   until: z.iso.datetime({ offset: true }).optional(),
-  limit: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(200)
-    .default(50)
-    .openapi({
-      description: 'A page of large executions is shorter; `next_cursor` tells whether more follow.',
-    }),
+  limit: z.coerce.number().int().min(1).max(200).default(50).openapi({
+    description: 'A page of large executions is shorter; `next_cursor` tells whether more follow.',
+  }),
   cursor: z.uuid().optional(),
 });
 
