@@ -16,6 +16,10 @@ export interface Rig {
   readonly provider: LedgerProvider;
   /** Between the gateway and PostgreSQL. @throws Error on PGlite, which is inside the gateway */
   readonly proxy: FaultProxy;
+  /** Another gateway on the same database, in the time after the lease of the first has expired. */
+  startSecond(): Promise<GatewayProcess>;
+  /** Rows of the database. @throws Error on PGlite, which is inside the gateway */
+  query(text: string): Promise<Record<string, unknown>[]>;
   /** Starts the gateway again after it was killed. On PostgreSQL the time passes in which its lease is respected. */
   restart(): Promise<void>;
   /** Lets the gateway recover what others left and reads the trail; on PGlite the gateway ends with that. */
@@ -54,6 +58,13 @@ export async function startRig(
   return {
     ...common({ gateway, provider, settle }),
     proxy,
+    async startSecond() {
+      const second = await prepareGateway({ provider, databaseUrl, environment });
+      await expireLeases(databaseUrl);
+      await second.start();
+      return second;
+    },
+    query: (text) => queryAt(databaseUrl, text),
     async restart() {
       await expireLeases(databaseUrl);
       await gateway.start();
@@ -88,8 +99,10 @@ async function embeddedRig(
   return {
     ...common({ gateway, provider, settle }),
     restart: () => gateway.start(),
-    get proxy(): FaultProxy {
-      throw new Error('PGlite has no connection to stand in');
+    startSecond: withoutConnection,
+    query: withoutConnection,
+    get proxy() {
+      return withoutConnection();
     },
     async close() {
       await gateway.kill();
@@ -114,22 +127,26 @@ function common<T extends Pick<Rig, 'gateway' | 'provider' | 'settle'>>(parts: T
   };
 }
 
-async function expireLeases(databaseUrl: string): Promise<void> {
-  const sql = postgres(databaseUrl, { max: 1, fetch_types: false, onnotice: () => {} });
-  await sql`update gateway_instances set lease_expires_at = clock_timestamp()`;
-  await sql.end();
+function withoutConnection(): never {
+  throw new Error('PGlite has no connection to stand in');
 }
 
-async function expectRecovered(databaseUrl: string): Promise<void> {
+async function queryAt(databaseUrl: string, text: string): Promise<Record<string, unknown>[]> {
   const sql = postgres(databaseUrl, { max: 1, fetch_types: false, onnotice: () => {} });
   try {
-    await vi.waitFor(
-      async () => expect(await sql`select id, attempt from ai_execution_intents`).toHaveLength(0),
-      { timeout: 60_000, interval: 100 },
-    );
+    return [...(await sql.unsafe(text))];
   } finally {
     await sql.end();
   }
+}
+
+async function expireLeases(databaseUrl: string): Promise<void> {
+  await queryAt(databaseUrl, 'update gateway_instances set lease_expires_at = clock_timestamp()');
+}
+
+async function expectRecovered(databaseUrl: string): Promise<void> {
+  const open = () => queryAt(databaseUrl, 'select id, attempt from ai_execution_intents');
+  await vi.waitFor(async () => expect(await open()).toEqual([]), { timeout: 60_000, interval: 100 });
 }
 
 /** How often each outcome occurs among the calls whose token contains `part`. */

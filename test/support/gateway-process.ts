@@ -1,4 +1,5 @@
 /** `promptgate serve` as a real process that a test may kill and start again, and the calls that are made to it. */
+import { randomUUID } from 'node:crypto';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -145,7 +146,8 @@ async function register(directory: string, environment: Record<string, string>):
   try {
     const sources = Object.entries(files).map(([path, source]) => ({ path, source }));
     await app.gateway.syncPrompts({ files: sources, actor: systemActor, seed: 'production' });
-    const key = { actor: systemActor, name: 'load', scopes: ['admin', 'execute'] as const };
+    const name = `load-${randomUUID()}`;
+    const key = { actor: systemActor, name, scopes: ['admin', 'execute'] as const };
     return (await app.gateway.createKey(key)).secret;
   } finally {
     await app.close();
