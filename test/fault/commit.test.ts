@@ -1,4 +1,5 @@
 /** A connection that ends while a commit is on its way: whether it was made is in doubt, and must not matter. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { countStatuses, type Rig, startRig } from '../support/fault-rig.ts';
 import { randomBetween, report, scaled } from '../support/fault-run.ts';
@@ -43,5 +44,24 @@ describe('a gateway whose connection to PostgreSQL is cut', () => {
     rig.proxy.cutAfter(Number.POSITIVE_INFINITY);
     const trail = await rig.expectNothingWrong(calls);
     report('cut after N bytes', { cuts: rig.proxy.cuts, calls: calls.length, ...countStatuses(trail) });
+  });
+
+  it('all at once, again and again, on a slow line, loses nothing and doubles nothing', {
+    timeout,
+  }, async () => {
+    rig = await startRig('PostgreSQL');
+    await rig.gateway.start();
+    rig.proxy.setLatency(10);
+    const resets = scaled(5, 50);
+    let done = false;
+    const load = runLoad(rig.gateway, { concurrency: 8, prefix: 'reset', until: () => done });
+    for (let reset = 0; reset < resets; reset++) {
+      await delay(randomBetween(50, 400));
+      rig.proxy.reset();
+    }
+    done = true;
+    const calls = await load;
+    const trail = await rig.expectNothingWrong(calls);
+    report('reset of every connection', { resets, calls: calls.length, ...countStatuses(trail) });
   });
 });
