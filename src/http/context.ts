@@ -15,6 +15,10 @@ export interface HttpEnvironment {
     requestId: string;
     traceId: string | null;
     actor: Actor;
+    /** How this route's clients read failures; absent: the gateway's own shape. */
+    toErrorBody?: (error: PromptgateError, requestId: string) => object;
+    /** The prompt that the body names, on routes whose path does not. */
+    promptName?: string;
     /** Writes the audit row of a refusal, on routes whose refusals are executions. */
     recordRefusal?: (error: PromptgateError) => Promise<PromptgateError>;
   };

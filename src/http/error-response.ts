@@ -35,7 +35,8 @@ export function respondWithError(log: ErrorLog) {
       error.code === 'audit_unavailable' ? error.retryAfterMs === null : error.auditStatus !== 'refused';
     if (error.replayed) c.header('idempotent-replayed', 'true');
     if (admitted) c.header('x-should-retry', 'false');
-    return c.body(JSON.stringify(toErrorBody(error, c.get('requestId'))), error.kind.httpStatus as 400, {
+    const body = (c.get('toErrorBody') ?? toErrorBody)(error, c.get('requestId'));
+    return c.body(JSON.stringify(body), error.kind.httpStatus as 400, {
       'content-type': 'application/json',
     });
   };

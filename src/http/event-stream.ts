@@ -2,10 +2,17 @@
  * Server-sent events to one client, with backpressure and keep-alive comments. Memory per client is bounded by the
  * buffer here and the socket's own. It knows nothing of what the events say.
  */
+export interface ServerSentEvent {
+  /** Left out: the wire names no events. */
+  readonly event?: string;
+  /** A text is sent as it is: one line. */
+  readonly data: object | string;
+}
+
 export interface EventStream {
   readonly body: ReadableStream<Uint8Array>;
   /** @returns a promise of room when the buffer is full */
-  send(event: string, data: object): Promise<void> | undefined;
+  send(event: ServerSentEvent): Promise<void> | undefined;
   /** Ends the response after what was sent. */
   end(): void;
 }
@@ -65,9 +72,10 @@ export function createEventStream({ keepAliveMs, onGone }: EventStreamOptions): 
 
   return {
     body,
-    send(event, data) {
+    send({ event, data }) {
       if (!open) return undefined;
-      write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+      const name = event === undefined ? '' : `event: ${event}\n`;
+      write(`${name}data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`);
       keepAlive.refresh();
       if (hasRoom()) return undefined;
       room ??= Promise.withResolvers<void>();

@@ -1,31 +1,23 @@
 import { type OpenAPIHono, z } from '@hono/zod-openapi';
-import type { MiddlewareHandler } from 'hono';
 import type { ExecutionFilter } from '../application/audit-store.ts';
 import type { Gateway } from '../application/gateway.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import { executionStatuses } from '../domain/execution.ts';
-import type { JsonObject } from '../domain/json.ts';
-import type { HttpContext, HttpEnvironment } from './context.ts';
+import { callPrompt } from './call-prompt.ts';
+import type { HttpEnvironment } from './context.ts';
 import type { ErrorLog } from './error-response.ts';
+import { executionDialect, streamEventSchema } from './execution-dialect.ts';
 import {
   executionDetailSchema,
   executionSchema,
   toExecutionDetail,
   toExecutionView,
 } from './execution-view.ts';
-import { addRoute, readBody, readQuery } from './route.ts';
-import { respondWithStream, streamEventSchema } from './stream-execution.ts';
-
-/** Taken as it is, not copied: a copy would lose a `__proto__` key, which has to be refused. */
-const jsonObject = z
-  .custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), {
-    error: 'must be an object',
-  })
-  .openapi({ type: 'object', additionalProperties: true });
+import { addRoute, jsonObjectSchema, pathParam, readBody, readQuery } from './route.ts';
 
 const executeBodySchema = z
   .strictObject({
-    variables: jsonObject.default({}),
+    variables: jsonObjectSchema.default({}),
     label: z.string().min(1).max(64).optional().openapi({ description: 'Default: `production`.' }),
     version: z.number().int().min(1).max(2_147_483_647).optional(),
     messages: z
@@ -33,7 +25,7 @@ const executeBodySchema = z
       .max(1_000)
       .optional()
       .openapi({ description: "Earlier turns; they take the place of the definition's {{history}}." }),
-    metadata: jsonObject.optional(),
+    metadata: jsonObjectSchema.optional(),
     stream: z
       .boolean()
       .default(false)
@@ -71,23 +63,8 @@ export function addExecutionRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: G
     },
     async (c) => {
       const body = await readBody(c, executeBodySchema);
-      const { label, version, messages, metadata } = body;
-      const request = {
-        ...callerOf(c),
-        variables: body.variables,
-        ...(label === undefined ? {} : { label }),
-        ...(version === undefined ? {} : { version }),
-        ...(messages === undefined ? {} : { messages }),
-        ...(metadata === undefined ? {} : { metadata }),
-        ...readIdempotencyKey(c),
-      };
-      if (body.stream) {
-        return respondWithStream(c, log, (reader) => gateway.executePrompt({ ...request, reader }));
-      }
-      const execution = await gateway.executePrompt({ ...request, signal: c.req.raw.signal });
-      c.header('x-promptgate-execution-id', execution.id);
-      if (execution.replayed) c.header('idempotent-replayed', 'true');
-      return c.json(toExecutionView(execution));
+      const call = { ...body, promptName: pathParam(c, 'name') };
+      return callPrompt(c, { gateway, log }, call, executionDialect);
     },
   );
   addRoute(
@@ -126,36 +103,6 @@ export function addExecutionRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: G
       return c.json(toExecutionDetail(execution, late));
     },
   );
-}
-
-/** @throws PromptgateError invalid_request — a key that cannot be kept as it is */
-function readIdempotencyKey(c: HttpContext): { idempotencyKey?: string } {
-  const key = c.req.header('idempotency-key');
-  if (key === undefined) return {};
-  if (!/^[\x21-\x7e]{1,255}$/.test(key)) {
-    throw new PromptgateError(
-      'invalid_request',
-      'Idempotency-Key has 1 to 255 visible ASCII characters without spaces, for example a UUID.',
-    );
-  }
-  return { idempotencyKey: key };
-}
-
-function callerOf(c: HttpContext) {
-  return {
-    actor: c.get('actor'),
-    promptName: c.req.param('name') ?? '',
-    requestId: c.get('requestId'),
-    traceId: c.get('traceId'),
-  };
-}
-
-/** From here on a refusal is an execution that was refused, and owes a row. Comes before whatever may refuse. */
-export function auditRefusals(gateway: Gateway): MiddlewareHandler<HttpEnvironment> {
-  return async function auditRefusals(c, next) {
-    c.set('recordRefusal', (error) => gateway.refuseExecution(callerOf(c), error));
-    await next();
-  };
 }
 
 function toFilter(query: z.infer<typeof listQuerySchema>): ExecutionFilter {

@@ -2,10 +2,11 @@
  * A route is declared once, for the router and for /openapi.json. Bodies and queries are parsed here, not by the
  * framework's validators: these answer before our error table can, and drop a body that lacks a content type.
  */
-import type { OpenAPIHono, RouteConfig } from '@hono/zod-openapi';
-import type { z } from 'zod';
+import { type OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi';
+
 import type { Scope } from '../domain/api-key.ts';
 import { PromptgateError } from '../domain/errors.ts';
+import type { JsonObject } from '../domain/json.ts';
 import { requireScope } from './authenticate.ts';
 import type { HttpContext, HttpEnvironment } from './context.ts';
 import { errorBodySchema } from './error-response.ts';
@@ -71,6 +72,13 @@ function toDescription(scope: Scope | undefined): string {
   if (scope === undefined) return 'Any valid key; it sees what its limits let it.';
   return `Needs the scope \`${scope}\`${scope === 'admin' ? '' : ', which `admin` includes'}.`;
 }
+
+/** Taken as it is, not copied: a copy would lose a `__proto__` key, which has to be refused. */
+export const jsonObjectSchema = z
+  .custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), {
+    error: 'must be an object',
+  })
+  .openapi({ type: 'object', additionalProperties: true });
 
 /** A part of the path that the route declares. */
 export function pathParam(c: HttpContext, name: string): string {

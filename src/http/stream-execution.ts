@@ -1,40 +1,16 @@
 /**
- * An execution as server-sent events: `execution` (what runs), `delta` … (its pieces), then `done` with the execution or
- * `error` with the error body. Until the first piece, or the first keep-alive, nothing is sent: what fails before that
- * is an ordinary error response with its status.
+ * An execution as server-sent events, in whichever dialect. Until the first piece, or the first keep-alive, nothing is
+ * sent: what fails before that is an ordinary error response with its status.
  */
-import { z } from '@hono/zod-openapi';
 import type { StreamReader } from '../application/delivery.ts';
 import type { Executed } from '../application/execute-prompt.ts';
 import { toPromptgateError } from '../domain/errors.ts';
 import type { Admission } from '../domain/execution.ts';
 import type { HttpContext } from './context.ts';
-import { type ErrorLog, errorBodySchema, toErrorBody } from './error-response.ts';
-import { createEventStream } from './event-stream.ts';
-import { executionSchema, toExecutionView } from './execution-view.ts';
-
-const deltaSchema = z
-  .union([
-    z.object({ type: z.enum(['text', 'refusal', 'reasoning']), text: z.string() }),
-    z.object({
-      type: z.literal('tool_call'),
-      index: z.number().int(),
-      id: z.string(),
-      name: z.string(),
-      arguments: z.string(),
-    }),
-  ])
-  .openapi('Delta');
-
-const headSchema = z
-  .object({ id: z.string(), prompt: z.string(), version: z.number().int().nullable() })
-  .openapi('ExecutionHead');
-
-export const streamEventSchema = z
-  .union([headSchema, deltaSchema, executionSchema, errorBodySchema])
-  .openapi('ExecutionEvent', {
-    description: 'Data of the events `execution`, `delta`, `done` and `error`, in this order.',
-  });
+import type { AnswerEvents } from './dialect.ts';
+import type { ErrorLog } from './error-response.ts';
+import { createEventStream, type ServerSentEvent } from './event-stream.ts';
+import { describeAdmission } from './execution-headers.ts';
 
 /** Proxies commonly cut a connection that is silent for 30 seconds or more. */
 const keepAliveMs = 10_000;
@@ -43,6 +19,7 @@ const keepAliveMs = 10_000;
 export async function respondWithStream(
   c: HttpContext,
   log: ErrorLog,
+  events: AnswerEvents,
   execute: (reader: StreamReader) => Promise<Executed>,
 ): Promise<Response> {
   const gone = new AbortController();
@@ -50,19 +27,25 @@ export async function respondWithStream(
   const connection = c.req.raw.signal;
   if (connection.aborted) leave();
   else connection.addEventListener('abort', leave, { once: true });
-  const events = createEventStream({ keepAliveMs, onGone: leave });
+  const stream = createEventStream({ keepAliveMs, onGone: leave });
   const { promise: opened, resolve: markOpened } = Promise.withResolvers<void>();
   let isOpen = false;
   let head: Admission | undefined;
   let firstSign: NodeJS.Timeout | undefined;
 
+  /** @returns what the last one returned: room for it is room for all */
+  function send(list: readonly ServerSentEvent[]): Promise<void> | undefined {
+    let room: Promise<void> | undefined;
+    for (const event of list) room = stream.send(event);
+    return room;
+  }
+
   function open(execution: Admission | undefined): void {
     if (isOpen || !execution) return;
     isOpen = true;
     clearTimeout(firstSign);
-    const { id, promptName, promptVersion } = execution;
-    c.header('x-promptgate-execution-id', id);
-    void events.send('execution', { id, prompt: promptName, version: promptVersion });
+    describeAdmission(c, execution);
+    void send(events.begin(execution));
     markOpened();
   }
 
@@ -74,7 +57,7 @@ export async function respondWithStream(
     },
     write(delta) {
       open(head);
-      return events.send('delta', delta);
+      return send(events.piece(delta));
     },
     drop: () => c.env?.outgoing?.destroy(),
   };
@@ -85,25 +68,26 @@ export async function respondWithStream(
       open(execution);
       // The pieces of an earlier request with the same key are long gone.
       if (execution.replayed && execution.rawOutput) {
-        void events.send('delta', { type: 'text', text: execution.rawOutput });
+        const type = execution.finishReason === 'refusal' ? 'refusal' : 'text';
+        void send(events.piece({ type, text: execution.rawOutput }));
       }
-      void events.send('done', toExecutionView(execution));
+      void send(events.finish(execution));
     })
     .catch((thrown: unknown) => {
       // Not begun: the failure is an ordinary response.
       if (!isOpen) throw thrown;
       const error = toPromptgateError(thrown);
       log(error, c.get('requestId'));
-      void events.send('error', toErrorBody(error, c.get('requestId')));
+      void send(events.fail(error, c.get('requestId')));
     })
     .finally(() => {
       clearTimeout(firstSign);
       connection.removeEventListener('abort', leave);
-      events.end();
+      stream.end();
     });
   await Promise.race([settled, opened]);
   // no-transform: a proxy that compresses would hold events back; x-accel-buffering tells nginx the same.
-  return c.body(events.body, 200, {
+  return c.body(stream.body, 200, {
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-cache, no-transform',
     'x-accel-buffering': 'no',

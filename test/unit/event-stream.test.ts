@@ -15,16 +15,22 @@ describe('an event stream', () => {
 
   it('frames each event by itself, line ends inside the data escaped', async () => {
     const { events, read } = open();
-    void events.send('delta', { text: 'a\n\ndata: b' });
+    void events.send({ event: 'delta', data: { text: 'a\n\ndata: b' } });
     expect(await read()).toBe('event: delta\ndata: {"text":"a\\n\\ndata: b"}\n\n');
+  });
+
+  it('sends a text as it is, and no name where the wire has none', async () => {
+    const { events, read } = open();
+    void events.send({ data: '[DONE]' });
+    expect(await read()).toBe('data: [DONE]\n\n');
   });
 
   it('promises room when the buffer is full, and makes it when it is read', async () => {
     const { events, read } = open();
     const big = { text: 'x'.repeat(20_000) };
     await Promise.resolve();
-    expect(events.send('delta', { text: 'a' })).toBeUndefined();
-    const room = events.send('delta', big);
+    expect(events.send({ event: 'delta', data: { text: 'a' } })).toBeUndefined();
+    const room = events.send({ event: 'delta', data: big });
     expect(room).toBeInstanceOf(Promise);
     await read();
     await read();
@@ -35,7 +41,7 @@ describe('an event stream', () => {
     const { events, read } = open();
     await vi.advanceTimersByTimeAsync(1_000);
     expect(await read()).toBe(': keep-alive\n\n');
-    void events.send('delta', { text: 'x'.repeat(20_000) });
+    void events.send({ event: 'delta', data: { text: 'x'.repeat(20_000) } });
     await vi.advanceTimersByTimeAsync(5_000);
     expect(await read()).toContain('event: delta');
     events.end();
@@ -44,11 +50,11 @@ describe('an event stream', () => {
 
   it('tells when the client has gone, releases whoever waits for room, and forgets what is sent after', async () => {
     const { events, onGone, reader } = open();
-    const room = events.send('delta', { text: 'x'.repeat(20_000) });
+    const room = events.send({ event: 'delta', data: { text: 'x'.repeat(20_000) } });
     await reader.cancel();
     await room;
     expect(onGone).toHaveBeenCalledTimes(1);
-    expect(events.send('done', {})).toBeUndefined();
+    expect(events.send({ event: 'done', data: {} })).toBeUndefined();
     events.end();
     expect(vi.getTimerCount()).toBe(0);
   });

@@ -1,0 +1,84 @@
+/**
+ * One call of a prompt over HTTP, whatever the dialect: what the request says → the verb → the answer, whole or streamed.
+ * A route reads its body into a PromptCall; everything else about a call is here once.
+ */
+import type { MiddlewareHandler } from 'hono';
+import type { Gateway } from '../application/gateway.ts';
+import { PromptgateError } from '../domain/errors.ts';
+import type { JsonObject } from '../domain/json.ts';
+import type { Message } from '../domain/message.ts';
+import type { HttpContext, HttpEnvironment } from './context.ts';
+import type { Dialect } from './dialect.ts';
+import type { ErrorLog } from './error-response.ts';
+import { describeExecution } from './execution-headers.ts';
+import { respondWithStream } from './stream-execution.ts';
+
+/** How a caller names what to run: a label or a version, or neither for the default label. */
+export interface PromptTarget {
+  readonly promptName: string;
+  readonly label?: string | undefined;
+  readonly version?: number | undefined;
+}
+
+export interface PromptCall extends PromptTarget {
+  readonly variables: JsonObject;
+  readonly messages?: readonly Message[] | undefined;
+  readonly metadata?: JsonObject | undefined;
+  readonly stream: boolean;
+}
+
+export async function callPrompt(
+  c: HttpContext,
+  { gateway, log }: { gateway: Gateway; log: ErrorLog },
+  call: PromptCall,
+  dialect: Dialect,
+): Promise<Response> {
+  c.set('promptName', call.promptName);
+  const { label, version, messages, metadata } = call;
+  const request = {
+    ...callerOf(c),
+    variables: call.variables,
+    ...(label === undefined ? {} : { label }),
+    ...(version === undefined ? {} : { version }),
+    ...(messages === undefined ? {} : { messages }),
+    ...(metadata === undefined ? {} : { metadata }),
+    ...readIdempotencyKey(c),
+  };
+  if (call.stream) {
+    const events = dialect.createEvents();
+    return respondWithStream(c, log, events, (reader) => gateway.executePrompt({ ...request, reader }));
+  }
+  const execution = await gateway.executePrompt({ ...request, signal: c.req.raw.signal });
+  describeExecution(c, execution);
+  return c.json(dialect.toAnswer(execution));
+}
+
+/** From here on a refusal is an execution that was refused, and owes a row. Comes before whatever may refuse. */
+export function auditRefusals(gateway: Gateway): MiddlewareHandler<HttpEnvironment> {
+  return async function auditRefusals(c, next) {
+    c.set('recordRefusal', (error) => gateway.refuseExecution(callerOf(c), error));
+    await next();
+  };
+}
+
+function callerOf(c: HttpContext) {
+  return {
+    actor: c.get('actor'),
+    promptName: c.get('promptName') ?? c.req.param('name') ?? '',
+    requestId: c.get('requestId'),
+    traceId: c.get('traceId'),
+  };
+}
+
+/** @throws PromptgateError invalid_request — a key that cannot be kept as it is */
+function readIdempotencyKey(c: HttpContext): { idempotencyKey?: string } {
+  const key = c.req.header('idempotency-key');
+  if (key === undefined) return {};
+  if (!/^[\x21-\x7e]{1,255}$/.test(key)) {
+    throw new PromptgateError(
+      'invalid_request',
+      'Idempotency-Key has 1 to 255 visible ASCII characters without spaces, for example a UUID.',
+    );
+  }
+  return { idempotencyKey: key };
+}
