@@ -1,4 +1,3 @@
-import { openApp } from './app.ts';
 import { runCli } from './cli/cli.ts';
 
 /**
@@ -12,7 +11,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   process.exitCode = await runCli(argv.slice(2), {
     environment: process.env,
     directory: process.cwd(),
-    openApp,
+    // Loaded when a command opens a gateway: the others need neither database drivers nor SDKs.
+    openApp: async (options) => (await import('./app.ts')).openApp(options),
     out: (text) => process.stdout.write(`${text}\n`),
     err: (text) => process.stderr.write(`${text}\n`),
   });
