@@ -2,7 +2,13 @@
  * Definition files against the state that they would replace, without a registry: what a pull request has to put right,
  * and what it changes. Pure: whoever calls it reads the files and asks git.
  */
-import { type Definition, type DefinitionIssue, locateKey, normaliseSource } from '../domain/definition.ts';
+import {
+  type Definition,
+  type DefinitionIssue,
+  locateKey,
+  normaliseSource,
+  readIdentity,
+} from '../domain/definition.ts';
 import { type DefinitionDiff, diffDefinitions } from '../domain/definition-diff.ts';
 import {
   type DefinitionFile,
@@ -19,8 +25,8 @@ export interface CheckRequest {
     /** What messages call it, e.g. `origin/main`. */
     readonly ref: string;
     readonly files: readonly DefinitionFile[];
-    /** True when the file has had exactly this text before: an older number is then a return, not a mistake. */
-    hadText(path: string, text: string): Promise<boolean>;
+    /** Every text that the file has had before, so that a return to one is known, and a number that was used once. */
+    textsOf(path: string): Promise<readonly string[]>;
   } | null;
 }
 
@@ -128,7 +134,10 @@ async function compareWithBase(
       changes.push(change);
       if (same) problems.push(notBumped(file, definition, change.difference, newest, base.ref));
       else if (definition.version < newest) problems.push(await backwards(base, file, definition, newest));
-      else problems.push(...undeclaredBreaks(file, change));
+      else {
+        if (known.length > 0) problems.push(...(await usedBefore(base, file, definition)));
+        problems.push(...undeclaredBreaks(file, change));
+      }
     }
   }
   for (const name of then.keys()) if (!now.has(name)) problems.push(removed(name, then, set, base.ref));
@@ -171,12 +180,27 @@ async function backwards(
   newest: number,
 ): Promise<CheckProblem> {
   const at = (message: string) => locateKey(file.path, file.source, 'version', message);
-  if (await base.hadText(file.path, file.source)) {
+  if ((await base.textsOf(file.path)).includes(file.source)) {
     const message = `${name} returns from version ${newest} to version ${version}, as it was before: sync --deploy will roll back.`;
     return toProblem(at(message), 'returned', 'notice');
   }
   const message = `${name} version ${version} is new and older than version ${newest} on ${base.ref}. Give it the number ${newest + 1}.`;
   return toProblem(at(message), 'backwards', 'error');
+}
+
+/** After a revert the files say an older number than was ever used: the next one is above all of them. */
+async function usedBefore(
+  base: Base,
+  file: DefinitionFile,
+  { name, version, checksum, partials }: Definition,
+): Promise<CheckProblem[]> {
+  const others = (await base.textsOf(file.path))
+    .map((text) => readIdentity(text, partials))
+    .filter((identity) => identity.name === name);
+  if (!others.some((other) => other.version === version && other.checksum !== checksum)) return [];
+  const next = Math.max(...others.map((other) => other.version ?? 0)) + 1;
+  const message = `${name} version ${version} was used before with other content, and a version never changes. Give it the number ${next}.`;
+  return [toProblem(locateKey(file.path, file.source, 'version', message), 'not_bumped', 'error')];
 }
 
 function undeclaredBreaks(file: DefinitionFile, change: VersionChange): CheckProblem[] {

@@ -50,7 +50,7 @@ export function addCheckCommand(
         base: base && {
           ...base,
           files: base.files.map(shown),
-          hadText: (path, text) => base.hadText(prefix === '' ? path : path.slice(prefix.length + 1), text),
+          textsOf: (path) => base.textsOf(prefix === '' ? path : path.slice(prefix.length + 1)),
         },
       });
       if (options.json) context.out(JSON.stringify(report, null, 2));
@@ -69,6 +69,6 @@ async function readBase(directory: string, ref: string) {
   return {
     ref,
     files: await repository.filesAt(ref),
-    hadText: (path: string, text: string) => repository.hadText(ref, path, text),
+    textsOf: (path: string) => repository.textsOf(ref, path),
   };
 }

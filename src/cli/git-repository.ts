@@ -19,8 +19,8 @@ export interface GitRepository {
   filesAt(ref: string): Promise<DefinitionFile[]>;
   /** The commit that each file is from. Files that differ from it, or are not in git, have none. */
   commits(): Promise<ReadonlyMap<string, FileCommit>>;
-  /** True when a file ever had this very text on the way to `ref`. */
-  hadText(ref: string, path: string, text: string): Promise<boolean>;
+  /** Every text that a file has had on the way to `ref`. */
+  textsOf(ref: string, path: string): Promise<string[]>;
   /**
    * Each commit of the main line that changed definitions, oldest first, with what it changed and the partials of then.
    * Commits inside merged branches are left out: their states were never on the main line.
@@ -153,7 +153,7 @@ function createRepository(git: Git): GitRepository {
       for (const path of changed.split('\0')) found.delete(path);
       return found;
     },
-    async hadText(ref, path, text) {
+    async textsOf(ref, path) {
       const raw = await git.run([
         'log',
         '--format=',
@@ -168,7 +168,7 @@ function createRepository(git: Git): GitRepository {
       const objects = [
         ...new Set([...raw.matchAll(/^:\d+ \d+ [0-9a-f]+ ([0-9a-f]+) [AM]/gm)].map(([, id]) => id ?? '')),
       ];
-      return (await git.readObjects(objects)).includes(text);
+      return git.readObjects(objects);
     },
     async *history() {
       if (!(await hasCommits())) return;

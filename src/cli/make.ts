@@ -1,12 +1,14 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import type { Command } from 'commander';
+import { readIdentity } from '../domain/definition.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import { promptNamePattern } from '../domain/names.ts';
 import { withVersion } from '../domain/next-version.ts';
 import type { CliContext } from './context.ts';
 import { promptsDirectory } from './definition-files.ts';
 import { findExistingPrompts } from './existing-prompts.ts';
+import { openGitRepository } from './git-repository.ts';
 import { paint } from './render.ts';
 
 export function addMakeCommand(program: Command, context: CliContext): void {
@@ -55,7 +57,7 @@ function describe(name: string, { path, version }: Made): string {
 async function makeNext(directory: string, name: string): Promise<Made | undefined> {
   const newest = (await findExistingPrompts(directory)).get(name);
   if (!newest) return undefined;
-  const version = newest.version + 1;
+  const version = Math.max(newest.version, await highestInGit(directory, name, newest.path)) + 1;
   const source = withVersion(await readFile(newest.path, 'utf8'), version);
   if (source === undefined)
     throw new PromptgateError('invalid_request', `${newest.path} has no version number.`);
@@ -64,6 +66,16 @@ async function makeNext(directory: string, name: string): Promise<Made | undefin
   const path = ownFile ? join(dirname(newest.path), `${named?.[1]}${version}.prompt`) : newest.path;
   await write(path, source, ownFile);
   return { path, version };
+}
+
+/** After a revert the file says an older number than was ever used. 0 where there is no git. */
+async function highestInGit(directory: string, name: string, path: string): Promise<number> {
+  const repository = await openGitRepository(directory);
+  if (!repository || !(await repository.head())) return 0;
+  const identities = (await repository.textsOf('HEAD', relative(directory, path))).map((text) =>
+    readIdentity(text),
+  );
+  return Math.max(0, ...identities.map((used) => (used.name === name ? (used.version ?? 0) : 0)));
 }
 
 async function scaffold(directory: string, name: string): Promise<Made> {

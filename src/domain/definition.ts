@@ -143,6 +143,21 @@ export function renderPrompt(
   };
 }
 
+/** What can be known of a text that need not parse. The checksum is undefined where it does not, with these partials. */
+export function readIdentity(
+  text: string,
+  partials: Readonly<Record<string, string>> = {},
+): { name?: string; version?: number; checksum?: string } {
+  const { name, version } = parseFrontMatter(new SourceText('', normaliseSource(text))).value;
+  if (typeof name !== 'string' || typeof version !== 'number') return {};
+  try {
+    const { checksum } = parseDefinition(text, { path: '', partial: (partial) => partials[partial] });
+    return { name, version, checksum };
+  } catch {
+    return { name, version };
+  }
+}
+
 /** What is wrong with a partial by itself, whoever includes it. */
 export function findPartialIssue(path: string, text: string): DefinitionIssue | undefined {
   const source = new SourceText(path, normaliseSource(text));

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { CheckReport } from '../../src/application/check-definitions.ts';
 import { runCli } from '../../src/cli/cli.ts';
@@ -175,6 +177,25 @@ describe('check against a git ref', () => {
     const found = await report(repository, '--against', 'HEAD');
     expect(told(found)).toEqual(['notice returned prompts/greet.prompt:3']);
     expect(found.code).toBe(0);
+  });
+
+  it('refuses a number that was used before a revert, and make gives the one above it', async () => {
+    const repository = repositoryWith({ 'greet.prompt': greet });
+    repository.write('prompts/greet.prompt', prompt('greet', 2, 'Welcome {{text}}.'));
+    repository.commit('Welcome');
+    repository.git('revert', '--no-edit', 'HEAD');
+    repository.write('prompts/greet.prompt', prompt('greet', 2, 'Hail {{text}}.'));
+    const found = await report(repository, '--against', 'HEAD');
+    expect(told(found)).toEqual(['error not_bumped prompts/greet.prompt:3']);
+    expect(found.problems[0]?.message).toContain('was used before with other content');
+    expect(found.problems[0]?.message).toContain('Give it the number 3');
+    repository.git('checkout', '-q', '.');
+    await runCli(['make', 'greet'], {
+      ...{ environment: {}, directory: repository.directory, out: () => {}, err: () => {} },
+      openApp: () => Promise.reject(new Error('make opens nothing')),
+    });
+    expect((await report(repository, '--against', 'HEAD')).code).toBe(0);
+    expect(readFileSync(join(repository.directory, 'prompts/greet.prompt'), 'utf8')).toContain('version: 3');
   });
 
   it.each([
