@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { runCli } from './cli/cli.ts';
 
 /**
@@ -14,7 +15,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     // Loaded when a command opens a gateway: the others need neither database drivers nor SDKs.
     openApp: async (options) => (await import('./app.ts')).openApp(options),
     out: (text) => process.stdout.write(`${text}\n`),
-    err: (text) => process.stderr.write(`${text}\n`),
+    // Coloured for the terminal that stdout is; stderr may go elsewhere.
+    err: (text) => process.stderr.write(`${process.stderr.isTTY ? text : stripVTControlCharacters(text)}\n`),
   });
   setTimeout(() => process.exit(), lingerMs).unref();
 }

@@ -19,7 +19,7 @@ export function renderTable(header: readonly string[], rows: readonly (readonly 
   );
   const line = (cells: readonly string[]) =>
     cells
-      .map((cell, column) => pad(cell, widths[column] ?? 0, numeric[column] ?? false))
+      .map((cell, column) => pad(printable(cell), widths[column] ?? 0, numeric[column] ?? false))
       .join('  ')
       .trimEnd();
   return [paint('bold', line(header)), ...rows.map(line)].join('\n');
@@ -35,6 +35,13 @@ export function renderError(error: PromptgateError): string {
   for (const issue of error.issues) lines.push(`  ${issue.path}: ${issue.message}`);
   if (error.executionId) lines.push(`  recorded as execution ${error.executionId}`);
   return lines.join('\n');
+}
+
+/** A cell may hold what somebody sent, a prompt name for example: all that it may do to the terminal is colours. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}(\[[\d;]*m)?/gu, (found, style = '') =>
+    style !== '' && found.charCodeAt(0) === 27 ? found : `\uFFFD${style}`,
+  );
 }
 
 function plain(text: string): string {
