@@ -19,6 +19,8 @@ export interface GatewayClient {
 const devGatewaySchema = z.object({ url: z.string(), key: z.string(), pid: z.number() });
 export type DevGateway = z.infer<typeof devGatewaySchema>;
 
+const healthTimeoutMs = 2_000;
+
 /** Where a running `promptgate dev` says how to reach it. */
 export function devGatewayPath(config: Config, directory: string): string {
   return join(resolve(directory, config.values.PROMPTGATE_DATA_DIR), 'dev-gateway.json');
@@ -32,7 +34,7 @@ export async function connectGateway(context: CliContext): Promise<GatewayClient
       throw new PromptgateError('unauthenticated', 'PROMPTGATE_URL is set but PROMPTGATE_KEY is not.');
     return remoteClient(url.replace(/\/$/, ''), key);
   }
-  const dev = findDevGateway(devGatewayPath(config, context.directory));
+  const dev = await findDevGateway(devGatewayPath(config, context.directory));
   if (dev) return remoteClient(dev.url, dev.key);
   return inProcessClient(context, config);
 }
@@ -50,12 +52,13 @@ export async function withGateway<T>(
   }
 }
 
-/** Undefined when none runs: a file left by a killed process names a pid that is gone. */
-function findDevGateway(path: string): DevGateway | undefined {
+/** Undefined when none runs: a file left by a killed process names a pid that is gone, or that another process has now. */
+async function findDevGateway(path: string): Promise<DevGateway | undefined> {
   if (!existsSync(path)) return undefined;
   try {
     const dev = devGatewaySchema.parse(JSON.parse(readFileSync(path, 'utf8')));
     process.kill(dev.pid, 0);
+    await fetch(`${dev.url}/healthz`, { signal: AbortSignal.timeout(healthTimeoutMs) });
     return dev;
   } catch {
     return undefined;

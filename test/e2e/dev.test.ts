@@ -116,6 +116,9 @@ describe('promptgate dev, as a process in a directory of its own', () => {
 
   it('ends cleanly when asked, and the database can then be reached without it', async () => {
     expect(await dev.stop('SIGTERM')).toBe(0);
+    // As after a crash, when another process has the pid by now.
+    const left = { url: 'http://127.0.0.1:1', key: dev.ready.key, pid: process.pid };
+    await writeFile(join(cwd, '.promptgate/dev-gateway.json'), JSON.stringify(left));
     const listed = await run('executions', '--json', '--limit', '1');
     expect([listed.code, JSON.parse(listed.stdout).data.length]).toEqual([0, 1]);
     dev = await startCommand(['dev'], { cwd, environment });
