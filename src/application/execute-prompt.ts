@@ -113,7 +113,8 @@ async function callProvider(
   admit: AttemptControl['beforeAttempt'],
 ): Promise<{ result: ProviderResult; delivered: ClosedDelivery | undefined }> {
   const { parameters, outputFormat, outputSchema } = resolved.version;
-  const call = { route, messages, parameters, output: { format: outputFormat, schema: outputSchema } };
+  const output = { format: outputFormat, schema: outputSchema };
+  const call = { route, messages, parameters, tools: resolved.definition.tools, output };
   const control: AttemptControl = {
     signal: request.signal ?? new AbortController().signal,
     deadlineMs: parameters.timeoutMs ?? deps.defaultTimeoutMs,

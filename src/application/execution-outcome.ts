@@ -1,12 +1,14 @@
 /** The outcome of an execution as it is recorded: pure, from what was admitted and what came of it. */
-import { sha256 } from '../domain/canonical-json.ts';
+import { hashJson, sha256 } from '../domain/canonical-json.ts';
 import type { PromptgateError } from '../domain/errors.ts';
 import type { Admission, Attempt, Execution } from '../domain/execution.ts';
+import type { Json } from '../domain/json.ts';
 import { computePrice, noPrice } from '../domain/price.ts';
+import type { ToolCall } from '../domain/tool.ts';
 import { noUsage } from '../domain/usage.ts';
-import { toWritableText } from '../domain/writable-text.ts';
+import { toWritableJson, toWritableText } from '../domain/writable-text.ts';
 import type { ExecutionClock } from './execution-clock.ts';
-import type { ModelRoute, ProviderResult } from './provider.ts';
+import type { ModelRoute, ProviderAnswer, ProviderResult } from './provider.ts';
 
 /** A whole answer. @param refusal why it is not what the definition promises, though it was bought */
 export function toAnswered(
@@ -22,7 +24,8 @@ export function toAnswered(
     ...(refusal ? toEnd(refusal) : { status: 'succeeded' }),
     rawOutput: output.text,
     outputNormalised: output.changed,
-    responseHash: sha256(answer.output),
+    toolCalls: toWritableJson(answer.toolCalls as unknown as Json) as unknown as ToolCall[],
+    responseHash: hashAnswer(answer),
     finishReason: answer.finishReason,
     responseModel: answer.responseModel,
     systemFingerprint: answer.systemFingerprint,
@@ -39,6 +42,12 @@ export function toAnswered(
       at: admission.startedAt,
     }),
   };
+}
+
+/** The ids of calls are the provider's and differ each time: what is said does not depend on them. */
+function hashAnswer({ output, toolCalls }: ProviderAnswer): string {
+  if (toolCalls.length === 0) return sha256(output);
+  return hashJson({ output, toolCalls: toolCalls.map(({ name, arguments: said }) => ({ name, said })) });
 }
 
 /**
@@ -76,6 +85,7 @@ function unsettled(admission: Admission, attempts: readonly Attempt[], clock: Ex
     errorCode: null,
     errorMessage: null,
     rawOutput: null,
+    toolCalls: [],
     outputNormalised: false,
     finishReason: null,
     responseModel: null,

@@ -3,6 +3,7 @@ import type { Attempt, FinishReason } from '../domain/execution.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Message } from '../domain/message.ts';
 import type { Parameters } from '../domain/prompt-version.ts';
+import type { Tool, ToolCall } from '../domain/tool.ts';
 import type { Usage } from '../domain/usage.ts';
 
 /** Where a model name leads. */
@@ -20,12 +21,14 @@ export interface ProviderCall {
   readonly route: ModelRoute;
   readonly messages: readonly Message[];
   readonly parameters: Parameters;
+  readonly tools: readonly Tool[];
   readonly output: { readonly format: 'text' | 'json'; readonly schema: JsonObject | null };
 }
 
 /** An answer with proof that it is complete. */
 export interface ProviderAnswer {
   readonly output: string;
+  readonly toolCalls: readonly ToolCall[];
   readonly finishReason: FinishReason;
   readonly usage: Usage;
   /** The usage object exactly as the provider sent it, for the price calculation. */

@@ -29,6 +29,7 @@ export function toUnknownExecution(intent: Intent): Execution {
     errorCode: null,
     errorMessage: reason,
     rawOutput: null,
+    toolCalls: [],
     outputNormalised: false,
     finishReason: null,
     responseModel: null,

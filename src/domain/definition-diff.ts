@@ -4,6 +4,7 @@ import { canonicalJson } from './canonical-json.ts';
 import { type Contract, type ContractChange, compareContracts } from './contract.ts';
 import type { Json, JsonObject } from './json.ts';
 import type { PromptVersion } from './prompt-version.ts';
+import type { Tool } from './tool.ts';
 
 export interface TextSegment {
   readonly kind: 'same' | 'removed' | 'added';
@@ -36,7 +37,9 @@ export interface DefinitionDiff {
 /** What a comparison looks at; a Definition is one. */
 export interface Comparable
   extends Contract,
-    Pick<PromptVersion, 'checksum' | 'model' | 'parameters' | 'messages' | 'partials' | 'description'> {}
+    Pick<PromptVersion, 'checksum' | 'model' | 'parameters' | 'messages' | 'partials' | 'description'> {
+  readonly tools: readonly Tool[];
+}
 
 /** `before` null: the definition is new, and all of it is added. A new contract has nothing to break. */
 export function diffDefinitions(before: Comparable | null, after: Comparable): DefinitionDiff {
@@ -112,13 +115,14 @@ function joinAcrossSpaces(segments: readonly TextSegment[]): TextSegment[] {
 }
 
 /** What is set outside the template, in the spelling of the definition. */
-function settingsOf({ model, parameters, defaults, description }: Comparable): JsonObject {
+function settingsOf({ model, parameters, defaults, description, tools }: Comparable): JsonObject {
   const { timeoutMs, ...config } = parameters;
   return {
     model,
     ...prefixed('config.', config as JsonObject),
     ...(timeoutMs === undefined ? {} : { 'config.timeout': `${timeoutMs}ms` }),
     ...prefixed('input.default.', defaults),
+    ...Object.fromEntries(tools.map(({ name, ...tool }) => [`tools.${name}`, tool])),
     ...(description === null ? {} : { description }),
   };
 }

@@ -48,6 +48,7 @@ const definitionKeys = {
   config: { schema: object, expected: 'a mapping, e.g. { temperature: 0.2 }' },
   input: { schema: object, expected: 'a mapping with `schema` and `default`' },
   output: { schema: object, expected: 'a mapping with `format` and `schema`' },
+  tools: { schema: object, expected: 'a mapping of names to `description` and `input`' },
   metadata: { schema: object, expected: 'a mapping of your own' },
 } as const satisfies Record<string, Key>;
 

@@ -14,7 +14,7 @@ import { type DefinitionValues, readKeys, toMilliseconds } from './definition-ke
 import { type FrontMatter, parseFrontMatter } from './front-matter.ts';
 import type { Json, JsonObject } from './json.ts';
 import { compileSchema } from './json-schema.ts';
-import type { Message, RenderedMessage } from './message.ts';
+import { type Message, type RenderedMessage, toSent } from './message.ts';
 import { compileOutput, type ValidateOutput } from './output.ts';
 import { parsePicoschema, type SchemaResult } from './picoschema.ts';
 import type { NewPromptVersion, Parameters } from './prompt-version.ts';
@@ -22,6 +22,7 @@ import type { TemplateForm } from './template.ts';
 import { parseTemplate } from './template-ast.ts';
 import { compileTemplate } from './template-compiler.ts';
 import { createTemplate, invalidVariables, type Template } from './template-renderer.ts';
+import { parseTools, refuseUndeclaredTools, type Tool } from './tool.ts';
 import { closeInputSchema, compileVariables, type ValidateVariables, withoutRequired } from './variables.ts';
 
 export { DefinitionError, type DefinitionIssue, normaliseSource } from './definition-error.ts';
@@ -32,6 +33,8 @@ export interface Definition extends Omit<NewPromptVersion, 'path' | 'gitCommit' 
   readonly validateVariables: ValidateVariables;
   readonly validateOutput: ValidateOutput;
   readonly acceptsHistory: boolean;
+  /** In the order in which they are sent. */
+  readonly tools: readonly Tool[];
   /** Values that fill in for variables that a caller leaves out. */
   readonly defaults: JsonObject;
   /** Why this version breaks the contract of the one before, when the author says that it does. */
@@ -65,6 +68,8 @@ export function parseDefinition(text: string, options: ParseOptions): Definition
   const validateVariables =
     issues.length === before ? checkInput(input, defaults, frontMatter, issues) : undefined;
   const outputSchema = readOutputSchema(values, frontMatter, issues);
+  const { tools, issues: toolIssues } = parseTools(values.top.tools ?? {});
+  issues.push(...toolIssues.map(({ path, message }) => frontMatter.issueAt(['tools', ...path], message)));
   const compiled = compileTemplate({
     body: frontMatter.body,
     // A schema that is wrong declares anything: the template is then checked for everything else.
@@ -96,6 +101,7 @@ export function parseDefinition(text: string, options: ParseOptions): Definition
       defaults,
       outputFormat,
       outputSchema,
+      tools,
       form: compiled.form,
     }),
     description: values.top.description ?? null,
@@ -107,6 +113,7 @@ export function parseDefinition(text: string, options: ParseOptions): Definition
     validateVariables,
     validateOutput: compileOutput(outputFormat, outputSchema && compileSchema(outputSchema)),
     acceptsHistory: template.acceptsHistory,
+    tools,
     defaults,
     breaking: values.top.breaking ?? null,
     warnings: [...compiled.warnings, ...findUnused(values, inputSchema, compiled.used, frontMatter)],
@@ -134,12 +141,13 @@ export function renderPrompt(
 ): RenderedPrompt {
   const checked = definition.validateVariables(variables);
   if (!checked.valid) throw invalidVariables(checked.issues);
+  refuseUndeclaredTools(definition.tools, history);
   const messages = definition.template.render(checked.variables, history);
   return {
     messages,
     variables: checked.variables,
     variablesHash: hashJson(checked.variables),
-    renderedHash: hashJson(messages.map(({ role, content }) => ({ role, content }))),
+    renderedHash: hashJson(messages.map(toSent)),
   };
 }
 
@@ -275,6 +283,7 @@ interface ChecksumParts {
   readonly defaults: JsonObject;
   readonly outputFormat: string;
   readonly outputSchema: JsonObject | null;
+  readonly tools: readonly Tool[];
   readonly form: TemplateForm;
 }
 
@@ -285,10 +294,12 @@ interface ChecksumParts {
  * the model: in the output schema, and inside a default value that `{{json}}` or `{{#each}}` may write out.
  * `format` is the version of this recipe: a change to it gives every definition a new checksum.
  */
-function toChecksum({ inputSchema, defaults, outputSchema, ...parts }: ChecksumParts): string {
+function toChecksum({ inputSchema, defaults, outputSchema, tools, ...parts }: ChecksumParts): string {
   return hashJson({
     format: 1,
     ...parts,
+    // Left out where there are none: definitions without tools keep the checksum that they had before there were any.
+    ...(tools.length === 0 ? {} : { tools: JSON.stringify(tools) }),
     inputSchema: sortRequired(inputSchema),
     defaults: Object.fromEntries(
       Object.entries(defaults).map(([name, value]) => [name, JSON.stringify(value)]),

@@ -1,6 +1,7 @@
 import type { ErrorCode } from './errors.ts';
 import type { Json, JsonObject } from './json.ts';
 import type { Message } from './message.ts';
+import type { ToolCall } from './tool.ts';
 import type { Usage } from './usage.ts';
 
 export const executionStatuses = ['succeeded', 'failed', 'refused', 'cancelled', 'unknown'] as const;
@@ -90,6 +91,8 @@ export interface Execution extends Admission, Usage {
   readonly errorMessage: string | null;
   /** Of a stream that failed: as far as it came. */
   readonly rawOutput: string | null;
+  /** What the model asked its caller to run; empty when nothing. */
+  readonly toolCalls: readonly ToolCall[];
   readonly finishReason: FinishReason | null;
   readonly responseModel: string | null;
   readonly systemFingerprint: string | null;
@@ -98,7 +101,7 @@ export interface Execution extends Admission, Usage {
   /** `provider` when the provider reported the tokens, `none` when nobody did. */
   readonly usageSource: 'provider' | 'none';
   readonly price: Price;
-  /** SHA-256 of the output as the provider sent it, hex. */
+  /** SHA-256 of the output as the provider sent it, hex; with tool calls, of the output and of what they say. */
   readonly responseHash: string | null;
   /** True when `rawOutput` had to be changed (NUL, lone surrogate) to be storable; the hash is of the original. */
   readonly outputNormalised: boolean;

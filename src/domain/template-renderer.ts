@@ -7,6 +7,7 @@ import type { Json, JsonObject } from './json.ts';
 import { appendPart, formatPath, jsonKind } from './json-path.ts';
 import type { Message, RenderedMessage, Role, Span } from './message.ts';
 import type { Operand, TemplateForm, TemplateNode, ValueOperand } from './template.ts';
+import { parseArguments } from './tool.ts';
 import { isWritable } from './writable-text.ts';
 
 /** More than any model reads; bounds what loops inside loops can make of a small request. */
@@ -254,7 +255,7 @@ function report(rendering: Rendering, path: string, message: string): void {
 }
 
 function fromHistory(message: Message): RenderedMessage {
-  return { role: message.role, content: message.content, origin: 'history', spans: [] };
+  return { ...message, origin: 'history', spans: [] };
 }
 
 /** A caller brings turns of a conversation; instructions are the definition's alone. */
@@ -277,11 +278,19 @@ function checkHistory(history: readonly Message[], accepted: boolean): void {
 }
 
 function historyFault(message: Message): { member: string; message: string } | undefined {
-  if (message.role !== 'user' && message.role !== 'assistant') {
-    return { member: 'role', message: 'must be user or assistant; instructions belong to the definition' };
+  if (message.role === 'system') {
+    return {
+      member: 'role',
+      message: 'must be user, assistant or tool; instructions belong to the definition',
+    };
   }
   if (typeof message.content !== 'string') return { member: 'content', message: 'must be a string' };
-  if (message.content.trim() === '') return { member: 'content', message: 'is empty' };
+  if (message.toolCalls?.some((call) => parseArguments(call.arguments) === undefined)) {
+    return { member: 'tool_calls', message: 'has arguments that are not a JSON object' };
+  }
+  // A tool may have nothing to say, and an assistant that calls one too.
+  const mayBeEmpty = message.role === 'tool' || message.toolCalls !== undefined;
+  if (!mayBeEmpty && message.content.trim() === '') return { member: 'content', message: 'is empty' };
   if (!isWritable(message.content)) {
     return { member: 'content', message: 'contains a NUL character or half of a surrogate pair' };
   }

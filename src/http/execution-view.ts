@@ -7,9 +7,18 @@ import {
   finishReasons,
   type StoredExecution,
 } from '../domain/execution.ts';
+import type { Message } from '../domain/message.ts';
 
 const errorCodes = Object.keys(errorTable) as [ErrorCode, ...ErrorCode[]];
 const count = z.number().int().nullable();
+
+export const toolCallSchema = z
+  .strictObject({
+    id: z.string().min(1).max(256),
+    name: z.string().min(1).max(256),
+    arguments: z.string().openapi({ description: 'JSON as the model wrote it.' }),
+  })
+  .openapi('ToolCall');
 
 export const executionSchema = z
   .object({
@@ -19,6 +28,9 @@ export const executionSchema = z
     label: z.string().nullable(),
     status: z.enum(executionStatuses),
     output: z.string().nullable(),
+    tool_calls: z
+      .array(z.object({ id: z.string(), name: z.string(), arguments: z.string() }))
+      .openapi({ description: 'What the model asks you to run; send the results in `messages`.' }),
     finish_reason: z.enum(finishReasons).nullable(),
     provider: z.string().nullable(),
     model: z.string().nullable().openapi({ description: 'The model asked.' }),
@@ -50,7 +62,7 @@ export const executionDetailSchema = executionSchema
   .extend({
     input: z.object({
       variables: z.record(z.string(), z.unknown()),
-      messages: z.array(z.object({ role: z.string(), content: z.string() })).nullable(),
+      messages: z.array(z.looseObject({ role: z.string(), content: z.string() })).nullable(),
     }),
     parameters: z.record(z.string(), z.unknown()),
     metadata: z.record(z.string(), z.unknown()),
@@ -111,6 +123,7 @@ export function toExecutionView(execution: Execution): z.infer<typeof executionS
     label: execution.label,
     status: execution.status,
     output: execution.rawOutput,
+    tool_calls: [...execution.toolCalls],
     finish_reason: execution.finishReason,
     provider: execution.provider,
     model: execution.model,
@@ -135,6 +148,16 @@ export function toExecutionView(execution: Execution): z.infer<typeof executionS
   };
 }
 
+/** As it was sent. */
+function toMessageView({ role, content, toolCalls, toolCallId }: Message) {
+  return {
+    role,
+    content,
+    ...(toolCalls ? { tool_calls: toolCalls.map((call) => ({ ...call })) } : {}),
+    ...(toolCallId === undefined ? {} : { tool_call_id: toolCallId }),
+  };
+}
+
 export function toExecutionDetail(
   execution: StoredExecution,
   late: StoredExecution | undefined,
@@ -143,7 +166,7 @@ export function toExecutionDetail(
     ...toExecutionView(execution),
     input: {
       variables: execution.inputPayload.variables,
-      messages: execution.inputPayload.messages ? [...execution.inputPayload.messages] : null,
+      messages: execution.inputPayload.messages?.map(toMessageView) ?? null,
     },
     parameters: execution.parameters,
     metadata: execution.metadata,

@@ -3,6 +3,7 @@ import type { ExecutionFilter } from '../application/audit-store.ts';
 import type { Gateway } from '../application/gateway.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import { executionStatuses } from '../domain/execution.ts';
+import type { Message } from '../domain/message.ts';
 import { callPrompt } from './call-prompt.ts';
 import type { HttpEnvironment } from './context.ts';
 import type { ErrorLog } from './error-response.ts';
@@ -12,8 +13,19 @@ import {
   executionSchema,
   toExecutionDetail,
   toExecutionView,
+  toolCallSchema,
 } from './execution-view.ts';
 import { addRoute, jsonObjectSchema, pathParam, readBody, readQuery } from './route.ts';
+
+const messageSchema = z.discriminatedUnion('role', [
+  z.strictObject({ role: z.literal('user'), content: z.string() }),
+  z.strictObject({
+    role: z.literal('assistant'),
+    content: z.string().default(''),
+    tool_calls: z.array(toolCallSchema).min(1).max(128).optional(),
+  }),
+  z.strictObject({ role: z.literal('tool'), tool_call_id: z.string().min(1).max(256), content: z.string() }),
+]);
 
 const executeBodySchema = z
   .strictObject({
@@ -21,7 +33,7 @@ const executeBodySchema = z
     label: z.string().min(1).max(64).optional().openapi({ description: 'Default: `production`.' }),
     version: z.number().int().min(1).max(2_147_483_647).optional(),
     messages: z
-      .array(z.strictObject({ role: z.enum(['user', 'assistant']), content: z.string() }))
+      .array(messageSchema)
       .max(1_000)
       .optional()
       .openapi({ description: "Earlier turns; they take the place of the definition's {{history}}." }),
@@ -63,7 +75,7 @@ export function addExecutionRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: G
     },
     async (c) => {
       const body = await readBody(c, executeBodySchema);
-      const call = { ...body, promptName: pathParam(c, 'name') };
+      const call = { ...body, messages: body.messages?.map(toMessage), promptName: pathParam(c, 'name') };
       return callPrompt(c, { gateway, log }, call, executionDialect);
     },
   );
@@ -103,6 +115,16 @@ export function addExecutionRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: G
       return c.json(toExecutionDetail(execution, late));
     },
   );
+}
+
+function toMessage(sent: z.infer<typeof messageSchema>): Message {
+  const { role, content } = sent;
+  if (role === 'tool') return { role, content, toolCallId: sent.tool_call_id };
+  return {
+    role,
+    content,
+    ...(role === 'assistant' && sent.tool_calls ? { toolCalls: sent.tool_calls } : {}),
+  };
 }
 
 function toFilter(query: z.infer<typeof listQuerySchema>): ExecutionFilter {

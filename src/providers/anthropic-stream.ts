@@ -11,6 +11,8 @@ type Members = Record<string, Json | undefined>;
 interface Block {
   readonly start: JsonObject;
   text: string;
+  /** Arguments of a call, as they were written; empty when there were none. */
+  input: string;
   /** Position among the caller's tool calls; null for any other block, the provider's own tools among them. */
   readonly call: number | null;
 }
@@ -35,10 +37,16 @@ export function assembleAnthropicStream(): StreamAssembler {
     content_block_start(event) {
       const start = readObject(event.content_block) ?? {};
       const isCall = start.type === 'tool_use';
-      const block: Block = { start, text: readString(start.text) ?? '', call: isCall ? calls++ : null };
+      const text = readString(start.text) ?? '';
+      const block: Block = {
+        start,
+        text,
+        input: isCall ? whole(start.input) : '',
+        call: isCall ? calls++ : null,
+      };
       blocks.set(event.index ?? 0, block);
       if (block.call === null) return block.text === '' ? [] : [{ type: 'text', text: block.text }];
-      return [toolCall(block, block.call, '')];
+      return [toolCall(block, block.call, block.input)];
     },
     content_block_delta(event) {
       const block = blocks.get(event.index ?? 0);
@@ -55,7 +63,9 @@ export function assembleAnthropicStream(): StreamAssembler {
         }
         case 'input_json_delta': {
           const more = readString(delta.partial_json) ?? '';
-          return block?.call == null || more === '' ? [] : [toolCall(block, block.call, more)];
+          if (block?.call == null || more === '') return [];
+          block.input += more;
+          return [toolCall(block, block.call, more)];
         }
         default:
           return [];
@@ -93,14 +103,20 @@ export function assembleAnthropicStream(): StreamAssembler {
     body: () => ({
       ...head,
       type: 'message',
-      content: [...blocks.values()].map(({ start, text }) =>
-        start.type === 'text' ? { ...start, text } : start,
-      ),
+      content: [...blocks.values()].map(({ start, text, input }) => {
+        if (start.type === 'text') return { ...start, text };
+        return input === '' ? start : { ...start, input };
+      }),
       stop_reason: stop.stop_reason ?? null,
       stop_details: stop.stop_details ?? null,
       usage: Object.keys(usage).length > 0 ? usage : null,
     }),
   };
+}
+
+/** A call that the provider's own code makes comes with its arguments at once; any other begins with `{}`. */
+function whole(input: Json | undefined): string {
+  return isRecord(input) && Object.keys(input).length > 0 ? JSON.stringify(input) : '';
 }
 
 function toolCall({ start }: Block, index: number, more: string): StreamDelta {

@@ -3,6 +3,8 @@ import Anthropic from '@anthropic-ai/sdk';
 import type { ProviderAnswer, ProviderCall, ProviderSettings } from '../application/provider.ts';
 import type { FinishReason } from '../domain/execution.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
+import type { Message } from '../domain/message.ts';
+import { parseArguments, type Tool, type ToolCall } from '../domain/tool.ts';
 import type { Usage } from '../domain/usage.ts';
 import { assembleAnthropicStream } from './anthropic-stream.ts';
 import { isRecord } from './attempt-failure.ts';
@@ -63,17 +65,44 @@ export function toAnthropicRequest(call: ProviderCall): JsonObject {
     top_k: parameters.topK,
     stop_sequences: parameters.stopSequences && [...parameters.stopSequences],
     output_config: toOutputConfig(call),
+    tools: call.tools.length === 0 ? undefined : call.tools.map(toAnthropicTool),
   };
   return {
     model: call.route.model,
     max_tokens: parameters.maxOutputTokens ?? defaultMaxTokens,
-    messages: call.messages
-      .filter(({ role }) => role !== 'system')
-      .map(({ role, content }) => ({ role, content })),
+    messages: toAnthropicMessages(call.messages.filter(({ role }) => role !== 'system')),
     ...(Object.fromEntries(
       Object.entries(optional).filter(([, value]) => value !== undefined),
     ) as JsonObject),
   };
+}
+
+/** The results of one turn have to come together, in one message of the user. */
+function toAnthropicMessages(messages: readonly Message[]): Json[] {
+  const sent: { role: string; content: string | Json[] }[] = [];
+  let results: Json[] | undefined;
+  for (const { role, content, toolCalls, toolCallId } of messages) {
+    if (role === 'tool') {
+      if (!results) {
+        results = [];
+        sent.push({ role: 'user', content: results });
+      }
+      results.push({ type: 'tool_result', tool_use_id: toolCallId ?? '', content });
+      continue;
+    }
+    results = undefined;
+    const text = content === '' ? [] : [{ type: 'text', text: content }];
+    sent.push({ role, content: toolCalls?.length ? [...text, ...toolCalls.map(toToolUse)] : content });
+  }
+  return sent;
+}
+
+function toToolUse({ id, name, arguments: said }: ToolCall): JsonObject {
+  return { type: 'tool_use', id, name, input: parseArguments(said) ?? {} };
+}
+
+function toAnthropicTool({ name, description, inputSchema }: Tool): JsonObject {
+  return { name, ...(description === null ? {} : { description }), input_schema: inputSchema };
 }
 
 /** Several system messages stay several blocks: joining them would invent a separator. */
@@ -103,6 +132,7 @@ export function fromAnthropicBody(
   const rawUsage = readObject(body.usage);
   return {
     output: joinText(body.content) || (stop === 'refusal' ? explainRefusal(body.stop_details) : ''),
+    toolCalls: readToolCalls(body.content),
     finishReason: toFinishReason(stop),
     usage: toUsage(rawUsage),
     rawUsage,
@@ -110,6 +140,17 @@ export function fromAnthropicBody(
     systemFingerprint: null,
     serviceTier: readString(rawUsage?.service_tier),
   };
+}
+
+/** Tools that the provider runs itself (`server_tool_use`) are no business of the caller. */
+function readToolCalls(content: Json[]): ToolCall[] {
+  return content
+    .filter((block) => isRecord(block) && block.type === 'tool_use')
+    .map((block) => {
+      const { id, name, input } = block as JsonObject;
+      const said = typeof input === 'string' ? input : JSON.stringify(input ?? {});
+      return { id: readString(id) ?? '', name: readString(name) ?? '', arguments: said };
+    });
 }
 
 function explainRefusal(details: Json | undefined): string {

@@ -3,6 +3,8 @@ import OpenAI from 'openai';
 import type { ProviderAnswer, ProviderCall, ProviderSettings } from '../application/provider.ts';
 import type { FinishReason } from '../domain/execution.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
+import type { Message } from '../domain/message.ts';
+import type { Tool, ToolCall } from '../domain/tool.ts';
 import type { Usage } from '../domain/usage.ts';
 import { isRecord } from './attempt-failure.ts';
 import type { HttpClient } from './http-client.ts';
@@ -67,14 +69,31 @@ export function toOpenaiRequest(call: ProviderCall): JsonObject {
     seed: parameters.seed,
     reasoning_effort: parameters.reasoningEffort,
     response_format: toResponseFormat(call.output),
+    tools: call.tools.length === 0 ? undefined : call.tools.map(toOpenaiTool),
   };
   return {
     model: call.route.model,
-    messages: call.messages.map(({ role, content }) => ({ role, content })),
+    messages: call.messages.map(toOpenaiMessage),
     ...(Object.fromEntries(
       Object.entries(optional).filter(([, value]) => value !== undefined),
     ) as JsonObject),
   };
+}
+
+function toOpenaiMessage({ role, content, toolCalls, toolCallId }: Message): JsonObject {
+  if (role === 'tool') return { role, tool_call_id: toolCallId ?? '', content };
+  if (!toolCalls?.length) return { role, content };
+  const calls = toolCalls.map(({ id, name, arguments: said }) => ({
+    id,
+    type: 'function',
+    function: { name, arguments: said || '{}' },
+  }));
+  return { role, content: content || null, tool_calls: calls };
+}
+
+function toOpenaiTool({ name, description, inputSchema }: Tool): JsonObject {
+  const described = description === null ? {} : { description };
+  return { type: 'function', function: { name, ...described, parameters: inputSchema } };
 }
 
 /** OpenAI has replaced `max_tokens`, and reasoning models refuse it; many compatible servers know nothing else. */
@@ -106,6 +125,7 @@ export function fromOpenaiBody(
   const rawUsage = readObject(body.usage);
   return {
     output: output || (refusal ?? ''),
+    toolCalls: readToolCalls(message),
     finishReason: toFinishReason(finish, refusal !== null, message),
     usage: toUsage(rawUsage),
     rawUsage,
@@ -113,6 +133,18 @@ export function fromOpenaiBody(
     systemFingerprint: readString(body.system_fingerprint),
     serviceTier: readString(body.service_tier),
   };
+}
+
+/** The legacy form, one call without an id, comes from some compatible servers still. */
+function readToolCalls(message: JsonObject): ToolCall[] {
+  const sent: unknown[] = Array.isArray(message.tool_calls) ? [...message.tool_calls] : [];
+  if (isRecord(message.function_call)) sent.push({ function: message.function_call });
+  return sent.filter(isRecord).flatMap((call) => {
+    const said = isRecord(call.function) ? call.function : undefined;
+    if (!said) return [];
+    const id = readString(call.id) ?? '';
+    return [{ id, name: readString(said.name) ?? '', arguments: readString(said.arguments) ?? '{}' }];
+  });
 }
 
 /** Vision previews answered with `finish_details` instead. */

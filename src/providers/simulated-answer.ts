@@ -19,7 +19,8 @@ export function answerOpenai(request: JsonObject, number: number): SimulatedAnsw
   const schema = isRecord(format.json_schema) ? format.json_schema.schema : undefined;
   const asked = format.type === 'json_object' || format.type === 'json_schema';
   const limit = request.max_completion_tokens ?? request.max_tokens;
-  const { text, cut, input, output } = answerText(request, asked ? (schema ?? {}) : undefined, limit);
+  const tool = readTool(request, (sent) => readObject(sent.function) ?? {}, 'parameters');
+  const { text, cut, input, output } = answerText(request, asked ? (schema ?? {}) : undefined, limit, tool);
   const usage = {
     prompt_tokens: input,
     completion_tokens: output,
@@ -27,7 +28,8 @@ export function answerOpenai(request: JsonObject, number: number): SimulatedAnsw
     prompt_tokens_details: { cached_tokens: 0 },
     completion_tokens_details: { reasoning_tokens: 0 },
   };
-  const finish = cut ? 'length' : 'stop';
+  const finish = cut ? 'length' : tool ? 'tool_calls' : 'stop';
+  const call = tool && { id: `call_simulated_${number}`, type: 'function', function: tool };
   const head = {
     id: `chatcmpl-simulated-${number}`,
     created: 0,
@@ -43,13 +45,29 @@ export function answerOpenai(request: JsonObject, number: number): SimulatedAnsw
       ...head,
       object: 'chat.completion',
       choices: [
-        { index: 0, message: { role: 'assistant', content: text, refusal: null }, finish_reason: finish },
+        {
+          index: 0,
+          message: {
+            role: 'assistant',
+            content: tool ? null : text,
+            refusal: null,
+            ...(call ? { tool_calls: [call] } : {}),
+          },
+          finish_reason: finish,
+        },
       ],
       usage,
     },
     events: [
       chunk([{ index: 0, delta: { role: 'assistant', content: '' }, finish_reason: null }]),
-      ...pieces(text).map((content) => chunk([{ index: 0, delta: { content }, finish_reason: null }])),
+      ...(call ? [chunk([toolDelta({ ...call, function: { ...call.function, arguments: '' } })])] : []),
+      ...pieces(text).map((piece) =>
+        chunk([
+          call
+            ? toolDelta({ function: { arguments: piece } })
+            : { index: 0, delta: { content: piece }, finish_reason: null },
+        ]),
+      ),
       chunk([{ index: 0, delta: {}, finish_reason: finish }]),
       ...(wantsUsage ? [chunk([], { usage })] : []),
       { data: '[DONE]' },
@@ -60,9 +78,11 @@ export function answerOpenai(request: JsonObject, number: number): SimulatedAnsw
 export function answerAnthropic(request: JsonObject, number: number): SimulatedAnswer {
   const config = isRecord(request.output_config) ? request.output_config : {};
   const schema = isRecord(config.format) ? config.format.schema : undefined;
-  const { text, cut, input, output } = answerText(request, schema, request.max_tokens);
+  const tool = readTool(request, (sent) => sent, 'input_schema');
+  const { text, cut, input, output } = answerText(request, schema, request.max_tokens, tool);
   const usage = { input_tokens: input, cache_creation_input_tokens: 0, cache_read_input_tokens: 0 };
-  const stop = cut ? 'max_tokens' : 'end_turn';
+  const stop = cut ? 'max_tokens' : tool ? 'tool_use' : 'end_turn';
+  const use = tool && { type: 'tool_use', id: `toolu_simulated_${number}`, name: tool.name };
   const head = {
     id: `msg_simulated_${number}`,
     type: 'message',
@@ -73,7 +93,7 @@ export function answerAnthropic(request: JsonObject, number: number): SimulatedA
   return {
     body: {
       ...head,
-      content: [{ type: 'text', text }],
+      content: [use ? { ...use, input: cut ? {} : (JSON.parse(text) as Json) } : { type: 'text', text }],
       stop_reason: stop,
       stop_sequence: null,
       usage: { ...usage, output_tokens: output, service_tier: 'standard' },
@@ -88,9 +108,17 @@ export function answerAnthropic(request: JsonObject, number: number): SimulatedA
           usage: { ...usage, output_tokens: 1 },
         },
       }),
-      event('content_block_start', { index: 0, content_block: { type: 'text', text: '' } }),
+      event('content_block_start', {
+        index: 0,
+        content_block: use ? { ...use, input: {} } : { type: 'text', text: '' },
+      }),
       ...pieces(text).map((piece) =>
-        event('content_block_delta', { index: 0, delta: { type: 'text_delta', text: piece } }),
+        event('content_block_delta', {
+          index: 0,
+          delta: use
+            ? { type: 'input_json_delta', partial_json: piece }
+            : { type: 'text_delta', text: piece },
+        }),
       ),
       event('content_block_stop', { index: 0 }),
       event('message_delta', {
@@ -102,17 +130,48 @@ export function answerAnthropic(request: JsonObject, number: number): SimulatedA
   };
 }
 
-/** @param schema undefined asks for text, any object for JSON of that shape */
-function answerText(request: JsonObject, schema: Json | undefined, limit: Json | undefined) {
+interface SimulatedCall extends JsonObject {
+  readonly name: string;
+  readonly arguments: string;
+}
+
+/** With tools at hand the first one is called, until the conversation ends in a result. */
+function readTool(
+  request: JsonObject,
+  describe: (sent: JsonObject) => JsonObject,
+  schemaName: string,
+): SimulatedCall | undefined {
+  const first = readObject((Array.isArray(request.tools) ? request.tools : [])[0]);
+  if (!first) return undefined;
+  const last = readObject((Array.isArray(request.messages) ? request.messages : []).at(-1));
+  const blocks: unknown[] = Array.isArray(last?.content) ? last.content : [];
+  const answered = blocks.some((block) => isRecord(block) && block.type === 'tool_result');
+  if (last?.role === 'tool' || answered) return undefined;
+  const tool = describe(first);
+  return { name: String(tool.name), arguments: JSON.stringify(exampleOf(tool[schemaName] ?? {})) };
+}
+
+function toolDelta(call: JsonObject): JsonObject {
+  return { index: 0, delta: { tool_calls: [{ index: 0, ...call }] }, finish_reason: null };
+}
+
+/** @param schema undefined asks for text, any object for JSON of that shape @param tool answers with its arguments */
+function answerText(
+  request: JsonObject,
+  schema: Json | undefined,
+  limit: Json | undefined,
+  tool: SimulatedCall | undefined,
+) {
   const messages = (Array.isArray(request.messages) ? request.messages : []).map(
     (one) => readObject(one) ?? {},
   );
   const contents = [request.system, ...messages.map(({ content }) => content)].map(joinText);
   const last = joinText(messages.findLast(({ role }) => role === 'user')?.content);
-  const whole =
+  const said =
     schema === undefined
       ? `[simulated ${String(request.model)}] ${summarize(last)}`
       : JSON.stringify(exampleOf(schema));
+  const whole = tool?.arguments ?? said;
   const budget = typeof limit === 'number' ? limit * 4 : Number.POSITIVE_INFINITY;
   const text = whole.length > budget ? whole.slice(0, budget) : whole;
   return {

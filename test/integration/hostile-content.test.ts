@@ -73,7 +73,7 @@ describe.each(databases)('hostile content on $name', ({ create }) => {
     ...{ providerRequestId: text, retryAfterMs: null },
   });
   const answerOf = (output: string, text: string): ProviderAnswer => ({
-    ...{ output, finishReason: 'stop', usage: noUsage, rawUsage: null },
+    ...{ output, toolCalls: [], finishReason: 'stop', usage: noUsage, rawUsage: null },
     ...{ responseModel: text, systemFingerprint: text, serviceTier: text, providerRequestId: text },
   });
 
@@ -90,6 +90,18 @@ describe.each(databases)('hostile content on $name', ({ create }) => {
         expect(row?.outputNormalised).toBe(row?.rawOutput !== output);
       }),
       { numRuns: 60 },
+    );
+  });
+
+  it('in a tool call is recorded', async () => {
+    await fc.assert(
+      fc.asyncProperty(hostile, hostile, async (said, text) => {
+        const toolCalls = [{ id: text, name: text, arguments: said }];
+        const answer = { ...answerOf('', ''), toolCalls };
+        const { id } = await execute({ ok: true, answer, attempts: [attemptOf('', false)] });
+        expect((await store.audit.findExecution(id))?.toolCalls).toHaveLength(1);
+      }),
+      { numRuns: 30 },
     );
   });
 

@@ -31,6 +31,7 @@ export function callOf(provider: string, model: string, more: Partial<ProviderCa
       { role: 'user', content: 'Say hello.' },
     ],
     parameters: {},
+    tools: [],
     output: { format: 'text', schema: null },
     ...more,
   };

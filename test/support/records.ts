@@ -81,6 +81,7 @@ export function execution(changes: Partial<Execution> = {}): Execution {
     errorCode: null,
     errorMessage: null,
     rawOutput: 'An answer with "quotes", ünicode 🙂 and\nlines.',
+    toolCalls: [{ id: 'call_1', name: 'look_up', arguments: '{"z":1,"a":"ü"}' }],
     finishReason: 'stop',
     responseModel: 'gpt-4o-mini-2024-07-18',
     systemFingerprint: 'fp_1',

@@ -10,6 +10,7 @@ import { controlOf } from '../support/provider-calls.ts';
 
 const answer: ProviderAnswer = {
   output: 'Hello.',
+  toolCalls: [],
   finishReason: 'stop',
   usage: noUsage,
   rawUsage: null,

@@ -127,6 +127,7 @@ describe.runIf(recordingsArePresent)('recorded streams', () => {
     expect(answer.output).toBe(text || joined(deltas, 'refusal'));
     expect(answer.finishReason).toBe(quirk.finish ?? finishReasons[sdk?.stop_reason ?? choice?.finish ?? '']);
     const calls = toolCalls(deltas);
+    expect(answer.toolCalls).toEqual(calls.map((call) => ({ ...call, arguments: call.arguments || '{}' })));
     const { name } = quirk;
     if (choice)
       expect(calls).toEqual(
