@@ -12,6 +12,9 @@ describe.each(databases)('the registry over HTTP, on $name', ({ create }) => {
   beforeAll(async () => {
     database = await create();
     gateway = await startGateway(database);
+    for (const changes of [{}, { config: { temperature: 0.4 } }, { version: 7 }]) {
+      await add('parts', { definition: { ...parts, ...changes } });
+    }
   });
   afterAll(async () => {
     await gateway?.close();
@@ -71,31 +74,31 @@ describe.each(databases)('the registry over HTTP, on $name', ({ create }) => {
     expect(now.body.data).toMatchObject([{ version: 1, deployment: { reason: 'too warm' } }]);
   });
 
-  describe('a version', () => {
-    const parts = {
-      model: 'gpt-4o-mini',
-      config: { temperature: 0.2 },
-      input: { schema: { name: 'string' } },
-      messages: [
-        { role: 'system', template: 'Be kind.' },
-        { role: 'user', template: 'Greet {{name}}.' },
-      ],
-    };
+  const parts = {
+    model: 'gpt-4o-mini',
+    config: { temperature: 0.2 },
+    input: { schema: { name: 'string' } },
+    messages: [
+      { role: 'system', template: 'Be kind.' },
+      { role: 'user', template: 'Greet {{name}}.' },
+    ],
+  };
 
+  describe('a version', () => {
     it('in parts gets the next number; the same parts again are the same version', async () => {
-      const first = await add('parts', { definition: parts });
+      const first = await add('numbered', { definition: parts });
       expect([first.status, first.body.version, first.body.created]).toEqual([201, 1, true]);
-      const again = await add('parts', { definition: parts });
+      const again = await add('numbered', { definition: parts });
       expect([again.status, again.body.version, again.body.created]).toEqual([200, 1, false]);
-      const next = await add('parts', { definition: { ...parts, config: { temperature: 0.4 } } });
+      const next = await add('numbered', { definition: { ...parts, config: { temperature: 0.4 } } });
       expect([next.status, next.body.version]).toEqual([201, 2]);
       const same = await add('parts-2', {
-        source: first.body.source.replace('name: parts', 'name: parts-2'),
+        source: first.body.source.replace('name: numbered', 'name: parts-2'),
       });
       expect(same.body.checksum).toBe(first.body.checksum);
-      const numbered = await add('parts', { definition: { ...parts, version: 7 } });
+      const numbered = await add('numbered', { definition: { ...parts, version: 7 } });
       expect(numbered.body.version).toBe(7);
-      const versions = await admin('GET', '/v1/prompts/parts/versions');
+      const versions = await admin('GET', '/v1/prompts/numbered/versions');
       expect(versions.body.data.map((version: { version: number }) => version.version)).toEqual([7, 2, 1]);
     });
 
@@ -124,7 +127,7 @@ describe.each(databases)('the registry over HTTP, on $name', ({ create }) => {
         { definition: { ...parts, model: 'gpt-4o', version: 1 } },
         409,
       ],
-      ['whose number is below the newest', 'parts', { definition: { ...parts, version: 5 } }, 409],
+      ['whose number is below the newest', 'parts', { definition: { ...parts, version: 4 } }, 409],
     ])('%s is refused', async (_, name, body, status) => {
       expect((await add(name, body)).status).toBe(status);
     });
@@ -139,7 +142,7 @@ describe.each(databases)('the registry over HTTP, on $name', ({ create }) => {
       const byLabel = await admin('GET', '/v1/prompts/greet/versions/production');
       expect(byNumber.body.source).toContain('Greet {{name}}.');
       expect(byLabel.body).toEqual(byNumber.body);
-      for (const target of ['9', 'nowhere']) {
+      for (const target of ['99', 'nowhere']) {
         expect((await admin('GET', `/v1/prompts/greet/versions/${target}`)).status).toBe(404);
       }
       expect((await admin('GET', '/v1/prompts/greet/versions/0')).status).toBe(400);
@@ -161,7 +164,7 @@ describe.each(databases)('the registry over HTTP, on $name', ({ create }) => {
     const breaker = (version: number, schema: string, body: string) =>
       `---\nname: breaker\nversion: ${version}\nmodel: gpt-4o-mini\ninput: { schema: ${schema} }\n---\n${body}\n`;
 
-    it('is refused with each break, and done when it is meant', async () => {
+    it('is refused with each break, done when it is meant, and no question for a rollback: what ran, ran', async () => {
       await add('breaker', { source: breaker(1, '{ name: string }', '{{name}}') });
       await add('breaker', { source: breaker(2, '{ name: string, city: string }', '{{name}} {{city}}') });
       expect((await admin('PUT', label, { version: 1 })).status).toBe(200);
@@ -169,9 +172,6 @@ describe.each(databases)('the registry over HTTP, on $name', ({ create }) => {
       expect([refused.status, refused.body.error.code]).toEqual([409, 'conflict']);
       expect(refused.body.error.issues).toMatchObject([{ path: 'input.city' }]);
       expect((await admin('PUT', label, { version: 2, breaking: true })).body.moved).toBe(true);
-    });
-
-    it('is no question for a rollback: what ran, ran', async () => {
       await add('breaker', { source: breaker(3, '{ name: string }', 'Hi {{name}}') });
       await admin('PUT', label, { version: 3, breaking: true });
       expect((await admin('POST', `${label}/rollback`, {})).body.deployment).toMatchObject({ to_version: 2 });
@@ -227,7 +227,7 @@ describe.each(databases)('the registry over HTTP, on $name', ({ create }) => {
       publish: { scopes: ['publish'] },
       deploy: { scopes: ['deploy'] },
       admin: { scopes: ['admin'] },
-      'greet*': { scopes: ['execute', 'publish', 'deploy'], prompts: ['greet*', 'hel*o'] },
+      'greet*': { scopes: ['execute', 'publish', 'deploy'], prompts: ['greet*', 'hele*o'] },
       staging: { scopes: ['execute', 'publish', 'deploy'], labels: ['staging'] },
       both: { scopes: ['execute', 'deploy'], prompts: ['greet'], labels: ['staging'] },
     };
@@ -239,6 +239,7 @@ describe.each(databases)('the registry over HTTP, on $name', ({ create }) => {
       }
       await admin('PUT', '/v1/prompts/greet/labels/staging', { version: 1 });
       await admin('PUT', '/v1/prompts/chat/labels/staging', { version: 1 });
+      await add('heleno', { definition: parts });
     });
 
     const run = (name: string, body: object) => ({
@@ -260,7 +261,7 @@ describe.each(databases)('the registry over HTTP, on $name', ({ create }) => {
       'roll back greet production': {
         ...{ method: 'POST', path: '/v1/prompts/greet/labels/production/rollback', body: {} },
       },
-      'publish hello': { method: 'POST', path: '/v1/prompts/hello/versions', body: { source: source(1) } },
+      'publish heleno': { method: 'POST', path: '/v1/prompts/heleno/versions', body: { definition: parts } },
       'publish chat': {
         ...{ method: 'POST', path: '/v1/prompts/chat/versions' },
         body: { source: definition('chat', 8, 'gpt-4o-mini', 'Greet {{name}}.') },
@@ -280,7 +281,7 @@ describe.each(databases)('the registry over HTTP, on $name', ({ create }) => {
       'deploy greet production': ['deploy', 'admin', 'greet*'],
       'deploy chat staging': ['deploy', 'admin', 'staging'],
       'roll back greet production': ['deploy', 'admin', 'greet*'],
-      'publish hello': ['publish', 'admin', 'greet*', 'staging'],
+      'publish heleno': ['publish', 'admin', 'greet*', 'staging'],
       'publish chat': ['publish', 'admin', 'staging'],
       'archive greet': ['deploy', 'admin', 'greet*'],
       'gate a label': ['admin'],
@@ -310,7 +311,7 @@ describe.each(databases)('the registry over HTTP, on $name', ({ create }) => {
         (await gateway.call('GET', '/v1/prompts', { key: keys[key] ?? '' })).body.data.map(
           (prompt: { name: string }) => prompt.name,
         );
-      expect(await names('greet*')).toEqual(['greet', 'hello']);
+      expect(await names('greet*')).toEqual(['greet', 'heleno']);
       expect(await names('both')).toEqual(['greet']);
       const labels = (await gateway.call('GET', '/v1/labels', { key: keys.both ?? '' })).body.data;
       expect(labels).toMatchObject([{ prompt: 'greet', label: 'staging' }]);
