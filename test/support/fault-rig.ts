@@ -26,7 +26,7 @@ export interface Rig {
   settle(): Promise<Trail>;
   /** Waits until the gateway's journal is empty. */
   expectReplayed(): Promise<void>;
-  /** `settle`, and expects that nothing was lost, doubled or invented. */
+  /** `settle`, and expects that nothing was lost, doubled or invented; a gateway that runs has to say so too. */
   expectNothingWrong(calls: readonly Call[]): Promise<Trail>;
   close(): Promise<void>;
 }
@@ -120,6 +120,7 @@ function common<T extends Pick<Rig, 'gateway' | 'provider' | 'settle'>>(parts: T
       await vi.waitFor(async () => expect(await left()).toEqual([]), { timeout: 30_000, interval: 50 });
     },
     async expectNothingWrong(calls: readonly Call[]) {
+      if (parts.gateway.isRunning) await expectSound(parts.gateway);
       const trail = await parts.settle();
       expect(findDiscrepancies(trail, parts.provider.ledger(), calls)).toEqual(nothingWrong);
       return trail;
@@ -142,6 +143,18 @@ async function queryAt(databaseUrl: string, text: string): Promise<Record<string
 
 async function expireLeases(databaseUrl: string): Promise<void> {
   await queryAt(databaseUrl, 'update gateway_instances set lease_expires_at = clock_timestamp()');
+}
+
+/** What `promptgate audit verify` asks. */
+async function expectSound(gateway: GatewayProcess): Promise<void> {
+  await vi.waitFor(
+    async () => {
+      const { status, text } = await gateway.get('/v1/audit/verify');
+      const { checks } = JSON.parse(text) as { checks: { violations: number }[] };
+      expect([status, checks.filter(({ violations }) => violations > 0)]).toEqual([200, []]);
+    },
+    { timeout: 60_000, interval: 200 },
+  );
 }
 
 async function expectRecovered(databaseUrl: string): Promise<void> {
