@@ -1,5 +1,8 @@
 import { getEventListeners } from 'node:events';
-import { describe, expect, it } from 'vitest';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ProviderSettings, StreamDelta } from '../../src/application/provider.ts';
 import { createProviders } from '../../src/providers/providers.ts';
 import { callOf, controlOf, noWaits, settingsOf } from '../support/provider-calls.ts';
@@ -168,6 +171,50 @@ describe('a stream of a provider', () => {
     expect(text).toBe('Hello');
     const failed = await run({ answers: [['{"error":{"code":"overloaded_error"}}']], headers });
     expect(failed.result).toMatchObject({ ok: false, error: { code: 'provider_unavailable' } });
+  });
+});
+
+describe('a stream over a socket', () => {
+  let server: Server;
+  let url: string;
+  let requests = 0;
+  beforeAll(async () => {
+    server = createServer((request, response) => {
+      requests += 1;
+      if (request.url?.startsWith('/moved')) {
+        response.writeHead(307, { location: `${url}/elsewhere` }).end();
+        return;
+      }
+      response.writeHead(200, { 'content-type': 'text/event-stream', 'content-encoding': 'gzip' });
+      // 64 MiB of content in some kilobytes.
+      const piece = chunk({ content: ' '.repeat(1024 * 1024) });
+      response.end(gzipSync(piece.repeat(64)));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  });
+  afterAll(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  it.each([
+    ['/moved', 'provider_misconfigured', 0],
+    ['/bomb', 'provider_protocol_error', 32 * 1024 * 1024],
+  ])('%s ends as %s, asked for once, and what is kept is bounded', async (path, code, most) => {
+    requests = 0;
+    let kept = 0;
+    const providers = createProviders([settingsOf('openai', `${url}${path}`)], noWaits);
+    const result = await providers.stream(callOf('openai', 'gpt-4o-mini'), {
+      ...controlOf({ deadlineMs: 30_000 }),
+      onDelta(delta) {
+        kept += 'text' in delta ? delta.text.length : 0;
+      },
+    });
+    await providers.close();
+    expect(result).toMatchObject({ ok: false, error: { code } });
+    expect(requests).toBe(1);
+    expect(kept).toBeLessThanOrEqual(most);
   });
 });
 
