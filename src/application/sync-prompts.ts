@@ -68,12 +68,31 @@ export async function syncPrompts(deps: SyncDependencies, request: SyncRequest):
   if (request.deploy) authorizeLabel(request.actor, request.deploy.label);
   const { files: definitionFiles, allowBackfill = false } = request;
   const plan = await planSync(deps, { actor: request.actor, files: definitionFiles, allowBackfill });
+  const waiting = plan.files.filter((file) => request.follow && awaitsEdit(deps.snapshot, file));
+  const planned = plan.files.filter((file) => !waiting.includes(file));
   const files: SyncedFile[] = [];
-  for (const planned of plan.files) files.push(await syncFile(deps, planned, request));
+  for (const file of planned) files.push(await syncFile(deps, file, request));
   if (files.some(({ outcome }) => outcome === 'synced')) await deps.snapshot.refresh();
-  const { deployments, refusals } = await moveLabels(deps, request, plan.files, files);
+  const { deployments, refusals } = await moveLabels(deps, request, planned, files);
   if (deployments.length > 0) await deps.snapshot.refresh();
-  return { files, deployments, refusals };
+  return { files: [...files, ...waiting.map(toWaiting)], deployments, refusals };
+}
+
+/**
+ * A new number on the content of the newest version. Where files are followed it is not registered before the edit that
+ * it was made for: registered at once, it would have the edit refused.
+ */
+function awaitsEdit(snapshot: RegistrySnapshot, { state, entry }: PlannedFile): boolean {
+  const prompt = entry.identity && snapshot.find(entry.identity.name);
+  const newest = prompt?.versions.get(prompt.latestVersion);
+  return state === 'new' && newest !== undefined && newest.checksum === entry.identity?.checksum;
+}
+
+function toWaiting(planned: PlannedFile): SyncedFile {
+  const { file, identity } = planned.entry;
+  const message = `version ${identity?.version} says what the one before says; the first edit registers it`;
+  const warning = { path: 'version', file: file.path, line: 1, column: 1, message };
+  return { ...toResult(planned), warnings: [...planned.warnings, warning] };
 }
 
 async function syncFile(

@@ -79,7 +79,8 @@ async function runDev(context: CliContext, config: Config, app: App, json: boole
     try {
       const changed = await syncDirectory(app, promptsDir);
       const quiet =
-        changed.files.every((file) => file.outcome === 'unchanged') && changed.deployments.length === 0;
+        changed.files.every((file) => file.outcome === 'unchanged' && file.warnings.length === 0) &&
+        changed.deployments.length === 0;
       if (!quiet) context.out(renderSync(toSyncReportView(changed)));
     } catch (error) {
       context.err(renderError(toPromptgateError(error)));

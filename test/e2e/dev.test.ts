@@ -65,6 +65,9 @@ describe('promptgate dev, as a process in a directory of its own', () => {
   it('follows an edit with a new version on development and leaves production', async () => {
     const made = await run('make', 'summarize');
     expect(made.stdout).toContain('summarize version 2');
+    await expect.poll(() => dev.read().stdout).toContain('the first edit registers it');
+    const path = join(cwd, 'prompts/summarize.prompt');
+    await writeFile(path, (await readFile(path, 'utf8')).replace('precise', 'careful'));
     await expect
       .poll(async () => (await execute({ variables: { text: 'x' }, label: 'development' })).version)
       .toBe(2);
