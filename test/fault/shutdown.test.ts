@@ -8,6 +8,7 @@ let rig: Rig;
 afterEach(() => rig?.close());
 
 const inFlight = 100;
+const timeout = 90_000;
 
 async function startCalls(): Promise<Promise<Call>[]> {
   await rig.gateway.start();
@@ -20,7 +21,7 @@ async function startCalls(): Promise<Promise<Call>[]> {
 const kinds = isLong ? (['PostgreSQL', 'PGlite'] as const) : (['PostgreSQL'] as const);
 
 describe.each(kinds)('SIGTERM with 100 calls in flight, on %s', (kind) => {
-  it('lets them finish, loses none and exits with 0', async () => {
+  it('lets them finish, loses none and exits with 0', { timeout }, async () => {
     rig = await startRig(kind);
     const calls = await startCalls();
     rig.gateway.signal('SIGTERM');
@@ -31,7 +32,7 @@ describe.each(kinds)('SIGTERM with 100 calls in flight, on %s', (kind) => {
     expect(countStatuses(await rig.expectNothingWrong(answers))).toEqual({ succeeded: inFlight });
   });
 
-  it('and a second one ends sooner, and every call still has its one outcome', async () => {
+  it('and a second one ends sooner, and every call still has its one outcome', { timeout }, async () => {
     rig = await startRig(kind);
     const calls = await startCalls();
     const from = performance.now();
