@@ -24,7 +24,8 @@ describe.each(databases)('two gateways on one database, on $name', ({ create }) 
   });
 
   const versionAt = async (gateway: TestGateway) =>
-    (await gateway.execute('greet', { variables: { name: 'Ada' } }, { key: gateway.keys.admin })).body.version;
+    (await gateway.execute('greet', { variables: { name: 'Ada' } }, { key: gateway.keys.admin })).body
+      .version;
 
   it('obeys a label moved through the other within a second', async () => {
     expect(await versionAt(second)).toBe(2);
