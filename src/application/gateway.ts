@@ -14,6 +14,7 @@ import {
   executePrompt,
   refuseExecution,
 } from './execute-prompt.ts';
+import { findImportedPrompt, type ImportedPrompt } from './find-imported-prompt.ts';
 import { gateLabel } from './gate-label.ts';
 import type { InFlight } from './in-flight.ts';
 import { authenticate, createKey, revokeKey } from './manage-keys.ts';
@@ -34,6 +35,7 @@ export interface Gateway {
     request: Omit<ExecuteRequest, 'variables'>,
     error: PromptgateError,
   ): Promise<PromptgateError>;
+  findImportedPrompt(promptId: string, promptVersion?: number): ImportedPrompt;
   getExecution(actor: Actor, id: string): Promise<ExecutionRecord>;
   listExecutions(
     actor: Actor,
@@ -90,6 +92,7 @@ export function createGateway(
     executePrompt: (request) =>
       deps.inFlight.run(request.signal, (signal) => executePrompt(deps, { ...request, signal })),
     refuseExecution: (request, error) => refuseExecution(deps, request, error),
+    findImportedPrompt: (promptId, promptVersion) => findImportedPrompt(snapshot, promptId, promptVersion),
     getExecution: (actor, id) => getExecution(audit, actor, id),
     listExecutions: (actor, filter, page) => listExecutions(audit, actor, filter, page),
     listPrompts: (actor) => listPrompts(snapshot, actor),

@@ -34,6 +34,13 @@ export interface ResolvedVersion {
   readonly label: string | null;
 }
 
+export interface ImportedVersion {
+  readonly name: string;
+  readonly version: number;
+  /** Its version where it came from; null when nobody said. */
+  readonly origin: string | null;
+}
+
 export interface SnapshotHealth {
   readonly revision: number;
   /** Since the last successful look at the database, in milliseconds. */
@@ -51,6 +58,8 @@ export interface RegistrySnapshot {
    */
   resolve(name: string, target: VersionTarget): ResolvedVersion;
   find(name: string): PromptEntry | undefined;
+  /** Versions whose definition says that they came from this id of another place; in no order. */
+  findImports(promptId: string): readonly ImportedVersion[];
   /** A version as it runs: compiled once, then kept. */
   compile(version: PromptVersion): Definition;
   list(): PromptEntry[];
@@ -77,6 +86,7 @@ export function createRegistrySnapshot(
   const prompts = new Map<string, MutableEntry>();
   /** A version never changes, so what was compiled once stays. */
   const definitions = new Map<number, Definition>();
+  const imports = new Map<string, ImportedVersion[]>();
   let keysByHash = new Map<string, ApiKey>();
   let revision = 0;
   let lastLookAt = 0;
@@ -101,6 +111,14 @@ export function createRegistrySnapshot(
     return entry;
   }
 
+  function noteImport({ name, version, metadata: { importedFrom } }: PromptVersion): void {
+    if (typeof importedFrom !== 'object' || importedFrom === null || Array.isArray(importedFrom)) return;
+    const { promptId, promptVersion } = importedFrom;
+    if (typeof promptId !== 'string') return;
+    const origin = promptVersion === undefined || promptVersion === null ? null : String(promptVersion);
+    imports.set(promptId, [...(imports.get(promptId) ?? []), { name, version, origin }]);
+  }
+
   async function load(): Promise<void> {
     try {
       if ((await store.revision()) !== revision) {
@@ -109,6 +127,7 @@ export function createRegistrySnapshot(
           const entry = entryOf(version.name);
           entry.versions.set(version.version, version);
           entry.latestVersion = Math.max(entry.latestVersion, version.version);
+          noteImport(version);
         }
         for (const entry of prompts.values()) entry.labels = new Map();
         for (const label of changes.labels) entryOf(label.promptName).labels.set(label.label, label);
@@ -183,6 +202,7 @@ export function createRegistrySnapshot(
       return { version, definition: compile(version), label };
     },
     find: (name) => prompts.get(name),
+    findImports: (promptId) => imports.get(promptId) ?? [],
     compile,
     list: () => [...prompts.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
     findKey: (hash) => keysByHash.get(hash),

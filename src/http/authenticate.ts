@@ -1,7 +1,7 @@
 import type { MiddlewareHandler } from 'hono';
 import type { Actor, Scope } from '../domain/api-key.ts';
 import { PromptgateError } from '../domain/errors.ts';
-import type { HttpEnvironment } from './context.ts';
+import type { HttpContext, HttpEnvironment } from './context.ts';
 
 /** Key → actor, from memory. @throws PromptgateError unauthenticated */
 export function authenticate(options: {
@@ -13,7 +13,7 @@ export function authenticate(options: {
       c.set('actor', inProcess);
       return next();
     }
-    const secret = c.req.header('authorization')?.match(/^Bearer +(\S+)$/i)?.[1];
+    const secret = readSecret(c);
     if (!secret) {
       throw new PromptgateError('unauthenticated', 'Send a key: `Authorization: Bearer <key>`.');
     }
@@ -22,6 +22,12 @@ export function authenticate(options: {
     c.set('actor', actor);
     return next();
   };
+}
+
+/** Other APIs have headers of their own for a key: their clients need not learn ours. */
+function readSecret(c: HttpContext): string | undefined {
+  const bearer = c.req.header('authorization')?.match(/^Bearer +(\S+)$/i)?.[1];
+  return bearer ?? c.req.header('x-api-key') ?? c.req.header('x-portkey-api-key');
 }
 
 /** `admin` includes every other scope. @throws PromptgateError forbidden */

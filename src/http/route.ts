@@ -26,6 +26,8 @@ interface RouteDeclaration {
   readonly response: z.ZodType;
   /** What each server-sent event carries, where the answer can be streamed. */
   readonly stream?: z.ZodType;
+  /** Of endpoints in the shape of another API. */
+  readonly error?: z.ZodType;
   readonly open?: boolean;
 }
 
@@ -63,7 +65,10 @@ function toRouteConfig(declaration: RouteDeclaration): RouteConfig {
         description: declaration.summary,
         content: { ...json(declaration.response), ...streamed },
       },
-      default: { description: 'An error of the error table', content: json(errorBodySchema) },
+      default: {
+        description: 'An error of the error table',
+        content: json(declaration.error ?? errorBodySchema),
+      },
     },
   } as RouteConfig;
 }

@@ -4,6 +4,7 @@ import type { MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import type { Gateway } from '../application/gateway.ts';
 import { PromptgateError } from '../domain/errors.ts';
+import { toAnthropicErrorBody } from './anthropic-error.ts';
 import { addAuditRoutes } from './audit-routes.ts';
 import { authenticate } from './authenticate.ts';
 import { auditRefusals } from './call-prompt.ts';
@@ -12,8 +13,11 @@ import { type ErrorLog, respondWithError } from './error-response.ts';
 import { addExecutionRoutes } from './executions-routes.ts';
 import { addKeyRoutes } from './keys-routes.ts';
 import { addLabelRoutes } from './labels-routes.ts';
+import { addMessagesRoutes } from './messages-routes.ts';
+import { toOpenaiErrorBody } from './openai-error.ts';
 import { addOperationRoutes, type Operations } from './operations-routes.ts';
 import { addPromptRoutes } from './prompts-routes.ts';
+import { addResponsesRoutes } from './responses-routes.ts';
 import { addSyncRoutes } from './sync-routes.ts';
 import { addVersionRoutes } from './versions-routes.ts';
 
@@ -23,6 +27,15 @@ export interface HttpOptions {
   readonly maxBodyBytes: number;
   readonly onError: ErrorLog;
 }
+
+/** Where a refusal is an execution that was refused. */
+const executing = ['/v1/prompts/:name/executions', '/v1/responses', '/v1/messages'];
+
+/** Where failures have the shape of another API, from the first thing that can fail. */
+const foreignErrors = [
+  ['/v1/responses', toOpenaiErrorBody],
+  ['/v1/messages', toAnthropicErrorBody],
+] as const;
 
 export type HttpApp = OpenAPIHono<HttpEnvironment>;
 
@@ -37,11 +50,14 @@ export function createHttpApp(options: HttpOptions): HttpApp {
     );
   });
   addOperationRoutes(app, options.gateway, options.operations);
+  for (const [path, toErrorBody] of foreignErrors) app.use(path, speakErrors(toErrorBody));
   app.use('/v1/*', authenticate({ authenticate: options.gateway.authenticate }));
   app.openAPIRegistry.registerComponent('securitySchemes', 'key', { type: 'http', scheme: 'bearer' });
-  app.post('/v1/prompts/:name/executions', auditRefusals(options.gateway));
+  for (const path of executing) app.post(path, auditRefusals(options.gateway));
   app.use('/v1/*', limitBodies(options.maxBodyBytes));
   addExecutionRoutes(app, options.gateway, options.onError);
+  addResponsesRoutes(app, options.gateway, options.onError);
+  addMessagesRoutes(app, options.gateway, options.onError);
   addPromptRoutes(app, options.gateway);
   addVersionRoutes(app, options.gateway);
   addLabelRoutes(app, options.gateway);
@@ -57,6 +73,15 @@ export function createHttpApp(options: HttpOptions): HttpApp {
     },
   });
   return app;
+}
+
+function speakErrors(
+  toErrorBody: (error: PromptgateError, requestId: string) => object,
+): MiddlewareHandler<HttpEnvironment> {
+  return async function speakErrors(c, next) {
+    c.set('toErrorBody', toErrorBody);
+    await next();
+  };
 }
 
 /** A sync, and its plan, carries a whole directory of definitions. */

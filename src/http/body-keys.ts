@@ -1,0 +1,43 @@
+/**
+ * Which keys of a foreign request may stand beside the name of a prompt. What the definition governs is refused, not
+ * ignored: a caller that sets a temperature has to know that it does not count.
+ */
+import { PromptgateError } from '../domain/errors.ts';
+import type { Json } from '../domain/json.ts';
+
+export interface BodyKeys {
+  /** Read by the route, or without effect on the answer. */
+  readonly passes: readonly string[];
+  /** What the version of the prompt decides. */
+  readonly governed: readonly string[];
+  /** What this gateway does not do, with a sentence that says so. */
+  readonly unsupported: Readonly<Record<string, string>>;
+  /** Values that ask for what happens anyway. */
+  readonly harmless?: Readonly<Record<string, Json>>;
+}
+
+/** @throws PromptgateError invalid_request — with an issue for each key */
+export function refuseOtherKeys(body: object, keys: BodyKeys): void {
+  const issues = Object.entries(body).flatMap(([path, value]) => {
+    if (keys.passes.includes(path) || saysNothing(value) || keys.harmless?.[path] === value) return [];
+    return [{ path: path.slice(0, 100), message: complaintOf(path, keys) }];
+  });
+  const [first] = issues;
+  if (!first) return;
+  const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : '';
+  throw new PromptgateError('invalid_request', `${first.path}: ${first.message}${more}`, {
+    issues: issues.slice(0, 20),
+  });
+}
+
+function complaintOf(path: string, { governed, unsupported }: BodyKeys): string {
+  if (governed.includes(path)) return 'the definition of the prompt governs this; leave it out.';
+  if (Object.hasOwn(unsupported, path)) return unsupported[path]!;
+  return 'this is not known here; leave it out.';
+}
+
+/** Clients send what nobody set: null, false, empty lists and objects. */
+function saysNothing(value: unknown): boolean {
+  if (value === null || value === undefined || value === false) return true;
+  return typeof value === 'object' && Object.keys(value).length === 0;
+}

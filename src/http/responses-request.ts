@@ -1,0 +1,112 @@
+/** A request to OpenAI's Responses API as the call of a prompt. */
+import { z } from '@hono/zod-openapi';
+import { PromptgateError } from '../domain/errors.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
+import { type BodyKeys, refuseOtherKeys } from './body-keys.ts';
+import type { PromptCall, PromptTarget } from './call-prompt.ts';
+import { type PromptReference, readModelReference, refuseRawCall } from './prompt-reference.ts';
+import { jsonObjectSchema } from './route.ts';
+import { readTurns } from './turns.ts';
+
+const versionSchema = z.union([z.string(), z.number()]).nullish();
+
+export const responsesBodySchema = z
+  .looseObject({
+    prompt: z
+      .strictObject({
+        id: z.string().openapi({ description: '`name`, `name@label` or an imported `pmpt_…`' }),
+        version: versionSchema,
+        variables: jsonObjectSchema.nullish(),
+      })
+      .nullish(),
+    prompt_id: z.string().nullish(),
+    prompt_version: versionSchema,
+    prompt_variables: jsonObjectSchema.nullish(),
+    variables: jsonObjectSchema.nullish(),
+    input: z.unknown().optional().openapi({ description: 'Fills {{history}}: a text or messages of text.' }),
+    metadata: jsonObjectSchema.nullish(),
+    user: z.string().nullish(),
+    stream: z.boolean().nullish(),
+  })
+  .openapi('ResponsesRequest');
+
+type ResponsesBody = z.infer<typeof responsesBodySchema>;
+
+const keys: BodyKeys = {
+  passes: [
+    ...['prompt', 'prompt_id', 'prompt_version', 'prompt_variables', 'variables', 'input'],
+    ...['metadata', 'user', 'stream', 'stream_options', 'safety_identifier', 'prompt_cache_key'],
+  ],
+  governed: [
+    ...['model', 'instructions', 'temperature', 'top_p', 'top_logprobs', 'max_output_tokens', 'text'],
+    ...['reasoning', 'tools', 'tool_choice', 'max_tool_calls', 'parallel_tool_calls', 'service_tier'],
+    ...['context_management', 'prompt_cache_retention', 'prompt_cache_options', 'verbosity'],
+  ],
+  unsupported: {
+    store: 'answers are kept in the audit trail (GET /v1/executions), not for later requests; leave it out.',
+    background: 'answers are given at once or streamed; leave it out.',
+    previous_response_id: 'no conversation is kept here; send the earlier turns as `input`.',
+    conversation: 'no conversation is kept here; send the earlier turns as `input`.',
+    include: 'an answer holds everything there is; leave it out.',
+    truncation: 'the input is never cut; leave it out.',
+  },
+  harmless: { truncation: 'disabled', parallel_tool_calls: true, tool_choice: 'auto', service_tier: 'auto' },
+};
+
+/** @throws PromptgateError invalid_request — a raw call, too */
+export function readResponsesReference(body: ResponsesBody): PromptReference {
+  const reference = findReference(body);
+  if (reference) return reference;
+  const how = '`prompt: { id: "name@label", variables }`, or `model: "prompt/name@label"`';
+  throw refuseRawCall('prompt', how);
+}
+
+/** @throws PromptgateError invalid_request */
+export function toResponsesCall(body: ResponsesBody, target: PromptTarget): PromptCall {
+  const { model, ...rest } = body;
+  refuseOtherKeys(!body.prompt && !body.prompt_id && readModelReference(model) ? rest : body, keys);
+  return {
+    ...target,
+    variables: readVariables(body),
+    messages: readTurns(body.input, 'input'),
+    metadata: readMetadata(body),
+    stream: body.stream ?? false,
+  };
+}
+
+function findReference(body: ResponsesBody): PromptReference | undefined {
+  const { prompt, prompt_id, prompt_version } = body;
+  if (prompt) return { path: 'prompt.id', id: prompt.id, version: prompt.version ?? undefined };
+  const version = prompt_version ?? undefined;
+  if (prompt_id) return { path: 'prompt_id', id: prompt_id, version };
+  const named = readModelReference(body.model);
+  return named && { ...named, version };
+}
+
+/** OpenAI wraps a text as `{type: "input_text", text}`; every other value is taken as it is. */
+function readVariables({ prompt, prompt_variables, variables }: ResponsesBody): JsonObject {
+  const given = prompt?.variables ?? prompt_variables ?? variables ?? {};
+  const path = prompt?.variables ? 'prompt.variables' : 'variables';
+  return Object.fromEntries(
+    Object.entries(given).map(([name, value]) => [name, unwrap(value, `${path}.${name.slice(0, 100)}`)]),
+  );
+}
+
+function unwrap(value: Json, path: string): Json {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  if (value.type === 'input_text' && typeof value.text === 'string') return value.text;
+  if (value.type !== 'input_image' && value.type !== 'input_file') return value;
+  const message = 'images and files are not taken as variables';
+  throw new PromptgateError('invalid_request', `${path}: ${message}.`, { issues: [{ path, message }] });
+}
+
+/** Who the caller says it acts for belongs into the row. */
+function readMetadata({ metadata, user, safety_identifier }: ResponsesBody): JsonObject | undefined {
+  const acting = {
+    ...(user ? { user } : {}),
+    ...(typeof safety_identifier === 'string' ? { safety_identifier } : {}),
+  };
+  if (!metadata) return Object.keys(acting).length > 0 ? acting : undefined;
+  // A copy by entries: an own `__proto__` stays a member, and is refused.
+  return Object.fromEntries([...Object.entries(acting), ...Object.entries(metadata)]);
+}

@@ -1,0 +1,39 @@
+/** OpenAI's Responses API: prompts by name, answers and events in its shapes. */
+import { type OpenAPIHono, z } from '@hono/zod-openapi';
+import type { Gateway } from '../application/gateway.ts';
+import { callPrompt } from './call-prompt.ts';
+import type { HttpEnvironment } from './context.ts';
+import type { ErrorLog } from './error-response.ts';
+import { openaiErrorSchema } from './openai-error.ts';
+import { resolveReference } from './prompt-reference.ts';
+import { responsesDialect } from './responses-dialect.ts';
+import { readResponsesReference, responsesBodySchema, toResponsesCall } from './responses-request.ts';
+import { addRoute, readBody } from './route.ts';
+
+const responseSchema = z.looseObject({ id: z.string(), object: z.literal('response') }).openapi('Response');
+const eventSchema = z
+  .looseObject({ type: z.string(), sequence_number: z.number().int() })
+  .openapi('ResponseEvent');
+
+export function addResponsesRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gateway, log: ErrorLog): void {
+  addRoute(
+    app,
+    {
+      method: 'post',
+      path: '/v1/responses',
+      summary: "Execute a prompt in the shapes of OpenAI's Responses API",
+      tag: 'compatible',
+      scope: 'execute',
+      body: responsesBodySchema,
+      response: responseSchema,
+      stream: eventSchema,
+      error: openaiErrorSchema,
+    },
+    async (c) => {
+      const body = await readBody(c, responsesBodySchema);
+      const target = resolveReference(gateway, readResponsesReference(body));
+      c.set('promptName', target.promptName);
+      return callPrompt(c, { gateway, log }, toResponsesCall(body, target), responsesDialect);
+    },
+  );
+}
