@@ -1,6 +1,7 @@
 /** Answers as Anthropic's Messages API gives them, whole and as events. */
 import type { Admission, Execution, FinishReason } from '../domain/execution.ts';
 import type { JsonObject } from '../domain/json.ts';
+import { parseArguments } from '../domain/tool.ts';
 import { toAnthropicErrorBody } from './anthropic-error.ts';
 import type { AnswerEvents, Dialect } from './dialect.ts';
 import type { ServerSentEvent } from './event-stream.ts';
@@ -9,7 +10,7 @@ export const messagesDialect: Dialect = {
   toAnswer: (execution) => ({
     ...toDraft(execution),
     model: execution.responseModel ?? execution.model ?? '',
-    content: execution.rawOutput ? [{ type: 'text', text: execution.rawOutput }] : [],
+    content: toContent(execution),
     stop_reason: toStopReason(execution.finishReason),
     usage: toUsage(execution),
   }),
@@ -33,6 +34,19 @@ function toDraft(admission: Admission): JsonObject {
       output_tokens: 0,
     },
   };
+}
+
+function toContent({ rawOutput, toolCalls }: Execution): JsonObject[] {
+  return [
+    ...(rawOutput ? [{ type: 'text', text: rawOutput }] : []),
+    // Arguments that are not JSON cannot be said in this shape; the row has them.
+    ...toolCalls.map(({ id, name, arguments: said }) => ({
+      type: 'tool_use',
+      id,
+      name,
+      input: parseArguments(said) ?? {},
+    })),
+  ];
 }
 
 function toStopReason(finish: FinishReason | null): string {
@@ -60,26 +74,47 @@ function toUsage(execution: Execution): JsonObject {
   };
 }
 
-/** One block of text; a refusal is text whose stop reason says so. */
+/** A refusal is text whose stop reason says so; reasoning is no part of the answer. */
 function createMessagesEvents(): AnswerEvents {
-  let isOpen = false;
+  /** What the block that is open holds: text, or the tool call of an index; null before the first. */
+  let open: 'text' | number | null = null;
+  let index = -1;
   const event = (type: string, members: object = {}): ServerSentEvent => ({
     event: type,
     data: { type, ...members },
   });
+
+  function close(): ServerSentEvent[] {
+    return open === null ? [] : [event('content_block_stop', { index })];
+  }
+
+  function enter(block: 'text' | number, content: object): ServerSentEvent[] {
+    if (open === block) return [];
+    const closing = close();
+    open = block;
+    index += 1;
+    return [...closing, event('content_block_start', { index, content_block: content })];
+  }
+
   return {
     begin: (admission) => [event('message_start', { message: toDraft(admission) })],
     piece(delta) {
-      if (delta.type !== 'text' && delta.type !== 'refusal') return [];
-      const opening = isOpen
-        ? []
-        : [event('content_block_start', { index: 0, content_block: { type: 'text', text: '' } })];
-      isOpen = true;
-      const said = { index: 0, delta: { type: 'text_delta', text: delta.text } };
-      return [...opening, event('content_block_delta', said)];
+      if (delta.type === 'reasoning') return [];
+      if (delta.type === 'tool_call') {
+        const { id, name } = delta;
+        const opening = enter(delta.index, { type: 'tool_use', id, name, input: {} });
+        const said = { type: 'input_json_delta', partial_json: delta.arguments };
+        return [
+          ...opening,
+          ...(delta.arguments ? [event('content_block_delta', { index, delta: said })] : []),
+        ];
+      }
+      const opening = enter('text', { type: 'text', text: '' });
+      const said = { type: 'text_delta', text: delta.text };
+      return [...opening, event('content_block_delta', { index, delta: said })];
     },
     finish: (execution) => [
-      ...(isOpen ? [event('content_block_stop', { index: 0 })] : []),
+      ...close(),
       event('message_delta', {
         delta: { stop_reason: toStopReason(execution.finishReason), stop_sequence: null },
         usage: toUsage(execution),

@@ -1,115 +1,37 @@
-/** Answers as OpenAI's Responses API gives them, whole and as events. */
+/** Answers as OpenAI's Responses API streams them: items that open, grow and close, every event numbered. */
 import type { PromptgateError } from '../domain/errors.ts';
-import type { Admission, Execution, FinishReason } from '../domain/execution.ts';
+import type { Admission } from '../domain/execution.ts';
 import type { JsonObject } from '../domain/json.ts';
+import type { ToolCall } from '../domain/tool.ts';
 import type { AnswerEvents, Dialect } from './dialect.ts';
 import type { ServerSentEvent } from './event-stream.ts';
+import {
+  type ContentPart,
+  type ItemStatus,
+  incompleteReason,
+  textPart,
+  toCallItem,
+  toDraft,
+  toItemStatus,
+  toMessage,
+  toPart,
+  toResponse,
+  toResponsesAnswer,
+} from './responses-answer.ts';
 
 export const responsesDialect: Dialect = {
-  toAnswer: (execution) => toResponse(execution, [toMessage(execution.id, [toPart(execution)], execution)]),
+  toAnswer: toResponsesAnswer,
   createEvents: createResponsesEvents,
 };
 
-type ContentPart =
-  | { type: 'output_text'; text: string; annotations: never[]; logprobs: never[] }
-  | { type: 'refusal'; refusal: string };
+/** An item of the output while it grows: the one message, or a call of a tool. */
+type Item =
+  | { readonly kind: 'message'; readonly parts: ContentPart[] }
+  | { readonly kind: 'call'; readonly index: number; call: ToolCall };
 
-function textPart(text: string): ContentPart {
-  return { type: 'output_text', text, annotations: [], logprobs: [] };
-}
-
-function toPart({ rawOutput, finishReason }: Pick<Execution, 'rawOutput' | 'finishReason'>): ContentPart {
-  const text = rawOutput ?? '';
-  return finishReason === 'refusal' ? { type: 'refusal', refusal: text } : textPart(text);
-}
-
-/** What an answer that was cut off was cut off by; null for a whole one. */
-function incompleteReason(finish: FinishReason | null): string | null {
-  if (finish === 'length') return 'max_output_tokens';
-  return finish === 'content_filter' ? 'content_filter' : null;
-}
-
-function toMessage(
-  id: string,
-  content: readonly ContentPart[],
-  end: Pick<Execution, 'finishReason'> | null,
-): JsonObject {
-  const status =
-    end === null ? 'in_progress' : incompleteReason(end.finishReason) ? 'incomplete' : 'completed';
-  return {
-    id: `msg_${id}`,
-    type: 'message',
-    role: 'assistant',
-    status,
-    content: content.map((part) => ({ ...part })),
-  };
-}
-
-function toResponse(execution: Execution, output: readonly JsonObject[]): JsonObject {
-  const reason = incompleteReason(execution.finishReason);
-  return {
-    ...toDraft(execution),
-    status: reason ? 'incomplete' : 'completed',
-    incomplete_details: reason ? { reason } : null,
-    model: execution.responseModel ?? execution.model ?? '',
-    output: [...output],
-    service_tier: execution.serviceTier,
-    usage: toUsage(execution),
-  };
-}
-
-/** The response before there is anything to tell: everything that the admission knows. */
-function toDraft(admission: Admission): JsonObject {
-  const { temperature, topP, maxOutputTokens } = admission.parameters;
-  return {
-    id: `resp_${admission.id}`,
-    object: 'response',
-    created_at: Math.floor(admission.startedAt.getTime() / 1000),
-    status: 'in_progress',
-    background: false,
-    error: null,
-    incomplete_details: null,
-    instructions: null,
-    max_output_tokens: maxOutputTokens ?? null,
-    metadata: { ...admission.metadata },
-    model: admission.model ?? '',
-    output: [],
-    parallel_tool_calls: true,
-    previous_response_id: null,
-    prompt: {
-      id: admission.promptName,
-      version: String(admission.promptVersion),
-      variables: { ...admission.inputPayload.variables },
-    },
-    store: false,
-    temperature: temperature ?? null,
-    tool_choice: 'auto',
-    tools: [],
-    top_p: topP ?? null,
-    truncation: 'disabled',
-    usage: null,
-  };
-}
-
-/** Null when the provider did not say: a zero would be read as a count. */
-function toUsage(execution: Execution): JsonObject | null {
-  const { promptTokens, completionTokens } = execution;
-  if (promptTokens === null || completionTokens === null) return null;
-  return {
-    input_tokens: promptTokens,
-    input_tokens_details: {
-      cached_tokens: execution.cachedTokens ?? 0,
-      cache_write_tokens: execution.cacheWriteTokens ?? 0,
-    },
-    output_tokens: completionTokens,
-    output_tokens_details: { reasoning_tokens: execution.reasoningTokens ?? 0 },
-    total_tokens: promptTokens + completionTokens,
-  };
-}
-
-/** One message with one part of text or refusal at a time; reasoning and its like have no place in it. */
+/** Reasoning is no part of the answer, and is not told. */
 function createResponsesEvents(): AnswerEvents {
-  const parts: ContentPart[] = [];
+  const items: Item[] = [];
   let sequence = 0;
   let head: Admission | undefined;
 
@@ -117,35 +39,86 @@ function createResponsesEvents(): AnswerEvents {
     event: type,
     data: { type, sequence_number: sequence++, ...members },
   });
-  const place = () => ({ item_id: `msg_${head?.id}`, output_index: 0, content_index: parts.length - 1 });
 
-  function openPart(type: ContentPart['type']): ServerSentEvent[] {
-    const opening =
-      parts.length === 0 && head
-        ? [event('response.output_item.added', { output_index: 0, item: toMessage(head.id, [], null) })]
-        : closePart();
-    parts.push(type === 'refusal' ? { type, refusal: '' } : textPart(''));
-    return [...opening, event('response.content_part.added', { ...place(), part: { ...parts.at(-1) } })];
+  function view(item: Item, status: ItemStatus): JsonObject {
+    const id = head?.id ?? '';
+    if (item.kind === 'message') return toMessage(id, item.parts, status);
+    return toCallItem(id, item.index, item.call, status);
   }
 
-  function closePart(): ServerSentEvent[] {
-    const part = parts.at(-1);
+  /** Where the item that grows stands; of a message also the part that does. */
+  function place(item: Item): object {
+    const at = { item_id: view(item, 'in_progress').id, output_index: items.indexOf(item) };
+    return item.kind === 'message' ? { ...at, content_index: item.parts.length - 1 } : at;
+  }
+
+  function closePart(item: Item & { kind: 'message' }): ServerSentEvent[] {
+    const part = item.parts.at(-1);
     if (!part) return [];
     const said =
       part.type === 'refusal'
-        ? event('response.refusal.done', { ...place(), refusal: part.refusal })
-        : event('response.output_text.done', { ...place(), text: part.text, logprobs: [] });
-    return [said, event('response.content_part.done', { ...place(), part: { ...part } })];
+        ? event('response.refusal.done', { ...place(item), refusal: part.refusal })
+        : event('response.output_text.done', { ...place(item), text: part.text, logprobs: [] });
+    return [said, event('response.content_part.done', { ...place(item), part: { ...part } })];
   }
 
-  function add(type: ContentPart['type'], text: string): ServerSentEvent[] {
-    const opened = parts.at(-1)?.type === type ? [] : openPart(type);
-    const part = parts.at(-1)!;
-    if (part.type === 'refusal') part.refusal += text;
-    else part.text += text;
-    const kind = type === 'refusal' ? 'response.refusal.delta' : 'response.output_text.delta';
-    const logprobs = type === 'refusal' ? {} : { logprobs: [] };
-    return [...opened, event(kind, { ...place(), delta: text, ...logprobs })];
+  function closeItem(status: ItemStatus): ServerSentEvent[] {
+    const item = items.at(-1);
+    if (!item) return [];
+    const said =
+      item.kind === 'message'
+        ? closePart(item)
+        : [
+            event('response.function_call_arguments.done', {
+              ...place(item),
+              name: item.call.name,
+              arguments: item.call.arguments,
+            }),
+          ];
+    const done = { output_index: items.length - 1, item: view(item, status) };
+    return [...said, event('response.output_item.done', done)];
+  }
+
+  function openItem<T extends Item>(item: T): ServerSentEvent[] {
+    const closing = closeItem('completed');
+    items.push(item);
+    const added = { output_index: items.length - 1, item: view(item, 'in_progress') };
+    return [...closing, event('response.output_item.added', added)];
+  }
+
+  function openPart(type: ContentPart['type']): ServerSentEvent[] {
+    const last = items.at(-1);
+    const item = last?.kind === 'message' ? last : { kind: 'message' as const, parts: [] };
+    const opening = item === last ? closePart(item) : openItem(item);
+    item.parts.push(type === 'refusal' ? { type, refusal: '' } : textPart(''));
+    const added = { ...place(item), part: { ...item.parts.at(-1) } };
+    return [...opening, event('response.content_part.added', added)];
+  }
+
+  function addText(type: ContentPart['type'], text: string): ServerSentEvent[] {
+    const before = items.at(-1);
+    const fits = before?.kind === 'message' && before.parts.at(-1)?.type === type;
+    const opening = fits ? [] : openPart(type);
+    const item = items.at(-1) as Item & { kind: 'message' };
+    const part = item.parts.at(-1)!;
+    if (part.type === 'refusal') {
+      part.refusal += text;
+      return [...opening, event('response.refusal.delta', { ...place(item), delta: text })];
+    }
+    part.text += text;
+    return [...opening, event('response.output_text.delta', { ...place(item), delta: text, logprobs: [] })];
+  }
+
+  function addCall(index: number, { id, name, arguments: said }: ToolCall): ServerSentEvent[] {
+    const last = items.at(-1);
+    const fits = last?.kind === 'call' && last.index === index;
+    const item: Item & { kind: 'call' } = fits
+      ? last
+      : { kind: 'call', index, call: { id, name, arguments: '' } };
+    const opening = fits ? [] : openItem(item);
+    if (said === '') return opening;
+    item.call = { ...item.call, arguments: item.call.arguments + said };
+    return [...opening, event('response.function_call_arguments.delta', { ...place(item), delta: said })];
   }
 
   return {
@@ -155,30 +128,25 @@ function createResponsesEvents(): AnswerEvents {
       return [event('response.created', { response }), event('response.in_progress', { response })];
     },
     piece(delta) {
-      if (delta.type === 'text') return add('output_text', delta.text);
-      return delta.type === 'refusal' ? add('refusal', delta.text) : [];
+      if (delta.type === 'tool_call') return addCall(delta.index, delta);
+      if (delta.type === 'reasoning') return [];
+      return addText(delta.type === 'refusal' ? 'refusal' : 'output_text', delta.text);
     },
     finish(execution) {
-      const opened = parts.length === 0 ? openPart(toPart(execution).type) : [];
-      const item = toMessage(execution.id, parts, execution);
+      const opened = items.length === 0 ? openPart(toPart(execution).type) : [];
+      const status = toItemStatus(execution);
+      const closed = closeItem(status);
+      const output = items.map((item) => view(item, item === items.at(-1) ? status : 'completed'));
       const kind = incompleteReason(execution.finishReason) ? 'response.incomplete' : 'response.completed';
-      return [
-        ...opened,
-        ...closePart(),
-        event('response.output_item.done', { output_index: 0, item }),
-        event(kind, { response: toResponse(execution, [item]) }),
-      ];
+      return [...opened, ...closed, event(kind, { response: toResponse(execution, output) })];
     },
-    fail: (error) => [event('response.failed', { response: toFailed(head, parts, error) })],
+    fail(error) {
+      const output = items.map((item) => view(item, item === items.at(-1) ? 'incomplete' : 'completed'));
+      return head ? [event('response.failed', { response: toFailed(head, output, error) })] : [];
+    },
   };
 }
 
-function toFailed(
-  head: Admission | undefined,
-  parts: readonly ContentPart[],
-  { code, message }: PromptgateError,
-): JsonObject {
-  if (!head) return {};
-  const output = parts.length === 0 ? [] : [{ ...toMessage(head.id, parts, null), status: 'incomplete' }];
+function toFailed(head: Admission, output: JsonObject[], { code, message }: PromptgateError): JsonObject {
   return { ...toDraft(head), status: 'failed', error: { code, message }, output };
 }

@@ -1,25 +1,101 @@
-/** Earlier turns of a conversation in the shapes of OpenAI and Anthropic, as the messages that fill `{{history}}`. */
+/**
+ * Earlier turns of a conversation as the messages that fill `{{history}}`. One reader takes the shapes of OpenAI (both
+ * APIs) and of Anthropic: what a turn says of itself tells them apart, and a client may send back what it was answered.
+ */
 import { PromptgateError } from '../domain/errors.ts';
 import type { Message } from '../domain/message.ts';
+import type { ToolCall } from '../domain/tool.ts';
 
 /** Undefined: there are none. @throws PromptgateError invalid_request — with the place of what is no turn */
 export function readTurns(value: unknown, path: string): Message[] | undefined {
   if (value === undefined || value === null || value === '') return undefined;
   if (typeof value === 'string') return [{ role: 'user', content: value }];
   if (!Array.isArray(value)) throw refuse(path, 'a text or a list of messages');
-  return value.length === 0 ? undefined : value.map((item, index) => readTurn(item, `${path}[${index}]`));
+  const turns: Message[] = [];
+  for (const [index, item] of value.entries()) {
+    for (const turn of readItem(item, `${path}[${index}]`)) append(turns, turn);
+  }
+  return turns.length === 0 ? undefined : turns;
 }
 
-function readTurn(item: unknown, path: string): Message {
-  if (!isObject(item) || (item.type !== undefined && item.type !== 'message')) {
-    throw refuse(path, 'a message; calls of tools and references to stored items are not taken');
+/** The Responses API tells of a call apart from the text that came before it: here both are one turn. */
+function append(turns: Message[], turn: Message): void {
+  const last = turns.at(-1);
+  if (last?.role !== 'assistant' || turn.content !== '' || !turn.toolCalls) {
+    turns.push(turn);
+    return;
   }
-  const { role } = item;
-  if (role === 'system' || role === 'developer') {
-    throw refuse(`${path}.role`, 'user or assistant; what the system says is governed by the definition');
+  turns[turns.length - 1] = { ...last, toolCalls: [...(last.toolCalls ?? []), ...turn.toolCalls] };
+}
+
+function readItem(item: unknown, path: string): Message[] {
+  if (!isObject(item)) throw refuse(path, 'a message');
+  if (item.type === 'function_call') return [toCalls([readCall(item.call_id, item, path)])];
+  if (item.type === 'function_call_output') return [toResult(item.call_id, item.output, path)];
+  if (item.type !== undefined && item.type !== 'message') {
+    throw refuse(path, 'a message, a call of a function or its output; nothing else is taken');
   }
-  if (role !== 'user' && role !== 'assistant') throw refuse(`${path}.role`, 'user or assistant');
-  return { role, content: readText(item.content, `${path}.content`) };
+  switch (item.role) {
+    case 'user':
+      return readUser(item.content, `${path}.content`);
+    case 'assistant':
+      return [readAssistant(item, path)];
+    case 'tool':
+      return [toResult(item.tool_call_id, item.content, path)];
+    case 'system':
+    case 'developer':
+      throw refuse(
+        `${path}.role`,
+        'user, assistant or tool; what the system says is governed by the definition',
+      );
+    default:
+      throw refuse(`${path}.role`, 'user, assistant or tool');
+  }
+}
+
+/** Anthropic sends the results of tools as parts of what the user says. */
+function readUser(content: unknown, path: string): Message[] {
+  const parts = Array.isArray(content) ? content : [];
+  const results = parts.flatMap((part, index) =>
+    isObject(part) && part.type === 'tool_result'
+      ? [toResult(part.tool_use_id, part.content ?? '', `${path}[${index}]`)]
+      : [],
+  );
+  if (results.length === 0) return [{ role: 'user', content: readText(content, path) }];
+  const rest = parts.filter((part) => !isObject(part) || part.type !== 'tool_result');
+  return rest.length === 0 ? results : [...results, { role: 'user', content: readText(rest, path) }];
+}
+
+function readAssistant(item: Record<string, unknown>, path: string): Message {
+  const parts = Array.isArray(item.content) ? item.content : [];
+  const isUse = (part: unknown) => isObject(part) && part.type === 'tool_use';
+  const used = parts.filter(isUse).map((part) => {
+    const { id, name, input } = part as Record<string, unknown>;
+    return readCall(id, { name, arguments: JSON.stringify(input ?? {}) }, path);
+  });
+  const called = (Array.isArray(item.tool_calls) ? item.tool_calls : []).map((call, index) =>
+    readCall(call?.id, isObject(call?.function) ? call.function : {}, `${path}.tool_calls[${index}]`),
+  );
+  const content = Array.isArray(item.content) ? parts.filter((part) => !isUse(part)) : (item.content ?? '');
+  const calls = [...used, ...called];
+  const text = readText(content, `${path}.content`);
+  return calls.length === 0 ? { role: 'assistant', content: text } : { ...toCalls(calls), content: text };
+}
+
+function toCalls(toolCalls: readonly ToolCall[]): Message {
+  return { role: 'assistant', content: '', toolCalls };
+}
+
+function readCall(id: unknown, { name, arguments: said }: Record<string, unknown>, path: string): ToolCall {
+  if (typeof id === 'string' && typeof name === 'string' && typeof said === 'string') {
+    return { id, name, arguments: said };
+  }
+  throw refuse(path, 'a call with its id, its name and its arguments');
+}
+
+function toResult(id: unknown, content: unknown, path: string): Message {
+  if (typeof id !== 'string') throw refuse(path, 'a result with the id of its call');
+  return { role: 'tool', toolCallId: id, content: readText(content, path) };
 }
 
 /** Paragraphs keep apart what its parts kept apart. */

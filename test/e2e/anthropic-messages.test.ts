@@ -90,6 +90,31 @@ describe.each(databases)('the Anthropic client at POST /v1/messages, on $name', 
     expect(row.metadata).toEqual({ user_id: 'u1' });
   });
 
+  it('calls the tools of the definition, streams the call as it is, and takes their results', async () => {
+    const agent = { ...greet, model: 'prompt/agent' };
+    const first = await client.messages.create(paramsOf(agent));
+    const asked = { type: 'tool_use', name: 'get_weather', input: { city: 'simulated' } };
+    expect(first).toMatchObject({ stop_reason: 'tool_use', content: [asked] });
+    const streamed = await client.messages.stream(paramsOf(agent)).finalMessage();
+    expect(streamed).toMatchObject({ stop_reason: 'tool_use', content: [asked] });
+    const [use] = first.content;
+    if (use?.type !== 'tool_use') throw new Error('no call');
+    const messages = [
+      { role: 'assistant', content: first.content },
+      { role: 'user', content: [{ type: 'tool_result', tool_use_id: use.id, content: 'sunny' }] },
+    ];
+    const second = await client.messages.create(paramsOf({ ...agent, messages }));
+    expect(second.stop_reason).toBe('end_turn');
+    expect((await rowOf(second)).input.messages).toEqual([
+      {
+        role: 'assistant',
+        content: '',
+        tool_calls: [{ id: use.id, name: 'get_weather', arguments: '{"city":"simulated"}' }],
+      },
+      { role: 'tool', content: 'sunny', tool_call_id: use.id },
+    ]);
+  });
+
   it('says when the limit of the definition cut the answer off', async () => {
     const message = await client.messages.create(paramsOf({ ...greet, model: 'prompt/short' }));
     expect(message.stop_reason).toBe('max_tokens');

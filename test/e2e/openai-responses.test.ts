@@ -166,6 +166,42 @@ describe.each(databases)('the openai client at POST /v1/responses, on $name', ({
     expect(second.input.messages[1]).toEqual({ role: 'assistant', content: first.output_text });
   });
 
+  it('calls the tools of the definition, streams the call as it is, and takes their results', async () => {
+    const prompt = { id: 'agent', variables: { name: 'Ada' } };
+    const first = await client.responses.create({ prompt });
+    expect(first.output).toMatchObject([
+      { type: 'function_call', name: 'get_weather', arguments: '{"city":"simulated"}', status: 'completed' },
+    ]);
+    const final = await client.responses.stream({ prompt }).finalResponse();
+    expect(final.output).toMatchObject([
+      { type: 'function_call', name: 'get_weather', arguments: '{"city":"simulated"}', status: 'completed' },
+    ]);
+    const types = (await collect({ prompt })).map(({ type }) => type);
+    expect(types.filter((type, index) => type !== types[index - 1])).toEqual([
+      'response.created',
+      'response.in_progress',
+      'response.output_item.added',
+      'response.function_call_arguments.delta',
+      'response.function_call_arguments.done',
+      'response.output_item.done',
+      'response.completed',
+    ]);
+    const [call] = first.output;
+    if (call?.type !== 'function_call') throw new Error('no call');
+    const result = { type: 'function_call_output', call_id: call.call_id, output: 'sunny' };
+    const input = [...first.output, result] as ResponseInput;
+    const second = await client.responses.create({ prompt, input });
+    expect(second.output_text).toContain('[simulated');
+    expect((await rowOf(second)).input.messages).toEqual([
+      {
+        role: 'assistant',
+        content: '',
+        tool_calls: [{ id: call.call_id, name: 'get_weather', arguments: call.arguments }],
+      },
+      { role: 'tool', content: 'sunny', tool_call_id: call.call_id },
+    ]);
+  });
+
   it('is incomplete when the limit of the definition cut it off, whole and streamed', async () => {
     const body = { prompt: { id: 'short', variables: { name: 'Ada' } } };
     const whole = await client.responses.create(body);

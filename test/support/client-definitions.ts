@@ -10,6 +10,13 @@ export const clientDefinitions = {
     '{{role "system"}}\nYou talk with {{name}}.\n{{history}}',
     'config: { temperature: 0.2, maxOutputTokens: 50 }\n',
   ),
+  'agent.prompt': definition(
+    'agent',
+    1,
+    'claude-haiku-4-5',
+    '{{role "user"}}\nThe weather for {{name}}?\n{{history}}',
+    'tools:\n  get_weather:\n    description: Of a city.\n    input: { city: string }\n',
+  ),
   'short.prompt': definition(
     'short',
     1,

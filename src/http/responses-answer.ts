@@ -1,0 +1,117 @@
+/** Whole answers as OpenAI's Responses API gives them, and the parts that its events are made of. */
+import type { Admission, Execution, FinishReason } from '../domain/execution.ts';
+import type { JsonObject } from '../domain/json.ts';
+import type { ToolCall } from '../domain/tool.ts';
+
+export function toResponsesAnswer(execution: Execution): JsonObject {
+  const { id, rawOutput, toolCalls } = execution;
+  const message = toMessage(id, [toPart(execution)], toItemStatus(execution));
+  const calls = toolCalls.map((call, index) => toCallItem(id, index, call, 'completed'));
+  return toResponse(execution, rawOutput || calls.length === 0 ? [message, ...calls] : calls);
+}
+
+export type ContentPart =
+  | { type: 'output_text'; text: string; annotations: never[]; logprobs: never[] }
+  | { type: 'refusal'; refusal: string };
+
+export function textPart(text: string): ContentPart {
+  return { type: 'output_text', text, annotations: [], logprobs: [] };
+}
+
+export function toPart({
+  rawOutput,
+  finishReason,
+}: Pick<Execution, 'rawOutput' | 'finishReason'>): ContentPart {
+  const text = rawOutput ?? '';
+  return finishReason === 'refusal' ? { type: 'refusal', refusal: text } : textPart(text);
+}
+
+/** What an answer that was cut off was cut off by; null for a whole one. */
+export function incompleteReason(finish: FinishReason | null): string | null {
+  if (finish === 'length') return 'max_output_tokens';
+  return finish === 'content_filter' ? 'content_filter' : null;
+}
+
+export type ItemStatus = 'in_progress' | 'completed' | 'incomplete';
+
+export function toItemStatus({ finishReason }: Pick<Execution, 'finishReason'>): ItemStatus {
+  return incompleteReason(finishReason) ? 'incomplete' : 'completed';
+}
+
+export function toMessage(id: string, content: readonly ContentPart[], status: ItemStatus): JsonObject {
+  return {
+    id: `msg_${id}`,
+    type: 'message',
+    role: 'assistant',
+    status,
+    content: content.map((part) => ({ ...part })),
+  };
+}
+
+/** @param index of the call among the calls of the answer */
+export function toCallItem(id: string, index: number, call: ToolCall, status: ItemStatus): JsonObject {
+  const { id: call_id, name, arguments: said } = call;
+  return { id: `fc_${id}_${index}`, type: 'function_call', status, call_id, name, arguments: said };
+}
+
+export function toResponse(execution: Execution, output: readonly JsonObject[]): JsonObject {
+  const reason = incompleteReason(execution.finishReason);
+  return {
+    ...toDraft(execution),
+    status: reason ? 'incomplete' : 'completed',
+    incomplete_details: reason ? { reason } : null,
+    model: execution.responseModel ?? execution.model ?? '',
+    output: [...output],
+    service_tier: execution.serviceTier,
+    usage: toUsage(execution),
+  };
+}
+
+/** The response before there is anything to tell: everything that the admission knows. */
+export function toDraft(admission: Admission): JsonObject {
+  const { temperature, topP, maxOutputTokens } = admission.parameters;
+  return {
+    id: `resp_${admission.id}`,
+    object: 'response',
+    created_at: Math.floor(admission.startedAt.getTime() / 1000),
+    status: 'in_progress',
+    background: false,
+    error: null,
+    incomplete_details: null,
+    instructions: null,
+    max_output_tokens: maxOutputTokens ?? null,
+    metadata: { ...admission.metadata },
+    model: admission.model ?? '',
+    output: [],
+    parallel_tool_calls: true,
+    previous_response_id: null,
+    prompt: {
+      id: admission.promptName,
+      version: String(admission.promptVersion),
+      variables: { ...admission.inputPayload.variables },
+    },
+    store: false,
+    temperature: temperature ?? null,
+    tool_choice: 'auto',
+    tools: [],
+    top_p: topP ?? null,
+    truncation: 'disabled',
+    usage: null,
+  };
+}
+
+/** Null when the provider did not say: a zero would be read as a count. */
+function toUsage(execution: Execution): JsonObject | null {
+  const { promptTokens, completionTokens } = execution;
+  if (promptTokens === null || completionTokens === null) return null;
+  return {
+    input_tokens: promptTokens,
+    input_tokens_details: {
+      cached_tokens: execution.cachedTokens ?? 0,
+      cache_write_tokens: execution.cacheWriteTokens ?? 0,
+    },
+    output_tokens: completionTokens,
+    output_tokens_details: { reasoning_tokens: execution.reasoningTokens ?? 0 },
+    total_tokens: promptTokens + completionTokens,
+  };
+}
