@@ -24,6 +24,7 @@ export interface GitRepository {
   /**
    * Each commit of the main line that changed definitions, oldest first, with what it changed and the partials of then.
    * Commits inside merged branches are left out: their states were never on the main line.
+   * @throws PromptgateError not_found — the clone is shallow
    */
   history(): AsyncGenerator<{ readonly commit: FileCommit; readonly files: DefinitionFile[] }>;
 }
@@ -172,6 +173,13 @@ function createRepository(git: Git): GitRepository {
     },
     async *history() {
       if (!(await hasCommits())) return;
+      if ((await git.run(['rev-parse', '--is-shallow-repository'])).trim() === 'true') {
+        const hint = 'Fetch it first: `git fetch --unshallow`; in CI `fetch-depth: 0`.';
+        throw new PromptgateError(
+          'not_found',
+          `This clone is shallow: most of its history is not here. ${hint}`,
+        );
+      }
       const changes = [
         '--first-parent',
         '-m',

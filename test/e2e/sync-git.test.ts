@@ -181,6 +181,20 @@ describe.each(databases)('files in git and the registry, on $name', ({ create })
     expect((await run('diff', 'nobody', 'files', 'files')).code).toBe(5);
   });
 
+  it('takes no history from a shallow clone: most of it is not there', async () => {
+    const { write, commit, git, directory } = repositoryWith({
+      'prompts/a.prompt': prompt('shallow', 1, 'One {{text}}'),
+    });
+    commit('One');
+    write('prompts/a.prompt', prompt('shallow', 2, 'Two {{text}}'));
+    commit('Two');
+    const clone = repositoryWith();
+    git('clone', '-q', '--depth', '1', `file://${directory}`, `${clone.directory}/clone`);
+    const refused = await runAgainst(gateway, `${clone.directory}/clone`, ['sync', '--history']);
+    expect([refused.code, refused.err]).toEqual([5, expect.stringContaining('fetch --unshallow')]);
+    expect(await versionsOf('shallow')).toEqual([]);
+  });
+
   it('syncs a directory that is in no repository, and says so when its history is asked for', async () => {
     const { directory } = repositoryWith({ 'prompts/a.prompt': prompt('no-git', 1, 'Go {{text}}') });
     rmSync(`${directory}/.git`, { recursive: true });
