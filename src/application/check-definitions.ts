@@ -133,9 +133,10 @@ async function compareWithBase(
       const change = describeChange(file.path, definition, previous ? definitionOf(previous) : null);
       changes.push(change);
       if (same) problems.push(notBumped(file, definition, change.difference, newest, base.ref));
-      else if (definition.version < newest) problems.push(await backwards(base, file, definition, newest));
+      else if (definition.version < newest)
+        problems.push(await backwards(base, known, file, definition, newest));
       else {
-        if (known.length > 0) problems.push(...(await usedBefore(base, file, definition)));
+        if (known.length > 0) problems.push(...(await usedBefore(base, known, file, definition)));
         problems.push(...undeclaredBreaks(file, change));
       }
     }
@@ -173,14 +174,21 @@ function notBumped(
   return toProblem(locateKey(file.path, file.source, 'version', message), 'not_bumped', 'error');
 }
 
+/** Every text that the file has had; also in the base's file of the prompt, because it may have moved. */
+async function earlierTexts(base: Base, known: readonly SetEntry[], file: DefinitionFile): Promise<string[]> {
+  const paths = new Set([file.path, known.at(-1)?.file.path ?? file.path]);
+  return (await Promise.all([...paths].map((path) => base.textsOf(path)))).flat();
+}
+
 async function backwards(
   base: Base,
+  known: readonly SetEntry[],
   file: DefinitionFile,
   { name, version }: Definition,
   newest: number,
 ): Promise<CheckProblem> {
   const at = (message: string) => locateKey(file.path, file.source, 'version', message);
-  if ((await base.textsOf(file.path)).includes(file.source)) {
+  if ((await earlierTexts(base, known, file)).includes(file.source)) {
     const message = `${name} returns from version ${newest} to version ${version}, as it was before: sync --deploy will roll back.`;
     return toProblem(at(message), 'returned', 'notice');
   }
@@ -191,10 +199,11 @@ async function backwards(
 /** After a revert the files say an older number than was ever used: the next one is above all of them. */
 async function usedBefore(
   base: Base,
+  known: readonly SetEntry[],
   file: DefinitionFile,
   { name, version, checksum, partials }: Definition,
 ): Promise<CheckProblem[]> {
-  const others = (await base.textsOf(file.path))
+  const others = (await earlierTexts(base, known, file))
     .map((text) => readIdentity(text, partials))
     .filter((identity) => identity.name === name);
   if (!others.some((other) => other.version === version && other.checksum !== checksum)) return [];

@@ -198,6 +198,23 @@ describe('check against a git ref', () => {
     expect(readFileSync(join(repository.directory, 'prompts/greet.prompt'), 'utf8')).toContain('version: 3');
   });
 
+  it('knows a number that was used before a revert, and a revert, also when the file has moved', async () => {
+    const repository = repositoryWith({ 'greet.prompt': greet });
+    repository.write('prompts/greet.prompt', prompt('greet', 2, 'Welcome {{text}}.'));
+    repository.commit('Welcome');
+    repository.remove('prompts/greet.prompt');
+    repository.write('prompts/kind/greet.prompt', greet);
+    expect(told(await report(repository, '--against', 'HEAD'))).toEqual([
+      'notice returned prompts/kind/greet.prompt:3',
+    ]);
+    repository.git('revert', '--no-edit', 'HEAD');
+    repository.remove('prompts/greet.prompt');
+    repository.write('prompts/kind/greet.prompt', prompt('greet', 2, 'Hail {{text}}.'));
+    expect(told(await report(repository, '--against', 'HEAD'))).toEqual([
+      'error not_bumped prompts/kind/greet.prompt:3',
+    ]);
+  });
+
   it.each([
     ['a new required variable', '{ text: string, tone: string }', 'Greet {{text}}. {{tone}}', ''],
     ['a removed variable', '{}', 'Greet.', ''],
