@@ -171,7 +171,14 @@ function comparePrompts(snapshot: RegistrySnapshot, set: DefinitionSet): PromptS
     ({ name }) => name,
   );
   const registered = new Map<string, PromptEntry>(snapshot.list().map((entry) => [entry.name, entry]));
-  return [...new Set([...inFiles.keys(), ...registered.keys()])].sort().map((name) => {
+  // Its file is there and cannot be read: that is told of the file, and nothing is known of the prompt.
+  const unreadable = new Set(set.entries.flatMap(({ identity, file }) => (identity ? [] : file.path)));
+  const names = [...new Set([...inFiles.keys(), ...registered.keys()])].filter((name) => {
+    const known = registered.get(name);
+    const path = known?.versions.get(known.latestVersion)?.path;
+    return inFiles.has(name) || !path || !unreadable.has(path);
+  });
+  return names.sort().map((name) => {
     const numbers = (inFiles.get(name) ?? []).map(({ version }) => version);
     const known = registered.get(name);
     return {

@@ -203,6 +203,8 @@ describe.each(databases)('files and registry, on $name', ({ create }) => {
       put('a.prompt', prompt('a', 3, 'Three {{text}}'));
       expect(await status()).toEqual([2 + 32, 'gap a', 'new a']);
       await run('sync');
+      put('a.prompt', 'broken');
+      expect(await status()).toEqual([64, 'invalid null']);
       put('a.prompt', prompt('a', 1, 'One {{text}}'));
       expect(await status()).toEqual([16 + 32, 'behind a', 'gap a', 'unchanged a']);
       remove('a.prompt');
