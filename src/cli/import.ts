@@ -73,16 +73,11 @@ async function importFiles(
   const existing = await findExistingPrompts(directory);
   const taken = new Set<string>();
   const report: ImportView[] = [];
-  for (const file of files) {
-    const prompts = importPrompts({
-      text: await readSource(resolve(base, file)),
-      fallbackName: basename(file).replace(/(?:\.prompt)?\.\w+$/, ''),
-      fallbackModel: options.model,
-      format: options.format,
-      name: options.name,
-      versionOf: (name) => (existing.get(name)?.version ?? 0) + 1,
-    });
-    for (const prompt of prompts) {
+  const versionOf = (name: string) => (existing.get(name)?.version ?? 0) + 1;
+  // Nothing is written before everything is read: what was imported is then always reported.
+  const sources = await Promise.all(files.map((file) => readPrompts(base, file, options, versionOf)));
+  for (const [index, file] of files.entries()) {
+    for (const prompt of sources[index] ?? []) {
       const there = existing.get(prompt.name);
       const placed = place(prompt, there, taken.has(prompt.name), options.bump ?? false);
       const path = pathFor(prompt, there, placed.outcome, directory);
@@ -96,10 +91,24 @@ async function importFiles(
   return report;
 }
 
-async function readSource(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch((cause) => {
+/** @throws PromptgateError — names the file that cannot be read, or holds no prompt */
+async function readPrompts(
+  base: string,
+  file: string,
+  { model, format, name }: ImportOptions,
+  versionOf: (name: string) => number,
+): Promise<ImportedPrompt[]> {
+  const path = resolve(base, file);
+  const text = await readFile(path, 'utf8').catch((cause) => {
     throw new PromptgateError('not_found', `The file ${path} cannot be read.`, { cause });
   });
+  const fallbackName = basename(file).replace(/(?:\.prompt)?\.\w+$/, '');
+  try {
+    return importPrompts({ text, fallbackName, fallbackModel: model, format, name, versionOf });
+  } catch (cause) {
+    if (!(cause instanceof PromptgateError)) throw cause;
+    throw new PromptgateError(cause.code, `${file}: ${cause.message}`, { cause, issues: cause.issues });
+  }
 }
 
 /** What happens to one prompt. An existing file is only replaced when the caller said so, and then by a new number. */

@@ -97,6 +97,15 @@ describe('promptgate import', () => {
     expect(await read('prompts/good.prompt')).toContain('model: claude-haiku-4-5');
   });
 
+  it('writes nothing when one of its files holds no prompt or cannot be read, and names it', async () => {
+    await put('good.md', 'Hello {{name}}');
+    await put('other.json', '{"hello":1}');
+    const refused = await run('good.md', 'other.json');
+    expect([refused.code, refused.err]).toEqual([2, expect.stringContaining('other.json: This is JSON')]);
+    expect((await run('good.md', 'missing.json')).code).toBe(5);
+    expect(await readdir(directory)).toEqual(['good.md', 'other.json']);
+  });
+
   it('tells of a file that cannot be read', async () => {
     const { code, err } = await run('missing.json');
     expect([code, err]).toEqual([5, expect.stringContaining('missing.json cannot be read')]);
