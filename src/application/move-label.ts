@@ -35,6 +35,8 @@ export async function moveLabel(
   refuseLabelName(label);
   authorizePrompt(actor, promptName);
   authorizeLabel(actor, label);
+  await deps.snapshot.refresh();
+  deps.snapshot.resolve(promptName, { version: request.version });
   const deployment = await deps.registry.moveLabel({
     promptName,
     label,

@@ -3,21 +3,33 @@ import type { Actor } from '../domain/api-key.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import { mayUseLabel, mayUsePrompt } from '../domain/key-limits.ts';
 import type { Deployment, LabelPolicy } from '../domain/prompt-version.ts';
+import { getPrompt } from './read-prompts.ts';
+import type { RegistrySnapshot } from './registry-snapshot.ts';
 import type { HeldLabel, RegistryStore } from './registry-store.ts';
 
-/** What every label held at a time (null: now), by prompt and label. */
+interface LabelReaders {
+  readonly registry: RegistryStore;
+  readonly snapshot: RegistrySnapshot;
+}
+
+/**
+ * What every label held at a time (null: now), by prompt and label.
+ * @throws PromptgateError not_found — there is no such prompt: no answer is an answer only about one that there is
+ */
 export async function labelsAt(
-  registry: RegistryStore,
+  { registry, snapshot }: LabelReaders,
   actor: Actor,
   filter: { at: Date | null; promptName?: string },
 ): Promise<HeldLabel[]> {
-  const held = await registry.labelsAt(filter.at);
-  return held.filter(
+  const all = await registry.labelsAt(filter.at);
+  const held = all.filter(
     ({ deployment: { promptName, label } }) =>
       (filter.promptName === undefined || promptName === filter.promptName) &&
       mayUsePrompt(actor, promptName) &&
       mayUseLabel(actor, label),
   );
+  if (held.length === 0 && filter.promptName !== undefined) getPrompt(snapshot, actor, filter.promptName);
+  return held;
 }
 
 export interface HistoryPage {
@@ -26,15 +38,15 @@ export interface HistoryPage {
   readonly nextCursor: number | null;
 }
 
-/** The ledger of a prompt, or of one label of it: newest first. */
+/** The ledger of a prompt, or of one label of it: newest first. @throws PromptgateError not_found */
 export async function labelHistory(
-  registry: RegistryStore,
+  { registry, snapshot }: LabelReaders,
   actor: Actor,
   request: { promptName: string; label?: string; limit: number; before?: number },
 ): Promise<HistoryPage> {
   const { promptName, limit, ...page } = request;
-  if (!mayUsePrompt(actor, promptName)) return { deployments: [], nextCursor: null };
   const rows = await registry.listDeployments(promptName, { ...page, limit: limit + 1 });
+  if (rows.length === 0 || !mayUsePrompt(actor, promptName)) getPrompt(snapshot, actor, promptName);
   const nextCursor = rows.length > limit ? (rows[limit - 1]?.id ?? null) : null;
   const deployments = rows.slice(0, limit).filter(({ label }) => mayUseLabel(actor, label));
   return { deployments, nextCursor };

@@ -34,9 +34,7 @@ export function addArchiveCommand(program: Command, context: CliContext): void {
         if (options.json) return context.out(JSON.stringify(answer, null, 2));
         const what = number === null ? name : `${name} v${number}`;
         const state = options.undo ? 'not archived' : 'archived';
-        context.out(
-          answer.changed ? `${what} is ${state}.` : `${what} was ${state} already; nothing was recorded.`,
-        );
+        context.out(`${what} is ${state}${answer.changed ? '.' : ', as it was; nothing was recorded.'}`);
         if (options.undo) return;
         const { data } = await client.request<{ data: LabelView[] }>(
           'GET',

@@ -64,6 +64,16 @@ describe('the commands about labels', () => {
     expect((await command('rollback', 'greet', 'nowhere')).code).toBe(errorTable.not_found.exitCode);
   });
 
+  it.each([
+    { args: ['labels', 'greeet'], says: 'There is no prompt of that name' },
+    { args: ['history', 'greeet'], says: 'There is no prompt of that name' },
+    { args: ['deploy', 'greeet', 'beta', '1', '--reason', 'x'], says: 'There is no prompt of that name' },
+    { args: ['deploy', 'greet', 'beta', '9', '--reason', 'x'], says: 'it has 1, 2, 3, 4' },
+  ])('say that there is no such thing instead of nothing: $args', async ({ args, says }) => {
+    const { code, stderr } = await command(...args);
+    expect([code, stderr]).toEqual([errorTable.not_found.exitCode, expect.stringContaining(says)]);
+  });
+
   it('refuse a move from what the label no longer holds, a break that was not meant, and a move without a reason', async () => {
     const { conflict, invalid_request } = errorTable;
     const deploy = (...more: string[]) => command('deploy', 'greet', 'alpha', ...more);
