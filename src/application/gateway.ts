@@ -25,6 +25,7 @@ import { type HistoryPage, labelHistory, labelsAt, listLabelPolicies } from './r
 import { diffVersions, getPrompt, getVersion, listPrompts, type VersionDiff } from './read-prompts.ts';
 import type { PromptEntry, RegistrySnapshot, SnapshotHealth, VersionTarget } from './registry-snapshot.ts';
 import type { HeldLabel, RegistryStore } from './registry-store.ts';
+import { type Rendered, type RenderRequest, renderVersion } from './render-version.ts';
 import { type RollBackRequest, rollBack } from './roll-back.ts';
 import { type SyncReport, type SyncRequest, syncPrompts } from './sync-prompts.ts';
 
@@ -35,6 +36,7 @@ export interface Gateway {
     request: Omit<ExecuteRequest, 'variables'>,
     error: PromptgateError,
   ): Promise<PromptgateError>;
+  renderVersion(request: RenderRequest): Rendered;
   findImportedPrompt(promptId: string, promptVersion?: number): ImportedPrompt;
   getExecution(actor: Actor, id: string): Promise<ExecutionRecord>;
   listExecutions(
@@ -92,6 +94,7 @@ export function createGateway(
     executePrompt: (request) =>
       deps.inFlight.run(request.signal, (signal) => executePrompt(deps, { ...request, signal })),
     refuseExecution: (request, error) => refuseExecution(deps, request, error),
+    renderVersion: (request) => renderVersion(snapshot, request),
     findImportedPrompt: (promptId, promptVersion) => findImportedPrompt(snapshot, promptId, promptVersion),
     getExecution: (actor, id) => getExecution(audit, actor, id),
     listExecutions: (actor, filter, page) => listExecutions(audit, actor, filter, page),

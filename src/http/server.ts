@@ -16,6 +16,7 @@ import { addLabelRoutes } from './labels-routes.ts';
 import { addMessagesRoutes } from './messages-routes.ts';
 import { toOpenaiErrorBody } from './openai-error.ts';
 import { addOperationRoutes, type Operations } from './operations-routes.ts';
+import { addPortkeyRoutes } from './portkey-routes.ts';
 import { addPromptRoutes } from './prompts-routes.ts';
 import { addResponsesRoutes } from './responses-routes.ts';
 import { addSyncRoutes } from './sync-routes.ts';
@@ -29,12 +30,19 @@ export interface HttpOptions {
 }
 
 /** Where a refusal is an execution that was refused. */
-const executing = ['/v1/prompts/:name/executions', '/v1/responses', '/v1/messages'];
+const executing = [
+  '/v1/prompts/:name/executions',
+  '/v1/prompts/:name/completions',
+  '/v1/responses',
+  '/v1/messages',
+];
 
 /** Where failures have the shape of another API, from the first thing that can fail. */
 const foreignErrors = [
   ['/v1/responses', toOpenaiErrorBody],
   ['/v1/messages', toAnthropicErrorBody],
+  ['/v1/prompts/:name/completions', toOpenaiErrorBody],
+  ['/v1/prompts/:name/render', toOpenaiErrorBody],
 ] as const;
 
 export type HttpApp = OpenAPIHono<HttpEnvironment>;
@@ -58,6 +66,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   addExecutionRoutes(app, options.gateway, options.onError);
   addResponsesRoutes(app, options.gateway, options.onError);
   addMessagesRoutes(app, options.gateway, options.onError);
+  addPortkeyRoutes(app, options.gateway, options.onError);
   addPromptRoutes(app, options.gateway);
   addVersionRoutes(app, options.gateway);
   addLabelRoutes(app, options.gateway);
