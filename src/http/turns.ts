@@ -5,12 +5,17 @@
 import { PromptgateError } from '../domain/errors.ts';
 import type { Message } from '../domain/message.ts';
 import type { ToolCall } from '../domain/tool.ts';
+import { findJsonFault } from '../domain/writable-text.ts';
+
+/** As many as the native endpoint takes. */
+const maxTurns = 1_000;
 
 /** Undefined: there are none. @throws PromptgateError invalid_request — with the place of what is no turn */
 export function readTurns(value: unknown, path: string): Message[] | undefined {
   if (value === undefined || value === null || value === '') return undefined;
   if (typeof value === 'string') return [{ role: 'user', content: value }];
   if (!Array.isArray(value)) throw refuse(path, 'a text or a list of messages');
+  if (value.length > maxTurns) throw refuse(path, `at most ${maxTurns} messages`);
   const turns: Message[] = [];
   for (const [index, item] of value.entries()) {
     for (const turn of readItem(item, `${path}[${index}]`)) append(turns, turn);
@@ -71,6 +76,9 @@ function readAssistant(item: Record<string, unknown>, path: string): Message {
   const isUse = (part: unknown) => isObject(part) && part.type === 'tool_use';
   const used = parts.filter(isUse).map((part) => {
     const { id, name, input } = part as Record<string, unknown>;
+    const fault = findJsonFault(input ?? {}, { prototypeNames: true });
+    if (fault)
+      throw refuse(`${path}.content`, `the input of a call as JSON that can be kept: it ${fault.message}`);
     return readCall(id, { name, arguments: JSON.stringify(input ?? {}) }, path);
   });
   const called = (Array.isArray(item.tool_calls) ? item.tool_calls : []).map((call, index) =>
