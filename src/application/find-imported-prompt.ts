@@ -1,5 +1,7 @@
 /** The prompt that came out of another place, by the id it had there: callers go on using that id. */
+import type { Actor } from '../domain/api-key.ts';
 import { PromptgateError } from '../domain/errors.ts';
+import { authorizePrompt } from './authorize.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
 
 export interface ImportedPrompt {
@@ -12,10 +14,11 @@ export interface ImportedPrompt {
  * @param promptId OpenAI's `pmpt_…`, as an import kept it in the metadata of the definition
  * @param promptVersion of the place it came from. Of several versions with the same origin the first is the import
  * itself, and later ones are edits of it.
- * @throws PromptgateError not_found, conflict
+ * @throws PromptgateError not_found, conflict, forbidden
  */
 export function findImportedPrompt(
   snapshot: RegistrySnapshot,
+  actor: Actor,
   promptId: string,
   promptVersion?: number,
 ): ImportedPrompt {
@@ -33,6 +36,7 @@ export function findImportedPrompt(
       'More than one prompt was imported from that id: name the prompt itself.',
     );
   }
+  authorizePrompt(actor, first.name);
   if (promptVersion === undefined) return { promptName: first.name };
   const held = imports.filter((version) => version.origin === String(promptVersion));
   const version = held.reduce<number | undefined>(

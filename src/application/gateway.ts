@@ -37,7 +37,7 @@ export interface Gateway {
     error: PromptgateError,
   ): Promise<PromptgateError>;
   renderVersion(request: RenderRequest): Rendered;
-  findImportedPrompt(promptId: string, promptVersion?: number): ImportedPrompt;
+  findImportedPrompt(actor: Actor, promptId: string, promptVersion?: number): ImportedPrompt;
   getExecution(actor: Actor, id: string): Promise<ExecutionRecord>;
   listExecutions(
     actor: Actor,
@@ -95,7 +95,8 @@ export function createGateway(
       deps.inFlight.run(request.signal, (signal) => executePrompt(deps, { ...request, signal })),
     refuseExecution: (request, error) => refuseExecution(deps, request, error),
     renderVersion: (request) => renderVersion(snapshot, request),
-    findImportedPrompt: (promptId, promptVersion) => findImportedPrompt(snapshot, promptId, promptVersion),
+    findImportedPrompt: (actor, promptId, promptVersion) =>
+      findImportedPrompt(snapshot, actor, promptId, promptVersion),
     getExecution: (actor, id) => getExecution(audit, actor, id),
     listExecutions: (actor, filter, page) => listExecutions(audit, actor, filter, page),
     listPrompts: (actor) => listPrompts(snapshot, actor),

@@ -34,7 +34,9 @@ export function respondWithError(log: ErrorLog) {
     const admitted =
       error.code === 'audit_unavailable' ? error.retryAfterMs === null : error.auditStatus !== 'refused';
     if (error.replayed) c.header('idempotent-replayed', 'true');
-    if (admitted) c.header('x-should-retry', 'false');
+    // The SDKs repeat every 409, and only one that names a time can end otherwise.
+    const settled = error.code === 'conflict' && error.retryAfterMs === null;
+    if (admitted || settled) c.header('x-should-retry', 'false');
     const body = (c.get('toErrorBody') ?? toErrorBody)(error, c.get('requestId'));
     return c.body(JSON.stringify(body), error.kind.httpStatus as 400, {
       'content-type': 'application/json',

@@ -31,7 +31,7 @@ export function addMessagesRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Ga
       // Its SDK looks for the request id under this name.
       c.header('request-id', c.get('requestId'));
       const body = await readBody(c, messagesBodySchema);
-      const target = resolveReference(gateway, readMessagesReference(body));
+      const target = resolveReference(gateway, c.get('actor'), readMessagesReference(body));
       c.set('promptName', target.promptName);
       return callPrompt(c, { gateway, log }, toMessagesCall(body, target), messagesDialect);
     },

@@ -62,7 +62,7 @@ export function addPortkeyRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gat
   async function readCall(c: HttpContext) {
     // Its client repeats what fails with 5xx unless it sees this, and a repeated call is bought twice.
     c.header('x-portkey-request-id', c.get('requestId'));
-    const target = resolveReference(gateway, { path: 'name', id: pathParam(c, 'name') });
+    const target = resolveReference(gateway, c.get('actor'), { path: 'name', id: pathParam(c, 'name') });
     c.set('promptName', target.promptName);
     const body = await readBody(c, bodySchema);
     refuseOtherKeys(body, keys);

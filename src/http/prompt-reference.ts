@@ -3,6 +3,7 @@
  * OpenAI that an import kept. Whoever names a model and brings a prompt of its own is told what to do instead.
  */
 import type { Gateway } from '../application/gateway.ts';
+import type { Actor } from '../domain/api-key.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import { labelPattern, maxVersionNumber, promptNamePattern } from '../domain/names.ts';
 import type { PromptTarget } from './call-prompt.ts';
@@ -14,9 +15,10 @@ export interface PromptReference {
   readonly version?: string | number | undefined;
 }
 
-/** @throws PromptgateError invalid_request, not_found */
+/** @throws PromptgateError invalid_request, and what findImportedPrompt throws */
 export function resolveReference(
   gateway: Pick<Gateway, 'findImportedPrompt'>,
+  actor: Actor,
   { path, id, version }: PromptReference,
 ): PromptTarget {
   const [name = '', ...rest] = id.split('@');
@@ -30,7 +32,7 @@ export function resolveReference(
   }
   const target = readTarget(path, at, version);
   if (!imported) return { promptName: name, ...target };
-  return { ...target, ...gateway.findImportedPrompt(name, target.version) };
+  return { ...target, ...gateway.findImportedPrompt(actor, name, target.version) };
 }
 
 /** The prompt that `model: "prompt/name@label"` names; undefined when the model is a model. */

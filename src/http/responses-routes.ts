@@ -31,7 +31,7 @@ export function addResponsesRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: G
     },
     async (c) => {
       const body = await readBody(c, responsesBodySchema);
-      const target = resolveReference(gateway, readResponsesReference(body));
+      const target = resolveReference(gateway, c.get('actor'), readResponsesReference(body));
       c.set('promptName', target.promptName);
       return callPrompt(c, { gateway, log }, toResponsesCall(body, target), responsesDialect);
     },

@@ -362,6 +362,45 @@ describe.each(databases)('the openai client at POST /v1/responses, on $name', ({
     expect(text).toBe(first.output_text);
   });
 
+  it('is asked once by the client when the same Idempotency-Key comes with another request', async () => {
+    const options = { headers: { 'Idempotency-Key': 'responses-conflict', 'x-request-id': 'conflict' } };
+    await client.responses.create(greet, options);
+    const other = { prompt: { id: 'greet', variables: { name: 'Bob' } } };
+    expect(await failureOf(other, options)).toMatchObject({ status: 409, code: 'conflict' });
+    const rows = await gateway.query(
+      "select status from ai_executions where request_id = 'conflict' order by id",
+    );
+    expect(rows).toEqual([{ status: 'succeeded' }, { status: 'refused' }]);
+  });
+
+  it('tells a key that may not use a prompt nothing of its import', async () => {
+    const { body } = await gateway.call('POST', '/v1/keys', {
+      key: gateway.keys.admin,
+      body: { name: `greeter-${database.kind}`, scopes: ['execute'], prompts: ['greet'] },
+    });
+    const greeter = client.withOptions({ apiKey: body.secret });
+    for (const version of ['7', '8', undefined]) {
+      const failure = await failureOf({ prompt: { id: 'pmpt_6A0b', version } }, {}, greeter);
+      expect(failure).toMatchObject({ status: 403, code: 'forbidden' });
+      expect(failure.message).not.toContain('moved');
+    }
+  });
+
+  it('keeps the outcome of a client that leaves in the middle, and when it left', async () => {
+    await gateway.fault({ kind: 'stream_slow', delayMs: 30 });
+    const stream = await client.responses.create(
+      { ...greet, stream: true },
+      { headers: { 'x-request-id': 'responses-left' } },
+    );
+    for await (const event of stream) if (event.type === 'response.output_text.delta') break;
+    const query = "select id from ai_executions where request_id = 'responses-left'";
+    await expect.poll(() => gateway.query(query), { timeout: 10_000 }).toHaveLength(1);
+    const row = await rowOf({ id: (await gateway.query(query))[0].id });
+    expect(row).toMatchObject({ status: 'succeeded', finish_reason: 'stop' });
+    expect(row.stream.disconnected_at).not.toBeNull();
+    expect(row.stream.delivered_bytes).toBeLessThan(Buffer.byteLength(row.output));
+  });
+
   it('passes metadata, user, trace and request id into the row', async () => {
     const traceId = '0af7651916cd43dd8448eb211c80319c';
     const response = await client.responses.create(

@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest';
+import type { Actor } from '../../src/domain/api-key.ts';
 import { readModelReference, resolveReference } from '../../src/http/prompt-reference.ts';
 
+const actor: Actor = { name: 'test', keyId: null, scopes: ['execute'] };
 const gateway = {
-  findImportedPrompt: (_id: string, version?: number) =>
+  findImportedPrompt: (_actor: Actor, _id: string, version?: number) =>
     version === undefined ? { promptName: 'moved' } : { promptName: 'moved', version: version * 10 },
 };
 const resolve = (id: string, version?: string | number) =>
-  resolveReference(gateway, { path: 'prompt.id', id, version });
+  resolveReference(gateway, actor, { path: 'prompt.id', id, version });
 
 describe('the name of a prompt in another API', () => {
   it.each([
