@@ -9,6 +9,7 @@ const lingerMs = 1_000;
 
 /** Runs one command and leaves its exit code to the process, so that pending output is not cut. */
 export async function main(argv: readonly string[]): Promise<void> {
+  process.stdout.on('error', ignoreClosedPipe);
   process.exitCode = await runCli(argv.slice(2), {
     environment: process.env,
     directory: process.cwd(),
@@ -19,4 +20,9 @@ export async function main(argv: readonly string[]): Promise<void> {
     err: (text) => process.stderr.write(`${process.stderr.isTTY ? text : stripVTControlCharacters(text)}\n`),
   });
   setTimeout(() => process.exit(), lingerMs).unref();
+}
+
+/** `promptgate history summarize | head`: whoever reads has enough, and the exit code is still that of the command. */
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
 }
