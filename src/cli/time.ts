@@ -3,6 +3,7 @@ import { PromptgateError } from '../domain/errors.ts';
 
 const minute = 60_000;
 const units: Readonly<Record<string, number>> = {
+  s: 1_000,
   m: minute,
   h: 60 * minute,
   d: 1_440 * minute,
@@ -10,16 +11,22 @@ const units: Readonly<Record<string, number>> = {
 };
 
 /**
- * `2026-11-17`, `2026-11-17 10:00`, ISO 8601 with or without a zone, or how long ago: `30m`, `2h`, `7d`, `1w`.
+ * `2026-11-17`, `2026-11-17 10:00`, ISO 8601 with or without a zone, or how long ago: `30s`, `30m`, `2h`, `7d`, `1w`.
  * @returns ISO 8601 in UTC
- * @throws PromptgateError invalid_request
+ * @throws PromptgateError invalid_request — also when it has not come yet: nobody knows what will run
  */
 export function readTime(text: string, now: number): string {
-  const [, amount, unit] = /^(\d{1,6})([mhdw])$/.exec(text) ?? [];
+  const [, amount, unit] = /^(\d{1,6})([smhdw])$/.exec(text) ?? [];
   if (amount && unit) return new Date(now - Number(amount) * (units[unit] ?? 0)).toISOString();
   const [, day, clock = '00:00', zone = 'Z'] =
     /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(Z|[+-]\d{2}:\d{2})?)?$/.exec(text) ?? [];
   const time = new Date(`${day}T${clock}${zone}`);
+  if (time.getTime() > now) {
+    throw new PromptgateError(
+      'invalid_request',
+      `${time.toISOString()} has not come yet. Times without a zone are UTC.`,
+    );
+  }
   if (!Number.isNaN(time.getTime())) return time.toISOString();
   throw new PromptgateError(
     'invalid_request',

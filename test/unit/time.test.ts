@@ -9,6 +9,7 @@ describe('a time on the command line', () => {
     ['2026-11-17 10:00', '2026-11-17T10:00:00.000Z'],
     ['2026-11-17T10:00:30Z', '2026-11-17T10:00:30.000Z'],
     ['2026-11-17T10:00:00+01:00', '2026-11-17T09:00:00.000Z'],
+    ['45s', '2026-11-20T11:59:15.000Z'],
     ['30m', '2026-11-20T11:30:00.000Z'],
     ['2h', '2026-11-20T10:00:00.000Z'],
     ['7d', '2026-11-13T12:00:00.000Z'],
@@ -18,6 +19,10 @@ describe('a time on the command line', () => {
 
   it.each(['yesterday', '10:00', '2026-13-40', '5', '2026-11-17 25:00', ''])('refuses %j', (text) => {
     expect(() => readTime(text, now)).toThrow(/A time is written/);
+  });
+
+  it('refuses a time that has not come yet: nobody knows what will run', () => {
+    expect(() => readTime('2026-11-20 12:01', now)).toThrow(/has not come yet/);
   });
 
   it.each([
