@@ -96,6 +96,7 @@ function changeSection(change: VersionChange): string {
     ...difference.texts.map(({ title, segments }) => textBlock(title, segments)),
     ...parameterTable(difference),
     ...contractTable(difference),
+    ...(difference.identical ? ['Nothing that is sent or checked differs.'] : []),
   ];
   return [`#### \`${name}\` ${numbers(version, previous)} (\`${cell(path)}\`)`, ...body].join('\n\n');
 }

@@ -295,6 +295,13 @@ describe('the formats of check', () => {
     expect(out).toContain('| `config.temperature` | (not set) | 0.5 |');
   });
 
+  it('markdown: says of a new number without a change that nothing differs', async () => {
+    const repository = repositoryWith({ 'greet.prompt': greet });
+    repository.write('prompts/greet.prompt', greet.replace('version: 1', 'version: 2'));
+    const { out } = await check(repository.directory, '--against', 'HEAD', '--format', 'markdown');
+    expect(out).toContain('Nothing that is sent or checked differs.');
+  });
+
   it('markdown: stays below what GitHub takes, and says what it left out', async () => {
     const repository = repositoryWith({ 'greet.prompt': greet });
     for (let index = 0; index < 30; index++) {
