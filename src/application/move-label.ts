@@ -1,7 +1,7 @@
 import type { Actor } from '../domain/api-key.ts';
 import { compareContracts } from '../domain/contract.ts';
 import { PromptgateError } from '../domain/errors.ts';
-import { labelPattern } from '../domain/names.ts';
+import { labelGrammar, labelPattern } from '../domain/names.ts';
 import type { Deployment, PromptVersion } from '../domain/prompt-version.ts';
 import { authorizeLabel, authorizePrompt } from './authorize.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
@@ -57,10 +57,7 @@ export async function moveLabel(
 /** @throws PromptgateError invalid_request */
 export function refuseLabelName(label: string): void {
   if (labelPattern.test(label)) return;
-  throw new PromptgateError(
-    'invalid_request',
-    'A label has lower-case letters, digits and dashes, begins with a letter, and is at most 63 long.',
-  );
+  throw new PromptgateError('invalid_request', labelGrammar);
 }
 
 /**

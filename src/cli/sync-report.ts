@@ -41,13 +41,14 @@ export function renderPlan(plan: SyncPlanView): string {
 }
 
 /**
- * What a pipeline acts on: 0 when every file is registered and every label moved; 2 when a file cannot be used; else 6,
- * when a number is taken, an older number was skipped or a label stayed.
+ * What a pipeline acts on: 0 when every file is registered and every label moved; 2 when a file cannot be used; 4 when the
+ * key may not use its prompt; else 6, when a number is taken, an older number was skipped or a label stayed.
  */
 export function syncExitCode(report: SyncReportView): number {
   if (report.files.some((file) => file.outcome === 'failed' && file.issues.length > 0)) {
     return errorTable.invalid_request.exitCode;
   }
+  if (report.files.some(({ error_code }) => error_code === 'forbidden')) return errorTable.forbidden.exitCode;
   const complete = report.files.every(({ outcome }) => outcome === 'synced' || outcome === 'unchanged');
   return complete && report.refusals.length === 0 ? 0 : errorTable.conflict.exitCode;
 }
@@ -56,6 +57,7 @@ export function syncExitCode(report: SyncReportView): number {
 export function planExitCode(plan: SyncPlanView): number {
   const states = new Set(plan.files.map(({ state }) => state));
   if (states.has('invalid') || states.has('duplicate')) return errorTable.invalid_request.exitCode;
+  if (states.has('forbidden')) return errorTable.forbidden.exitCode;
   return states.has('modified') || states.has('backfill') ? errorTable.conflict.exitCode : 0;
 }
 

@@ -3,6 +3,8 @@ export const promptNamePattern = /^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$/;
 
 /** Name of a label: starts with a letter, at most 63 characters. */
 export const labelPattern = /^[a-z][a-z0-9-]{0,62}$/;
+export const labelGrammar =
+  'A label has lower-case letters, digits and dashes, begins with a letter, and is at most 63 long.';
 
 /** Greatest version number: PostgreSQL's `integer`. */
 export const maxVersionNumber = 2_147_483_647;

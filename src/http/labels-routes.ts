@@ -4,11 +4,10 @@ import type { Gateway } from '../application/gateway.ts';
 import { maxVersionNumber } from '../domain/names.ts';
 import type { LabelPolicy } from '../domain/prompt-version.ts';
 import type { HttpEnvironment } from './context.ts';
-import { deploymentSchema, labelSchema, toDeploymentView, toLabelView } from './prompt-view.ts';
+import { deploymentSchema, labelSchema, reasonSchema, toDeploymentView, toLabelView } from './prompt-view.ts';
 import { addRoute, pathParam, readBody, readQuery } from './route.ts';
 
 const version = z.number().int().min(1).max(maxVersionNumber);
-const reason = z.string().min(1).max(2_000);
 
 const moveBodySchema = z
   .strictObject({
@@ -17,7 +16,7 @@ const moveBodySchema = z
       .nullable()
       .optional()
       .openapi({ description: 'Version you believe the label holds; a conflict when it holds another.' }),
-    reason: reason.optional(),
+    reason: reasonSchema.optional(),
     breaking: z.boolean().default(false).openapi({
       description: 'Move although the contract breaks: callers of the version that the label holds may fail.',
     }),
@@ -30,7 +29,7 @@ const rollbackBodySchema = z
     expected_version: version.optional().openapi({
       description: 'Version you want to get away from; a conflict when the label holds another.',
     }),
-    reason: reason.optional(),
+    reason: reasonSchema.optional(),
   })
   .openapi('RollbackRequest');
 
@@ -49,7 +48,7 @@ const historyQuerySchema = z.strictObject({
 });
 
 const gateBodySchema = z
-  .strictObject({ gated: z.boolean(), reason: reason.optional() })
+  .strictObject({ gated: z.boolean(), reason: reasonSchema.optional() })
   .openapi('GateRequest');
 
 const policySchema = z

@@ -6,6 +6,9 @@ import type { Deployment, PromptVersion } from '../domain/prompt-version.ts';
 
 const text = z.string().nullable();
 
+/** Why, for the ledger: white space is no reason. */
+export const reasonSchema = z.string().trim().min(1, 'say why').max(2_000);
+
 export const promptSchema = z
   .object({
     name: z.string(),

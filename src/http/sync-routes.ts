@@ -5,9 +5,10 @@ import type { PlannedMove, SyncPlan } from '../application/plan-sync.ts';
 import type { SyncReport } from '../application/sync-prompts.ts';
 import type { DefinitionIssue } from '../domain/definition.ts';
 import type { DefinitionDiff } from '../domain/definition-diff.ts';
+import { labelGrammar, labelPattern } from '../domain/names.ts';
 import { requireScope } from './authenticate.ts';
 import type { HttpEnvironment } from './context.ts';
-import { deploymentSchema, toDeploymentView } from './prompt-view.ts';
+import { deploymentSchema, reasonSchema, toDeploymentView } from './prompt-view.ts';
 import { addRoute, readBody } from './route.ts';
 
 const filesSchema = z
@@ -27,7 +28,7 @@ const filesSchema = z
   )
   .max(10_000);
 
-const label = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/);
+const label = z.string().regex(labelPattern, labelGrammar);
 
 const planBodySchema = z
   .strictObject({
@@ -51,7 +52,7 @@ const syncBodySchema = z
       .optional()
       .openapi({ description: 'Takes new versions with an older number than the newest.' }),
     deploy: z
-      .strictObject({ label, reason: z.string().max(2_000).optional() })
+      .strictObject({ label, reason: reasonSchema.optional() })
       .optional()
       .openapi({ description: 'Moves the label to the highest version of each prompt in the files.' }),
   })
@@ -120,7 +121,13 @@ const planSchema = z
 
 const syncReportSchema = z
   .object({
-    files: z.array(z.object({ ...fileShape, outcome: z.enum(['synced', 'unchanged', 'skipped', 'failed']) })),
+    files: z.array(
+      z.object({
+        ...fileShape,
+        outcome: z.enum(['synced', 'unchanged', 'skipped', 'failed']),
+        error_code: z.string().nullable(),
+      }),
+    ),
     deployments: z.array(deploymentSchema),
     refusals: z.array(moveSchema.extend({ message: z.string() })),
   })
@@ -209,8 +216,9 @@ function toPlanView(plan: SyncPlan): SyncPlanView {
 
 export function toSyncReportView(report: SyncReport): SyncReportView {
   return {
-    files: report.files.map(({ errorCode: _code, ...file }) => ({
+    files: report.files.map(({ errorCode, ...file }) => ({
       ...file,
+      error_code: errorCode,
       issues: file.issues.map(toPosition),
       warnings: file.warnings.map(toPosition),
       difference: toDifferenceView(file.difference),

@@ -6,7 +6,13 @@ import { PromptgateError } from '../domain/errors.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { labelPattern, maxVersionNumber } from '../domain/names.ts';
 import type { HttpEnvironment } from './context.ts';
-import { toVersionDetail, toVersionView, versionDetailSchema, versionSchema } from './prompt-view.ts';
+import {
+  reasonSchema,
+  toVersionDetail,
+  toVersionView,
+  versionDetailSchema,
+  versionSchema,
+} from './prompt-view.ts';
 import { addRoute, pathParam, readBody, readQuery } from './route.ts';
 import { differenceSchema } from './sync-routes.ts';
 
@@ -51,7 +57,7 @@ const archiveBodySchema = z
   .strictObject({
     version: versionNumber.nullable().default(null).openapi({ description: 'Null: the whole prompt.' }),
     archived: z.boolean().default(true).openapi({ description: 'False takes it out of the archive again.' }),
-    reason: z.string().min(1).max(2_000).optional(),
+    reason: reasonSchema.optional(),
   })
   .openapi('ArchiveRequest');
 

@@ -84,6 +84,7 @@ describe('the commands about labels', () => {
     expect((await deploy('4', '--reason', 'json now', '--breaking')).code).toBe(0);
     expect((await deploy('2')).code).toBe(invalid_request.exitCode);
     expect((await deploy('latest', '--reason', 'x')).code).toBe(invalid_request.exitCode);
+    expect((await deploy('2', '--reason', ' ')).code).toBe(invalid_request.exitCode);
     expect((await deploy('4', '--reason', 'again')).stdout).toContain('already');
   });
 

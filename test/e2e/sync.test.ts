@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { errorTable } from '../../src/domain/errors.ts';
 import { databases, type TestDatabase } from '../support/databases.ts';
 import { startGateway, systemActor, type TestGateway } from '../support/gateway.ts';
 import { prompt } from '../support/repository.ts';
@@ -227,7 +228,9 @@ describe.each(databases)('files and registry, on $name', ({ create }) => {
   });
 
   it('shows and takes nothing of prompts that the key may not use', async () => {
-    const { run } = tree({ 'secret.prompt': prompt('secret-plan', 1, 'The secret {{text}}') });
+    const { run, put, directory } = tree({
+      'secret.prompt': prompt('secret-plan', 1, 'The secret {{text}}'),
+    });
     await run('sync');
     const made = await gateway.call('POST', '/v1/keys', {
       key: gateway.keys.admin,
@@ -252,6 +255,11 @@ describe.each(databases)('files and registry, on $name', ({ create }) => {
       body: { files, deploy: { label: 'production' } },
     });
     expect(deployed.status).toBe(403);
+    put('secret.prompt', prompt('secret-plan', 2, 'Another guess {{text}}'));
+    for (const command of ['plan', 'sync']) {
+      const limited = { url: gateway.url, keys: { ...gateway.keys, admin: key } };
+      expect((await runAgainst(limited, directory, [command])).code).toBe(errorTable.forbidden.exitCode);
+    }
   });
 });
 
