@@ -32,7 +32,9 @@ export function oneLine(text: string | null): string {
 
 export function renderError(error: PromptgateError): string {
   const lines = [`${paint('red', 'error')} ${error.code}: ${error.message}`];
-  for (const issue of error.issues) lines.push(`  ${issue.path}: ${issue.message}`);
+  const issues = error.issues.map(({ path, message }) => `${path}: ${message}`);
+  // A message that is about one issue says it already.
+  for (const issue of issues) if (!error.message.includes(issue)) lines.push(`  ${issue}`);
   if (error.executionId) lines.push(`  recorded as execution ${error.executionId}`);
   return lines.join('\n');
 }
