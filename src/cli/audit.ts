@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { CliContext } from './context.ts';
-import { connectGateway } from './gateway-client.ts';
+import { withGateway } from './gateway-client.ts';
 import { paint, renderTable } from './render.ts';
 
 interface Verification {
@@ -32,15 +32,12 @@ export function addAuditCommand(
     .option('--since <time>', 'executions from this time on (ISO 8601); default: all')
     .option('--json', 'print JSON')
     .action(async (options: { since?: string; json?: boolean }) => {
-      const client = await connectGateway(context);
-      try {
+      await withGateway(context, async (client) => {
         const query = options.since ? `?${new URLSearchParams({ since: options.since })}` : '';
         const verification = await client.request<Verification>('GET', `/v1/audit/verify${query}`);
         context.out(options.json ? JSON.stringify(verification, null, 2) : renderVerification(verification));
         if (!verification.sound) setExitCode(unsoundExitCode);
-      } finally {
-        await client.close();
-      }
+      });
     });
   audit
     .command('retain')
@@ -48,8 +45,7 @@ export function addAuditCommand(
     .requiredOption('--months <number>', 'whole months to keep before the current one, at least 1', months)
     .option('--json', 'print JSON')
     .action(async (options: { months: number; json?: boolean }) => {
-      const client = await connectGateway(context);
-      try {
+      await withGateway(context, async (client) => {
         const retention = await client.request<Retention>('POST', '/v1/audit/retention', {
           months: options.months,
         });
@@ -58,9 +54,7 @@ export function addAuditCommand(
           context.out(`dropped ${partition} (about ${rows_estimated} executions)`);
         }
         if (retention.dropped.length === 0) context.out('There is no older month.');
-      } finally {
-        await client.close();
-      }
+      });
     });
 }
 

@@ -8,7 +8,7 @@ import { PromptgateError } from '../domain/errors.ts';
 import type { CliContext } from './context.ts';
 import { promptsDirectory, readDefinitionFiles } from './definition-files.ts';
 import { renderDifference } from './difference.ts';
-import { connectGateway } from './gateway-client.ts';
+import { withGateway } from './gateway-client.ts';
 import { openGitRepository } from './git-repository.ts';
 import { paint } from './render.ts';
 
@@ -85,12 +85,9 @@ interface VersionView {
 }
 
 async function registered(context: CliContext, name: string, target: string): Promise<Definition> {
-  const client = await connectGateway(context);
-  try {
-    const path = `/v1/prompts/${encodeURIComponent(name)}/versions/${encodeURIComponent(target)}`;
-    const { source, partials } = await client.request<VersionView>('GET', path);
-    return parseDefinition(source, { path: `${name}.prompt`, partial: (partial) => partials[partial] });
-  } finally {
-    await client.close();
-  }
+  const path = `/v1/prompts/${encodeURIComponent(name)}/versions/${encodeURIComponent(target)}`;
+  const { source, partials } = await withGateway(context, (client) =>
+    client.request<VersionView>('GET', path),
+  );
+  return parseDefinition(source, { path: `${name}.prompt`, partial: (partial) => partials[partial] });
 }

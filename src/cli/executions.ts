@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { CliContext } from './context.ts';
-import { connectGateway } from './gateway-client.ts';
+import { withGateway } from './gateway-client.ts';
 import { paint, renderTable } from './render.ts';
 
 /** What this command reads of the wire form. */
@@ -45,8 +45,7 @@ export function addExecutionsCommand(program: Command, context: CliContext): voi
     .option('--cursor <id>', 'older than this execution')
     .option('--json', 'print JSON')
     .action(async (id: string | undefined, options: ListOptions) => {
-      const client = await connectGateway(context);
-      try {
+      await withGateway(context, async (client) => {
         if (id) {
           const execution = await client.request('GET', `/v1/executions/${encodeURIComponent(id)}`);
           return context.out(JSON.stringify(execution, null, 2));
@@ -60,9 +59,7 @@ export function addExecutionsCommand(program: Command, context: CliContext): voi
         if (options.json) return context.out(JSON.stringify(page, null, 2));
         context.out(renderExecutions(page.data));
         if (page.next_cursor) context.out(paint('dim', `older: --cursor ${page.next_cursor}`));
-      } finally {
-        await client.close();
-      }
+      });
     });
 }
 

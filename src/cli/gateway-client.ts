@@ -26,7 +26,7 @@ export function devGatewayPath(config: Config, directory: string): string {
   return join(resolve(directory, config.values.PROMPTGATE_DATA_DIR), 'dev-gateway.json');
 }
 
-export async function connectGateway(context: CliContext): Promise<GatewayClient> {
+async function connectGateway(context: CliContext): Promise<GatewayClient> {
   const config = loadConfig(context.environment, context.directory);
   const { PROMPTGATE_URL: url, PROMPTGATE_KEY: key } = config.values;
   if (url) {

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { SyncPlanView } from '../http/sync-routes.ts';
 import type { CliContext } from './context.ts';
 import { promptsDirectory, readDefinitionFiles } from './definition-files.ts';
-import { connectGateway } from './gateway-client.ts';
+import { withGateway } from './gateway-client.ts';
 import { planExitCode, renderPlan } from './sync-report.ts';
 
 interface PlanOptions {
@@ -27,17 +27,14 @@ export function addPlanCommand(
     .addHelpText('after', '\nExit code: the one that sync would have.')
     .action(async (options: PlanOptions) => {
       const files = await readDefinitionFiles(promptsDirectory(context, options.dir));
-      const client = await connectGateway(context);
-      try {
-        const plan = await client.request<SyncPlanView>('POST', '/v1/plan', {
+      const plan = await withGateway(context, (client) =>
+        client.request<SyncPlanView>('POST', '/v1/plan', {
           files,
           allow_backfill: options.allowBackfill ?? false,
           ...(options.deploy ? { deploy: { label: options.deploy } } : {}),
-        });
-        context.out(options.json ? JSON.stringify(plan, null, 2) : renderPlan(plan));
-        setExitCode(planExitCode(plan));
-      } finally {
-        await client.close();
-      }
+        }),
+      );
+      context.out(options.json ? JSON.stringify(plan, null, 2) : renderPlan(plan));
+      setExitCode(planExitCode(plan));
     });
 }

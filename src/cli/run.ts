@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
 import { PromptgateError } from '../domain/errors.ts';
 import type { CliContext } from './context.ts';
-import { connectGateway } from './gateway-client.ts';
+import { withGateway } from './gateway-client.ts';
 import { paint } from './render.ts';
+import { readVersion } from './version-argument.ts';
 
 interface RunOptions {
   readonly var: Record<string, unknown>;
@@ -39,12 +40,11 @@ export function addRunCommand(program: Command, context: CliContext): void {
     )
     .option('--vars <file>', 'a JSON file with all variables')
     .option('--label <label>', 'label to resolve (default: production)')
-    .option('--version <number>', 'version to run instead of a label', Number)
+    .option('--version <number>', 'version to run instead of a label', readVersion)
     .option('--json', 'print the whole execution as JSON')
     .action(async (name: string, options: RunOptions) => {
       const variables = { ...(options.vars ? readVariables(options.vars) : {}), ...options.var };
-      const client = await connectGateway(context);
-      try {
+      await withGateway(context, async (client) => {
         const execution = await client.request<ExecutionView>(
           'POST',
           `/v1/prompts/${encodeURIComponent(name)}/executions`,
@@ -53,9 +53,7 @@ export function addRunCommand(program: Command, context: CliContext): void {
         if (options.json) return context.out(JSON.stringify(execution, null, 2));
         context.out(execution.output ?? '');
         context.err(paint('dim', summarise(execution)));
-      } finally {
-        await client.close();
-      }
+      });
     });
 }
 

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { SyncPlanView } from '../http/sync-routes.ts';
 import type { CliContext } from './context.ts';
 import { promptsDirectory, readDefinitionFiles } from './definition-files.ts';
-import { connectGateway } from './gateway-client.ts';
+import { withGateway } from './gateway-client.ts';
 import { paint } from './render.ts';
 
 /** Each state that is no agreement is one bit of the exit code. 1 is left to the command itself. */
@@ -51,20 +51,17 @@ export function addStatusCommand(
     .addHelpText('after', `\n${exitCodeHelp()}`)
     .action(async (options: { dir?: string; json?: boolean }) => {
       const files = await readDefinitionFiles(promptsDirectory(context, options.dir));
-      const client = await connectGateway(context);
-      try {
-        const plan = await client.request<SyncPlanView>('POST', '/v1/plan', { files });
-        const lines = [...plan.files.map(toLine), ...plan.prompts.flatMap(toLines)];
-        const exitCode = lines.reduce(
-          (code, { state }) => (state === 'unchanged' ? code : code | bits[state]),
-          0,
-        );
-        if (options.json) context.out(JSON.stringify({ exit_code: exitCode, states: lines }, null, 2));
-        else context.out(renderStatus(lines));
-        setExitCode(exitCode);
-      } finally {
-        await client.close();
-      }
+      const plan = await withGateway(context, (client) =>
+        client.request<SyncPlanView>('POST', '/v1/plan', { files }),
+      );
+      const lines = [...plan.files.map(toLine), ...plan.prompts.flatMap(toLines)];
+      const exitCode = lines.reduce(
+        (code, { state }) => (state === 'unchanged' ? code : code | bits[state]),
+        0,
+      );
+      if (options.json) context.out(JSON.stringify({ exit_code: exitCode, states: lines }, null, 2));
+      else context.out(renderStatus(lines));
+      setExitCode(exitCode);
     });
 }
 

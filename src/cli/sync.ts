@@ -3,7 +3,7 @@ import { PromptgateError } from '../domain/errors.ts';
 import type { SyncReportView } from '../http/sync-routes.ts';
 import type { CliContext } from './context.ts';
 import { promptsDirectory, readCommittedFiles } from './definition-files.ts';
-import { connectGateway, type GatewayClient } from './gateway-client.ts';
+import { type GatewayClient, withGateway } from './gateway-client.ts';
 import { openGitRepository } from './git-repository.ts';
 import { renderSync, syncExitCode } from './sync-report.ts';
 
@@ -38,7 +38,7 @@ export function addSyncCommand(
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
-      '\nExit code: 0 everything is registered; 2 a file cannot be used; 6 a number is taken or older than the\nnewest, or a label stayed where it was. Files that are in order are registered whatever the others are.',
+      '\nExit code: 0 everything is registered; 2 a file cannot be used; 4 the key may not use its prompt;\n6 a number is taken or older than the newest, or a label stayed where it was. Files that are in order are registered whatever the others are.',
     )
     .action(async (options: SyncOptions) => {
       if (options.reason !== undefined && !options.deploy) {
@@ -46,26 +46,20 @@ export function addSyncCommand(
       }
       const directory = promptsDirectory(context, options.dir);
       const { files, head } = await readCommittedFiles(directory);
-      const client = await connectGateway(context);
-      try {
-        const history = options.history ? await syncHistory(client, directory) : [];
+      const { report, history } = await withGateway(context, async (client) => {
+        const walked = options.history ? await syncHistory(client, directory) : null;
         const reason = options.reason ?? head?.message.split('\n')[0];
-        const report = await client.request<SyncReportView>('POST', '/v1/sync', {
+        const body = {
           files,
           git_commit: head?.commit ?? null,
           allow_backfill: options.allowBackfill ?? false,
           ...(options.deploy ? { deploy: { label: options.deploy, ...(reason ? { reason } : {}) } } : {}),
-        });
-        if (options.json) {
-          context.out(JSON.stringify(options.history ? { ...report, history } : report, null, 2));
-        } else {
-          if (options.history) context.out(renderHistory(history));
-          context.out(renderSync(report));
-        }
-        setExitCode(syncExitCode(report));
-      } finally {
-        await client.close();
-      }
+        };
+        return { report: await client.request<SyncReportView>('POST', '/v1/sync', body), history: walked };
+      });
+      if (options.json) context.out(JSON.stringify(history ? { ...report, history } : report, null, 2));
+      else context.out([...(history ? [renderHistory(history)] : []), renderSync(report)].join('\n'));
+      setExitCode(syncExitCode(report));
     });
 }
 
