@@ -27,7 +27,11 @@ const retentionSchema = z.object({
   created_at: z.date(),
 });
 
-export function createAuditKeeping(sql: postgres.Sql, queries: QueryCatalog): AuditKeeping {
+/**
+ * @param open gives a connection for one question alone. It is new, because one of a pool may have lost its server to a
+ * route that swallows, and nothing here may have a deadline: a large trail takes long to read.
+ */
+export function createAuditKeeping(open: () => postgres.Sql, queries: QueryCatalog): AuditKeeping {
   const bound = checks.map(([name, query, about]) => ({
     name,
     about,
@@ -39,8 +43,9 @@ export function createAuditKeeping(sql: postgres.Sql, queries: QueryCatalog): Au
   return {
     async verify(since) {
       const firstId = firstIdAt(since?.getTime() ?? 0);
+      const sql = open();
       try {
-        // One snapshot, and as long as it takes: reading every output of a large trail is slow.
+        // One snapshot, so that what is compared belongs together.
         return await sql.begin('isolation level repeatable read read only', async (tx) => {
           await unlimit(tx);
           const results = [];
@@ -59,13 +64,18 @@ export function createAuditKeeping(sql: postgres.Sql, queries: QueryCatalog): Au
         });
       } catch (error) {
         throw toStoreError(error, 'reading');
+      } finally {
+        await sql.end({ timeout: 1 });
       }
     },
     async retain(monthsKept, actor) {
+      const sql = open();
       try {
         return (await drop(sql, monthsKept, actor)).map(toRetention);
       } catch (error) {
         throw toStoreError(error, 'auditing');
+      } finally {
+        await sql.end({ timeout: 1 });
       }
     },
   };

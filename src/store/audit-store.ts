@@ -3,14 +3,7 @@ import { z } from 'zod';
 import type { AuditStore, ExecutionFilter } from '../application/audit-store.ts';
 import type { ClaimHolder } from '../application/audit-trail.ts';
 import { type Execution, executionStatuses, type Intent } from '../domain/execution.ts';
-import {
-  DeadlinePassed,
-  defaultStatementTimeoutMs,
-  type Pool,
-  toStoreError,
-  transferMs,
-  withDeadline,
-} from './connection.ts';
+import { defaultStatementTimeoutMs, type Pool, toStoreError, transferMs, withinPool } from './connection.ts';
 import { fromExecution, fromIntent, toIntent, toStoredExecution } from './execution-rows.ts';
 import type { QueryCatalog, Row, Sql } from './query-catalog.ts';
 
@@ -72,12 +65,9 @@ export function createAuditStore(
   const run = bindQueries(queries);
 
   async function guard<T>(doing: 'auditing' | 'reading', work: () => Promise<T>, length = 0): Promise<T> {
-    const used = pool.sql;
     try {
-      return await withDeadline(work(), deadlineMs + transferMs(length));
+      return await withinPool(pool, deadlineMs + transferMs(length), work);
     } catch (error) {
-      // Of several that hang on the same connections the first renews them.
-      if (error instanceof DeadlinePassed && pool.sql === used) pool.renew?.();
       throw toStoreError(error, doing);
     }
   }

@@ -103,7 +103,7 @@ function parseInt8(text: string): number | string {
   return Number.isSafeInteger(value) ? value : text;
 }
 
-export class DeadlinePassed extends Error {
+class DeadlinePassed extends Error {
   override name = 'DeadlinePassed';
 }
 
@@ -120,6 +120,22 @@ export async function withDeadline<T>(promise: Promise<T>, ms: number): Promise<
   } finally {
     clearTimeout(timer);
     promise.catch(() => {});
+  }
+}
+
+/** `withDeadline` for work on a pool; one that ran out of time has its pool renewed. */
+export async function withinPool<T>(
+  pool: Pool,
+  ms: number,
+  work: (sql: postgres.Sql) => Promise<T>,
+): Promise<T> {
+  const used = pool.sql;
+  try {
+    return await withDeadline(work(used), ms);
+  } catch (error) {
+    // Of several that hang on the same connections the first renews them.
+    if (error instanceof DeadlinePassed && pool.sql === used) pool.renew?.();
+    throw error;
   }
 }
 

@@ -8,14 +8,7 @@ import type postgres from 'postgres';
 import type { RegistryStore } from '../application/registry-store.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import type { ArchiveFact, LabelPolicy, NewPromptVersion, PromptVersion } from '../domain/prompt-version.ts';
-import {
-  DeadlinePassed,
-  defaultStatementTimeoutMs,
-  type Pool,
-  sqlStateOf,
-  toStoreError,
-  withDeadline,
-} from './connection.ts';
+import { defaultStatementTimeoutMs, type Pool, sqlStateOf, toStoreError, withinPool } from './connection.ts';
 import { bindLabelMoves } from './label-moves.ts';
 import type { QueryCatalog, Sql } from './query-catalog.ts';
 import {
@@ -45,7 +38,7 @@ const revisionDeadlineMs = 2_000;
 type Queries = ReturnType<typeof bindQueries>;
 
 export function createRegistryStore(
-  sql: postgres.Sql,
+  pool: Pool,
   queries: QueryCatalog,
   options: RegistryStoreOptions = {},
 ): RegistryStore {
@@ -54,44 +47,35 @@ export function createRegistryStore(
   const run = bindQueries(queries);
   const labels = bindLabelMoves(queries);
 
-  const looks: Pool = options.looks ?? { sql };
+  const looks: Pool = options.looks ?? pool;
 
-  /** A look that hangs has lost its connection to a route that swallows: the next one begins with a new connection. */
-  async function look<T>(work: (sql: postgres.Sql) => Promise<T>, lookDeadlineMs: number): Promise<T> {
-    const used = looks.sql;
+  async function read<T>(work: (sql: postgres.Sql) => Promise<T>, on = pool, ms = deadlineMs): Promise<T> {
     try {
-      return await withDeadline(work(used), lookDeadlineMs);
-    } catch (error) {
-      if (error instanceof DeadlinePassed && looks.sql === used) looks.renew?.();
-      throw toStoreError(error, 'reading');
-    }
-  }
-
-  async function read<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await withDeadline(work(), deadlineMs);
+      return await withinPool(on, ms, work);
     } catch (error) {
       throw toStoreError(error, 'reading');
     }
   }
 
   async function write<T>(work: (tx: Sql) => Promise<T>): Promise<T> {
-    const transaction = sql.begin(async (tx) => {
-      await run.lock(tx);
-      return { result: await work(tx) };
-    });
+    const transaction = (sql: postgres.Sql) =>
+      sql.begin(async (tx) => {
+        await run.lock(tx);
+        return { result: await work(tx) };
+      });
     try {
-      return (await withDeadline(transaction, deadlineMs)).result;
+      return (await withinPool(pool, deadlineMs, transaction)).result;
     } catch (error) {
       throw toStoreError(error, 'registering');
     }
   }
 
   return {
-    revision: () => look(async (sql) => Number((await run.revision(sql))[0]?.revision), revisionDeadlineMs),
+    revision: () =>
+      read(async (sql) => Number((await run.revision(sql))[0]?.revision), looks, revisionDeadlineMs),
     loadChanges: (sinceRevision) =>
       // One snapshot, so that labels never point at versions that the same answer lacks.
-      look(
+      read(
         (sql) =>
           sql.begin('isolation level repeatable read read only', async (tx) => ({
             revision: Number((await run.revision(tx))[0]?.revision),
@@ -100,23 +84,23 @@ export function createRegistryStore(
             archives: (await run.listArchives(tx)).map(toArchiveFact),
             keys: (await run.listKeys(tx)).map(toApiKey),
           })),
-        deadlineMs,
+        looks,
       ),
     onChange: async (listener) => options.listen?.(listener),
     async addVersion(version, actor, options = {}) {
       // A sync at every start-up finds nearly everything in place: look before taking the lock.
-      const find = () => run.findVersion(sql, version.name, version.version);
-      const [there] = await read(async () => (await find()).map(toPromptVersion));
+      const find = (sql: Sql) => run.findVersion(sql, version.name, version.version);
+      const [there] = await read(async (sql) => (await find(sql)).map(toPromptVersion));
       if (there) return existing(version, there);
       return write((tx) => addVersion(run, tx, version, actor, options.allowBackfill ?? false));
     },
     moveLabel: (move) => write((tx) => labels.move(tx, move)),
     rollBack: (rollback) => write((tx) => labels.rollBack(tx, rollback)),
-    labelsAt: (at) => read(async () => (await run.listLabelsAt(sql, at)).map(toHeldLabel)),
+    labelsAt: (at) => read(async (sql) => (await run.listLabelsAt(sql, at)).map(toHeldLabel)),
     archive: (fact) => write((tx) => archive(run, tx, fact)),
     setLabelPolicy: (policy) => write((tx) => setLabelPolicy(run, tx, policy)),
     listLabelPolicies: (label) =>
-      read(async () => (await run.listLabelPolicies(sql, label)).map(toLabelPolicy)),
+      read(async (sql) => (await run.listLabelPolicies(sql, label)).map(toLabelPolicy)),
     createKey: (key) =>
       write(async (tx) => {
         try {
@@ -138,7 +122,7 @@ export function createRegistryStore(
         return revoked ? toApiKey(revoked) : key;
       }),
     listDeployments: (promptName, { label, limit, before }) =>
-      read(async () =>
+      read(async (sql) =>
         (await run.listDeployments(sql, promptName, label ?? null, before ?? null, limit)).map(toDeployment),
       ),
   };

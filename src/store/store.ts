@@ -79,18 +79,19 @@ function storeAt(
 ): Store {
   const statementTimeoutMs = options.statementTimeoutMs ?? defaultStatementTimeoutMs;
   const queries = loadQueries();
-  const sql = connect(url, { statementTimeoutMs, ...(embedded ? { max: embeddedConnections } : {}) });
+  const connections = { statementTimeoutMs, ...(embedded ? { max: embeddedConnections } : {}) };
+  const pool = createPool(url, connections);
   // Behind a transaction pooler a LISTEN would reach nobody: the poll is there for that.
   const listener = poolerOf(url) === undefined ? createRegistryListener(url, queries) : undefined;
   const deadlineMs = statementTimeoutMs + 2_000;
-  const audit = createAuditStore({ sql }, queries, { deadlineMs });
+  const audit = createAuditStore(pool, queries, { deadlineMs });
   const looks = createPool(url, { statementTimeoutMs, max: 2 });
-  const registry = createRegistryStore(sql, queries, {
+  const registry = createRegistryStore(pool, queries, {
     looks,
     ...(listener ? { listen: listener.listen } : {}),
     deadlineMs: 2 * statementTimeoutMs,
   });
-  const keeping = createAuditKeeping(sql, queries);
+  const keeping = createAuditKeeping(() => connect(url, { ...connections, max: 1 }), queries);
   let daily: NodeJS.Timeout | undefined;
 
   async function keepMonths(): Promise<void> {
@@ -110,12 +111,12 @@ function storeAt(
     keeping,
     openAuditTrail: (options) => openAuditTrail({ url, queries, alone: embedded !== undefined }, options),
     async migrate() {
-      const applied = await migrate(sql, queries);
+      const applied = await migrate(pool.sql, queries);
       await keepMonths();
       daily ??= setInterval(() => void keepMonths(), dayMs).unref();
       return applied;
     },
-    migrationStatus: () => migrationStatus(sql, queries),
+    migrationStatus: () => migrationStatus(pool.sql, queries),
     async ping() {
       try {
         await withDeadline(registry.revision(), pingDeadlineMs);
@@ -128,7 +129,7 @@ function storeAt(
       clearInterval(daily);
       await listener?.close();
       await looks.end();
-      await sql.end({ timeout: 5 });
+      await pool.end();
       await embedded?.close();
     },
   };
