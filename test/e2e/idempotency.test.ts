@@ -9,7 +9,7 @@ describe.each(databases)('Idempotency-Key on $name', ({ create }) => {
 
   beforeAll(async () => {
     database = await create();
-    gateway = await startGateway(database);
+    gateway = await startGateway(database, { environment: { PROMPTGATE_IDLE_TIMEOUT_MS: '400' } });
   });
   afterAll(async () => {
     await gateway.close();
@@ -68,6 +68,43 @@ describe.each(databases)('Idempotency-Key on $name', ({ create }) => {
     }
     expect((await execute(key)).body.id).toBe([...ids][0]);
     expect(await gateway.query('select * from ai_execution_intents')).toEqual([]);
+  });
+
+  it('answers a stream with the stored result whole, and the other way round, with one provider call', async () => {
+    const key = newKey();
+    const before = await gateway.providerRequests();
+    const stream = await execute(key, { ...body, stream: true });
+    const [whole, again] = [await execute(key), await execute(key, { ...body, stream: true })];
+    expect(await gateway.providerRequests()).toBe(before + 1);
+    expect(await rowsOf(key)).toHaveLength(1);
+    const done = (answer: typeof stream) =>
+      JSON.parse(/event: done\ndata: (.*)\n/.exec(answer.body)?.[1] ?? '');
+    expect(whole.body).toEqual(done(stream));
+    expect(done(again)).toEqual(done(stream));
+    const pieces = [...again.body.matchAll(/event: delta\ndata: (.*)\n/g)].map(([, data]) =>
+      JSON.parse(data),
+    );
+    expect(pieces).toEqual([{ type: 'text', text: whole.body.output }]);
+    for (const { status, headers } of [whole, again]) {
+      expect([status, headers.get('idempotent-replayed')]).toEqual([200, 'true']);
+      expect(headers.get('x-promptgate-execution-id')).toBe(whole.body.id);
+    }
+  });
+
+  it('refuses a stream while the first one is open, and gives back the error that it ended with, as a response', async () => {
+    const key = newKey();
+    const before = await gateway.providerRequests();
+    await gateway.fault({ kind: 'stream_stall', after: 4 });
+    const first = execute(key, { ...body, stream: true });
+    await expect.poll(() => gateway.providerRequests()).toBe(before + 1);
+    const second = await execute(key, { ...body, stream: true });
+    expect([second.status, second.headers.get('retry-after')]).toEqual([409, '1']);
+    expect((await first).body).toContain('event: error');
+    await gateway.fault(null);
+    const again = await execute(key, { ...body, stream: true });
+    expect([again.status, again.body.error.code]).toEqual([504, 'provider_timeout']);
+    expect(again.headers.get('idempotent-replayed')).toBe('true');
+    expect(await gateway.providerRequests()).toBe(before + 1);
   });
 
   it('belongs to the API key: another caller with the same text is executed', async () => {

@@ -39,8 +39,9 @@ describe('a gateway that is told to stop', () => {
   });
   beforeEach(() => sql.unsafe('delete from ai_execution_intents'));
 
-  const slow = (delayMs: number) =>
-    fetch(`${provider.url}/simulate`, { method: 'POST', body: JSON.stringify({ kind: 'slow', delayMs }) });
+  const simulate = (fault: object) =>
+    fetch(`${provider.url}/simulate`, { method: 'POST', body: JSON.stringify(fault) });
+  const slow = (delayMs: number) => simulate({ kind: 'slow', delayMs });
   const execute = async (serve: RunningCommand) => {
     const response = await fetch(`${serve.ready.url}/v1/prompts/greet/executions`, {
       method: 'POST',
@@ -91,6 +92,46 @@ describe('a gateway that is told to stop', () => {
     }
     expect(await ended).toBe(0);
     expect(performance.now() - from).toBeLessThan(10_000);
+    expect(await inFlight()).toBe(0);
+  });
+
+  const streamed = async (serve: RunningCommand) => {
+    const response = await fetch(`${serve.ready.url}/v1/prompts/greet/executions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}` },
+      body: JSON.stringify({ variables: { name: 'Ada' }, version: 1, stream: true }),
+    });
+    return { id: response.headers.get('x-promptgate-execution-id') ?? '', text: await response.text() };
+  };
+
+  it('ends its open streams with their last event and their rows', async () => {
+    const serve = await startCommand(['serve'], { cwd, environment });
+    await simulate({ kind: 'stream_slow', delayMs: 200 });
+    const streams = Array.from({ length: 10 }, () => streamed(serve));
+    await expect.poll(inFlight).toBe(10);
+    const ended = serve.stop('SIGTERM');
+    for (const { id, text } of await Promise.all(streams)) {
+      expect(text).toContain('event: done');
+      expect(await statusOf(id)).toBe('succeeded');
+    }
+    expect(await ended).toBe(0);
+  });
+
+  it('cuts its open streams at a second signal with an error event, and records what came', async () => {
+    const serve = await startCommand(['serve'], { cwd, environment });
+    await simulate({ kind: 'stream_slow', delayMs: 3_000 });
+    const streams = Array.from({ length: 10 }, () => streamed(serve));
+    await expect.poll(inFlight).toBe(10);
+    void serve.stop('SIGTERM');
+    await expect
+      .poll(async () => (await fetch(`${serve.ready.url}/readyz`)).json())
+      .toMatchObject({ status: 'stopping' });
+    const ended = serve.stop('SIGTERM');
+    for (const { id, text } of await Promise.all(streams)) {
+      expect(text).toContain('The gateway stopped before the answer.');
+      expect(await statusOf(id)).toBe('cancelled');
+    }
+    expect(await ended).toBe(0);
     expect(await inFlight()).toBe(0);
   });
 
