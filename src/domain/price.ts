@@ -162,8 +162,12 @@ function refuseUnpriced(share: Share, prices: object): void {
   }
 }
 
+/** A count that some server made up must not become a sum that spoils every other. */
+const absurdDollars = 1_000_000;
+
 /** 12 decimals hold any unit price with six decimals per million tokens; double precision is exact to that up to $1,000. */
 function toDecimal(dollars: number): string {
+  if (dollars >= absurdDollars) throw new UnknownPrice('the reported usage is beyond any bill');
   const fixed = dollars.toFixed(12).replace(/0+$/, '');
   return fixed.endsWith('.') ? fixed.slice(0, -1) : fixed;
 }

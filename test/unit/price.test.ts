@@ -103,6 +103,11 @@ describe('NULL, never a guess', () => {
       /contradicts itself/,
     ],
     [
+      'counts beyond any bill',
+      { rawUsage: { ...chatUsage, completion_tokens: 1e300 } },
+      /beyond any bill|contradicts itself/,
+    ],
+    [
       'audio that the list prices as text',
       {
         responseModel: 'gpt-4o-audio-preview',
