@@ -52,7 +52,7 @@ export interface OpenAuditTrail extends Pick<WritableAuditTrail, 'writeIntent' |
 
 /** A few renewals fit into a lease, and what a dead gateway left is known soon after it expired. */
 const keepIntervalMs = 5_000;
-const recoveryBatch = 100;
+const recoveryBatchMax = 100;
 /** One for each lane, one for the lease and recovery, so that neither waits for a commit of another. */
 const connections = 3;
 
@@ -77,34 +77,38 @@ export async function openAuditTrail(
     options.spool && (await openSpool(direct, lease.renew, options.spool, () => trail.health().openBytes));
   const trail: WritableAuditTrail = createAuditTrail(store, spool?.sink ?? direct, lease, options);
   let recovered = 0;
+  let recoveryBatch = recoveryBatchMax;
   let timer: NodeJS.Timeout | undefined;
   let keeping: Promise<void> | undefined;
 
   async function recover(): Promise<void> {
+    await lease.renew();
     // Outcomes that an earlier process spooled come first: their intents are not unknown.
     if (spool?.sink.health().spooling) return;
     const abandoned = trail.takeAbandoned();
     const scope = { gatewayId: lease.gatewayId, abandoned, alone: database.alone };
     try {
-      for (let found = recoveryBatch; found === recoveryBatch; ) {
+      for (let more = true; more; ) {
         const executions = await store.recoverIntents(scope, options.toUnknown, recoveryBatch);
-        found = executions.length;
-        recovered += found;
-        if (found > 0) options.onRecovered(executions);
+        more = executions.length === recoveryBatch;
+        if (more) recoveryBatch = Math.min(recoveryBatchMax, 2 * recoveryBatch);
+        recovered += executions.length;
+        if (executions.length > 0) options.onRecovered(executions);
+        // However much there is to recover, this gateway is not given up meanwhile.
+        if (more) await lease.renew();
       }
     } catch (error) {
+      // Perhaps they are large: a few of them may make it in time where all do not.
+      recoveryBatch = Math.ceil(recoveryBatch / 10);
       trail.abandon(abandoned);
       throw error;
     }
   }
 
   function keep(): Promise<void> {
-    keeping ??= lease
-      .renew()
-      .then(recover)
-      .finally(() => {
-        keeping = undefined;
-      });
+    keeping ??= recover().finally(() => {
+      keeping = undefined;
+    });
     return keeping;
   }
 
