@@ -39,6 +39,7 @@ select i.* from ai_execution_intents i
 insert into ai_execution_late_outcomes (execution_id, outcome)
 select e.id, r.value
   from json_array_elements($1::text::json) as r (value)
+  cross join set_config('synchronous_commit', 'on', true)
   join ai_executions e on e.id = (r.value ->> 'id')::uuid
  where e.status = 'unknown' and r.value ->> 'status' <> 'unknown'
  order by e.id

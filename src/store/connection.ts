@@ -32,7 +32,7 @@ export function connect(url: string, options: ConnectOptions = {}): postgres.Sql
 /**
  * `?pgbouncer=true` says that a transaction pooler stands before the server: between two transactions everything of a
  * session is lost or somebody else's, so no statement is prepared and nothing is set on the connection. The server's own
- * `synchronous_commit` and `statement_timeout` hold then.
+ * `synchronous_commit` and `statement_timeout` hold then; what writes the audit trail sets the former by statement.
  * @returns the URL without the parameter, or undefined where there is none
  */
 export function poolerOf(url: string): string | undefined {

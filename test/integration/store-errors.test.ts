@@ -106,6 +106,32 @@ describe.each(databases)('what goes wrong on $name', ({ name, create }) => {
     expect(await sql`show synchronous_commit`).toMatchObject([{ synchronous_commit: 'on' }]);
     await sql.end();
   });
+
+  it('the audit trail waits for the disk also where a pooler keeps the session from being set', async () => {
+    const sql = postgres(database.url, { max: 1 });
+    await sql.unsafe(`
+      create function refuse_lazy_commit() returns trigger language plpgsql as $$
+      begin
+        if current_setting('synchronous_commit') <> 'on' then raise 'not awaited'; end if;
+        return new;
+      end $$`);
+    for (const table of ['ai_execution_intents', 'ai_executions', 'ai_execution_late_outcomes']) {
+      await sql.unsafe(
+        `create trigger refuse_lazy_commit before insert on ${table} for each row execute function refuse_lazy_commit()`,
+      );
+    }
+    await sql.unsafe(
+      `alter database ${new URL(database.url).pathname.slice(1)} set synchronous_commit = off`,
+    );
+    await sql.end();
+    const pooled = await openStore({ databaseUrl: `${database.url}?pgbouncer=true` });
+    const admitted = intent();
+    await pooled.audit.writeIntents([admitted]);
+    await pooled.audit.settle([execution({ id: admitted.id, status: 'unknown' })]);
+    await pooled.audit.settle([execution({ id: admitted.id })]);
+    expect((await pooled.audit.findLateOutcome(admitted.id))?.status).toBe('succeeded');
+    await pooled.close();
+  });
 });
 
 describe('a database that is not there', () => {
