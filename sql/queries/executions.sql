@@ -1,17 +1,21 @@
 -- Queries on ai_execution_intents and ai_executions. Groups arrive as one json text: half the work of a VALUES list, and
--- one prepared statement whatever the size of the group.
+-- one prepared statement whatever the size of the group. What is written is acted on, so each write asks for a commit that
+-- is on disk itself: behind a transaction pooler the connection cannot.
 
 -- name: insertIntents
 -- Its commit is what permits a call. An idempotency key is claimed in the same statement: a claim that another execution
--- holds keeps its intent out, and its id is returned. A repeated COMMIT in doubt is no duplicate. Claims are taken in
--- order of their keys, so that two gateways with common keys wait and do not deadlock.
+-- holds keeps its intent out, and its id is returned; so is that of a further attempt whose execution has an outcome: a
+-- gateway that was given up sends nothing more. A repeated COMMIT in doubt is no duplicate. Claims are taken in order of
+-- their keys, so that two gateways with common keys wait and do not deadlock.
 with r as (
   select * from json_to_recordset($1::text::json) as r (
     attempt integer, earlier_attempts json, id uuid, prompt_name text, prompt_version_id bigint, prompt_version integer, label text,
     input_payload json, parameters json, rendered_hash text, variables_hash text, provider text, model text,
     simulated boolean, key_id text, actor text, request_id text, trace_id text, idempotency_key text,
     replay_of uuid, metadata json, started_at timestamptz, gateway_id uuid, claim_scope text, claim_fingerprint text
-  )
+  ) cross join set_config('synchronous_commit', 'on', true)
+), ended as (
+  select id from r where attempt > 1 and exists (select from ai_executions e where e.id = r.id)
 ), claimed as (
   insert into idempotency_keys (scope, key, fingerprint, execution_id)
   select claim_scope, idempotency_key, claim_fingerprint, id from r
@@ -29,11 +33,13 @@ with r as (
     variables_hash, provider, model, simulated, key_id, actor, request_id, trace_id, idempotency_key, replay_of,
     metadata, started_at, gateway_id
     from r
-   where claim_scope is null or id in (select execution_id from claimed)
+   where (claim_scope is null or id in (select execution_id from claimed)) and id not in (select id from ended)
    order by id, attempt
   on conflict do nothing
 )
 select id from r where claim_scope is not null and id not in (select execution_id from claimed)
+union all
+select id from ended
 
 -- name: settleExecutions
 -- Outcome in, intents out, in one statement and so in one transaction: no moment has neither, and an outcome that is
@@ -51,7 +57,7 @@ with settled as (
     reasoning_tokens bigint, cost numeric, currency text, price json, response_hash text,
     output_normalised boolean, latency_ms double precision, overhead_ms double precision, attempts json,
     time_to_first_token_ms double precision, delivered_bytes bigint, disconnected_at timestamptz, tool_calls json
-  )
+  ) cross join set_config('synchronous_commit', 'on', true)
 ), inserted as (
   insert into ai_executions (
     id, prompt_name, prompt_version_id, prompt_version, label, input_payload, parameters, rendered_hash,

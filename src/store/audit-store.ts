@@ -18,7 +18,8 @@ export interface RecoveryScope {
 export interface PostgresAuditStore extends AuditStore {
   /**
    * `writeIntents` for rows that are text already.
-   * @returns ids of the executions whose idempotency claim is held, perhaps by themselves
+   * @returns ids of those that were not admitted: their idempotency claim is held, perhaps by themselves, or (from the
+   * second attempt on) they have an outcome
    */
   writeIntentRows(rows: readonly string[]): Promise<ReadonlySet<string>>;
   /** `settle` for rows that are text already. */
@@ -74,8 +75,8 @@ export function createAuditStore(
 
   async function writeIntentRows(rows: readonly string[]): Promise<ReadonlySet<string>> {
     const group = toArray(rows);
-    const held = await guard('auditing', () => run.insertIntents(pool.sql, group), group.length);
-    return new Set(held.map((row) => String(row.id)));
+    const kept = await guard('auditing', () => run.insertIntents(pool.sql, group), group.length);
+    return new Set(kept.map((row) => String(row.id)));
   }
 
   async function settleRows(rows: readonly string[]): Promise<void> {

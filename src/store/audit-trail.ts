@@ -57,11 +57,12 @@ export interface AuditSink {
 
 /**
  * `held`: another execution, or a repetition of this one, holds the claim. `unclaimable`: no claims can be made now.
- * `full`: there is no room for this row and its outcome.
+ * `full`: there is no room for this row and its outcome. `ended`: a further attempt of an execution that recovery has
+ * made `unknown` meanwhile.
  */
-export type IntentResult = 'written' | 'held' | 'unclaimable' | 'full';
+export type IntentResult = 'written' | 'held' | 'unclaimable' | 'full' | 'ended';
 
-/** What an outcome needs beyond its intent: the answer. A longer one is written all the same. */
+/** What an outcome is expected to need beyond its intent: the answer. */
 const outcomeAllowance = 32_768;
 const shedRetryAfterMs = 1_000;
 /** The second look finds a claim that was released after the first; more would be somebody's race with itself. */
@@ -110,6 +111,13 @@ export function createAuditTrail(
     openBytes += bytes;
   }
 
+  /** An answer longer than was thought: it is written all the same, and what wants to begin has less room. */
+  function grow(id: string, bytes: number): void {
+    const reserved = open.get(id) ?? 0;
+    open.set(id, Math.max(reserved, bytes));
+    openBytes += Math.max(0, bytes - reserved);
+  }
+
   function release(id: string): void {
     openBytes -= open.get(id) ?? 0;
     open.delete(id);
@@ -120,6 +128,7 @@ export function createAuditTrail(
     if (result === 'unclaimable') {
       throw unavailable('Requests with an Idempotency-Key have to wait for it. No provider was called.');
     }
+    if (result === 'ended') throw unavailable('This call was given up. No provider was called again.');
     if (result === 'full') throw unavailable('The spool is full. No provider was called.');
     return result;
   }
@@ -166,7 +175,8 @@ export function createAuditTrail(
       const row = fromExecution(execution);
       // A call that was refused has no intent, and so no room yet.
       const admitted = open.has(id);
-      if (!admitted) reserve(id, Buffer.byteLength(row));
+      if (admitted) grow(id, Buffer.byteLength(row));
+      else reserve(id, Buffer.byteLength(row));
       const written = outcomes.write(row);
       written
         .catch(() => {
@@ -200,9 +210,13 @@ export function databaseSink(store: PostgresAuditStore, lease: GatewayLease): Au
   return {
     async writeIntentRows(rows) {
       await lease.ensure();
-      const held = await store.writeIntentRows(rows);
-      if (held.size === 0) return rows.map(() => 'written');
-      return rows.map((row) => (held.has(JSON.parse(row).id) ? 'held' : 'written'));
+      const refused = await store.writeIntentRows(rows);
+      if (refused.size === 0) return rows.map(() => 'written');
+      return rows.map((row) => {
+        const { id, attempt } = JSON.parse(row);
+        if (!refused.has(id)) return 'written';
+        return attempt === 1 ? 'held' : 'ended';
+      });
     },
     settleRows: (rows) => store.settleRows(rows),
   };

@@ -96,6 +96,16 @@ describe.each(databases)('the audit trail of a gateway on $name', ({ create }) =
     expect(await open_()).toEqual([]);
   });
 
+  it('sheds admissions while longer answers than were reserved for wait for their commit', async () => {
+    const trail = await open({ maxOpenBytes: 1_000_000 });
+    const call = first();
+    await trail.writeIntent(call);
+    const settling = trail.settle(execution({ id: call.id, rawOutput: 'x'.repeat(1_000_000) }));
+    await expect(trail.writeIntent(first())).rejects.toMatchObject({ code: 'audit_unavailable' });
+    await settling;
+    expect(trail.health()).toMatchObject({ open: 0, openBytes: 0 });
+  });
+
   describe('recovery', () => {
     it('leaves the calls of a living gateway alone, and makes those of a dead one unknown, with their attempts', async () => {
       const [dead, alive, other] = await Promise.all([open(), open(), open()]);
@@ -114,6 +124,32 @@ describe.each(databases)('the audit trail of a gateway on $name', ({ create }) =
       expect(found).toMatchObject({ status: 'unknown', price: { cost: null }, promptTokens: null });
       expect(found?.attempts.map(({ number }) => number)).toEqual([1, 2]);
       expect(other.health().recovered).toBe(1);
+    });
+
+    it('of more than can be written in one deadline gets to its end all the same', async () => {
+      const [dead, other] = [await open({ maxOpenBytes: 1e9 }), await open({ timeoutMs: 600 })];
+      const large = 'x'.repeat(2_000_000);
+      for (let n = 0; n < 16; n++) {
+        await dead.writeIntent({ ...first(), inputPayload: { variables: { large } } });
+      }
+      await expire(dead);
+      await expect.poll(() => other.keep().then(open_, () => 'not yet'), { timeout: 30_000 }).toEqual([]);
+      expect(other.health().recovered).toBe(16);
+    }, 60_000);
+
+    it('refuses a further attempt of a call that it has given up', async () => {
+      const [slow, other] = [await open(), await open()];
+      const call = first();
+      await slow.writeIntent(call);
+      await expire(slow);
+      await other.keep();
+      await expect(slow.writeIntent({ ...call, attempt: 2 })).rejects.toMatchObject({
+        code: 'audit_unavailable',
+      });
+      expect(await open_()).toEqual([]);
+      await slow.settle(execution({ id: call.id, status: 'failed' }));
+      expect((await store.audit.findExecution(call.id))?.status).toBe('unknown');
+      expect((await store.audit.findLateOutcome(call.id))?.status).toBe('failed');
     });
 
     it('gives each intent exactly one outcome when five processes recover at once', async () => {
