@@ -19,7 +19,7 @@ export interface GitRepository {
   filesAt(ref: string): Promise<DefinitionFile[]>;
   /** The commit that each file is from. Files that differ from it, or are not in git, have none. */
   commits(): Promise<ReadonlyMap<string, FileCommit>>;
-  /** Every text that a file has had on the way to `ref`. */
+  /** Every text that a file has had on the way to `ref`, also under the names that it had before. */
   textsOf(ref: string, path: string): Promise<string[]>;
   /**
    * Each commit of the main line that changed definitions, oldest first, with what it changed and the partials of then.
@@ -155,19 +155,10 @@ function createRepository(git: Git): GitRepository {
       return found;
     },
     async textsOf(ref, path) {
-      const raw = await git.run([
-        'log',
-        '--format=',
-        '--raw',
-        '--no-abbrev',
-        '--no-renames',
-        '-m',
-        await find(ref),
-        '--',
-        path,
-      ]);
+      const names = ['--format=', '--raw', '--no-abbrev', '--follow', '-m'];
+      const raw = await git.run(['log', ...names, await find(ref), '--', path]);
       const objects = [
-        ...new Set([...raw.matchAll(/^:\d+ \d+ [0-9a-f]+ ([0-9a-f]+) [AM]/gm)].map(([, id]) => id ?? '')),
+        ...new Set([...raw.matchAll(/^:\d+ \d+ [0-9a-f]+ ([0-9a-f]+) [AMR]/gm)].map(([, id]) => id ?? '')),
       ];
       return git.readObjects(objects);
     },

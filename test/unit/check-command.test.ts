@@ -208,11 +208,17 @@ describe('check against a git ref', () => {
       'notice returned prompts/kind/greet.prompt:3',
     ]);
     repository.git('revert', '--no-edit', 'HEAD');
-    repository.remove('prompts/greet.prompt');
-    repository.write('prompts/kind/greet.prompt', prompt('greet', 2, 'Hail {{text}}.'));
-    expect(told(await report(repository, '--against', 'HEAD'))).toEqual([
-      'error not_bumped prompts/kind/greet.prompt:3',
-    ]);
+    for (const committed of [false, true]) {
+      repository.write('prompts/kind/greet.prompt', greet);
+      repository.remove('prompts/greet.prompt');
+      if (committed) repository.commit('Move');
+      repository.write('prompts/kind/greet.prompt', prompt('greet', 2, 'Hail {{text}}.'));
+      expect(told(await report(repository, '--against', 'HEAD'))).toEqual([
+        'error not_bumped prompts/kind/greet.prompt:3',
+      ]);
+      repository.git('checkout', '-q', '.');
+      repository.git('clean', '-qfd', 'prompts');
+    }
   });
 
   it.each([
