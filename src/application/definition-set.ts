@@ -88,7 +88,7 @@ function partialName(file: DefinitionFile): string {
 
 function readPartial(file: DefinitionFile, name: string, same: readonly DefinitionFile[]): SetEntry {
   const others = same.filter((other) => other !== file).map(({ path }) => path);
-  const fault = findPartialIssue(file.path, file.source);
+  const fault = findEncodingIssue(file) ?? findPartialIssue(file.path, file.source);
   const issues = fault === undefined ? [] : [fault];
   if (others.length > 0) {
     const message = `The partial \`${name}\` is in ${others.join(' and ')} too: an include finds it by name alone. Rename one.`;
@@ -111,11 +111,23 @@ function readEntry(file: DefinitionFile, owners: Owners, known: KnownVersion | u
     const issues = ambiguous.map((name) =>
       locateInclude(file, name, `It includes \`${name}\`, and there are several partials of that name.`),
     );
+    const included = Object.keys(definition.partials).flatMap((name) => owners.get(name)?.[0] ?? []);
+    const fault = [file, ...included].map(findEncodingIssue).find((issue) => issue !== undefined);
+    if (fault) return { ...entry, identity: null, issues: [...issues, fault] };
     return { ...entry, identity: identityOf(definition), definition, issues };
   } catch (error) {
     if (!(error instanceof DefinitionError)) throw error;
     return { ...entry, identity: null, issues: error.issues.map((issue) => inPartialFile(issue, owners)) };
   }
+}
+
+/** Whoever read the file as UTF-8 put U+FFFD where it is none: what was meant there is lost. */
+function findEncodingIssue({ path, source }: DefinitionFile): DefinitionIssue | undefined {
+  const at = source.indexOf('\uFFFD');
+  if (at === -1) return undefined;
+  const lines = source.slice(0, at).split('\n');
+  const column = (lines.at(-1)?.length ?? 0) + 1;
+  return issueAt(path, lines.length, column, 'Here stands what is no UTF-8: save the file as UTF-8.');
 }
 
 /** At the include; at the top of the file where another partial includes it. */

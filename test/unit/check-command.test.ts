@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { CheckReport } from '../../src/application/check-definitions.ts';
@@ -118,6 +118,21 @@ describe('check by itself', () => {
     const { code, out } = await check(repositoryWith(files).directory);
     expect(out).toContain(expected);
     expect(code).toBe(2);
+  });
+
+  it('refuses what is no UTF-8, by its place, also in a partial', async () => {
+    const repository = repositoryWith({
+      'café.prompt': prompt('cafe', 1, 'Un café {{text}}'),
+      'one.prompt': prompt('one', 1, '{{> tone}} {{text}}'),
+    });
+    const latin1 = (path: string, text: string) =>
+      writeFileSync(join(repository.directory, 'prompts', path), Buffer.from(text, 'latin1'));
+    latin1('café.prompt', prompt('cafe', 1, 'Un café {{text}}'));
+    latin1('_tone.prompt', 'Très bien.');
+    expect(told(await report(repository))).toEqual([
+      'error invalid prompts/_tone.prompt:1',
+      'error invalid prompts/café.prompt:8',
+    ]);
   });
 
   it('warns of what is allowed and probably not meant, and passes', async () => {
