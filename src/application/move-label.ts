@@ -1,11 +1,11 @@
 import type { Actor } from '../domain/api-key.ts';
-import { compareContracts } from '../domain/contract.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import { labelGrammar, labelPattern } from '../domain/names.ts';
-import type { Deployment, PromptVersion } from '../domain/prompt-version.ts';
+import type { Deployment } from '../domain/prompt-version.ts';
 import { authorizeLabel, authorizePrompt } from './authorize.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
 import type { RegistryStore } from './registry-store.ts';
+import { refuseBreakingMove } from './review-move.ts';
 
 export interface MoveLabelRequest {
   readonly actor: Actor;
@@ -37,6 +37,7 @@ export async function moveLabel(
   authorizeLabel(actor, label);
   await deps.snapshot.refresh();
   deps.snapshot.resolve(promptName, { version: request.version });
+  const { compile } = deps.snapshot;
   const deployment = await deps.registry.moveLabel({
     promptName,
     label,
@@ -48,7 +49,7 @@ export async function moveLabel(
     gitCommit: request.gitCommit ?? null,
     ...(request.breaking
       ? {}
-      : { review: (held, target) => refuseBreakingMove(deps.snapshot, label, held, target) }),
+      : { review: (held, target) => refuseBreakingMove(label, held && compile(held), compile(target)) }),
   });
   await deps.snapshot.refresh();
   return deployment;
@@ -58,26 +59,4 @@ export async function moveLabel(
 export function refuseLabelName(label: string): void {
   if (labelPattern.test(label)) return;
   throw new PromptgateError('invalid_request', labelGrammar);
-}
-
-/**
- * Callers of a label keep working across a move, unless whoever moves it says otherwise.
- * @throws PromptgateError conflict — with every break of the contract as an issue
- */
-export function refuseBreakingMove(
-  snapshot: Pick<RegistrySnapshot, 'compile'>,
-  label: string,
-  held: PromptVersion | null,
-  target: PromptVersion,
-): void {
-  if (held === null) return;
-  const breaks = compareContracts(snapshot.compile(held), snapshot.compile(target)).filter(
-    (change) => change.breaking,
-  );
-  if (breaks.length === 0) return;
-  throw new PromptgateError(
-    'conflict',
-    `Version ${target.version} breaks the contract of version ${held.version}, which "${label}" holds: callers of "${target.name}" may fail. When they are ready, move it as breaking: \`--breaking\`, or \`"breaking": true\`.`,
-    { issues: breaks.map(({ path, message }) => ({ path, message })) },
-  );
 }

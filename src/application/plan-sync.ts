@@ -5,6 +5,7 @@
 import type { Actor } from '../domain/api-key.ts';
 import { type Definition, type DefinitionIssue, normaliseSource } from '../domain/definition.ts';
 import { type DefinitionDiff, diffDefinitions } from '../domain/definition-diff.ts';
+import { toPromptgateError } from '../domain/errors.ts';
 import { mayUsePrompt } from '../domain/key-limits.ts';
 import type { PromptVersion } from '../domain/prompt-version.ts';
 import {
@@ -16,6 +17,8 @@ import {
 } from './definition-set.ts';
 import type { Providers } from './provider.ts';
 import type { PromptEntry, RegistrySnapshot } from './registry-snapshot.ts';
+import type { RegistryStore } from './registry-store.ts';
+import { passedVersions, refuseUndeclaredBreak } from './review-move.ts';
 
 export interface PlanRequest {
   readonly actor: Actor;
@@ -59,13 +62,19 @@ export interface PlannedMove {
   readonly toVersion: number;
 }
 
+/** A label that would be moved, or stay where it is because of what `message` says. */
+export interface ForeseenMove extends PlannedMove {
+  readonly message: string | null;
+}
+
 export interface SyncPlan {
   readonly files: readonly PlannedFile[];
   readonly prompts: readonly PromptState[];
-  readonly moves: readonly PlannedMove[];
+  readonly moves: readonly ForeseenMove[];
 }
 
 export interface PlanDependencies {
+  readonly registry: RegistryStore;
   readonly snapshot: RegistrySnapshot;
   readonly providers: Pick<Providers, 'problemsOf'>;
 }
@@ -81,8 +90,37 @@ export async function planSync(deps: PlanDependencies, request: PlanRequest): Pr
   return {
     files,
     prompts: comparePrompts(deps.snapshot, set).filter(({ name }) => mayUsePrompt(request.actor, name)),
-    moves: request.deploy === undefined ? [] : planMoves(deps.snapshot, files, request.deploy),
+    moves: request.deploy === undefined ? [] : await foreseeMoves(deps, files, request.deploy),
   };
+}
+
+/** Asks what a sync asks before each move: the contract, then the database. */
+async function foreseeMoves(
+  { registry, snapshot }: PlanDependencies,
+  files: readonly PlannedFile[],
+  label: string,
+): Promise<ForeseenMove[]> {
+  const foreseen: ForeseenMove[] = [];
+  const added = files.flatMap(({ state, entry }) => (state === 'new' && entry.definition) || []);
+  for (const move of planMoves(snapshot, files, label)) {
+    const { promptName, fromVersion: from, toVersion: to } = move;
+    const registered = snapshot.find(promptName)?.versions;
+    const held = registered?.get(from ?? 0);
+    const passed = [
+      ...passedVersions(registered?.values() ?? [], from, to).map(snapshot.compile),
+      ...passedVersions(added, from, to).filter(({ name }) => name === promptName),
+    ];
+    const target = passed.find(({ version }) => version === to);
+    try {
+      if (target) refuseUndeclaredBreak(label, held ? snapshot.compile(held) : null, target, passed);
+      foreseen.push({ ...move, message: await registry.explainRefusal(move) });
+    } catch (error) {
+      const { code, message } = toPromptgateError(error);
+      if (code !== 'conflict') throw error;
+      foreseen.push({ ...move, message });
+    }
+  }
+  return foreseen;
 }
 
 /** A file with the text and the partials of a registered version is that version: most of a sync needs no parsing. */

@@ -68,6 +68,8 @@ export interface RegistryStore {
    * expected, or the database does not allow it: archived, gated
    */
   moveLabel(move: LabelMove): Promise<Deployment | null>;
+  /** Why the database would not allow a sync to make this move; null when it would. */
+  explainRefusal(move: Pick<LabelMove, 'promptName' | 'label' | 'toVersion'>): Promise<string | null>;
   /**
    * Moves a label to what its ledger says ran before, in one transaction.
    * @throws PromptgateError not_found — the label was never set; conflict — nothing ran before, or as `moveLabel`

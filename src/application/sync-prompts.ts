@@ -10,7 +10,6 @@ import { type ErrorCode, PromptgateError, toPromptgateError } from '../domain/er
 import type { Deployment, NewPromptVersion, PromptVersion } from '../domain/prompt-version.ts';
 import { authorizeLabel } from './authorize.ts';
 import type { DefinitionFile, FileCommit } from './definition-set.ts';
-import { refuseBreakingMove } from './move-label.ts';
 import {
   type PlanDependencies,
   type PlannedFile,
@@ -19,7 +18,8 @@ import {
   planSync,
 } from './plan-sync.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
-import type { LabelMove, RegistryStore } from './registry-store.ts';
+import type { LabelMove } from './registry-store.ts';
+import { passedVersions, refuseUndeclaredBreak } from './review-move.ts';
 
 export interface SyncRequest {
   readonly files: readonly DefinitionFile[];
@@ -61,10 +61,8 @@ export interface SyncReport {
   readonly refusals: readonly RefusedMove[];
 }
 
-type SyncDependencies = PlanDependencies & { readonly registry: RegistryStore };
-
 /** @throws PromptgateError forbidden — the label; audit_unavailable or internal — when the database itself fails */
-export async function syncPrompts(deps: SyncDependencies, request: SyncRequest): Promise<SyncReport> {
+export async function syncPrompts(deps: PlanDependencies, request: SyncRequest): Promise<SyncReport> {
   if (request.deploy) authorizeLabel(request.actor, request.deploy.label);
   const { files: definitionFiles, allowBackfill = false } = request;
   const plan = await planSync(deps, { actor: request.actor, files: definitionFiles, allowBackfill });
@@ -96,7 +94,7 @@ function toWaiting(planned: PlannedFile): SyncedFile {
 }
 
 async function syncFile(
-  deps: SyncDependencies,
+  deps: PlanDependencies,
   planned: PlannedFile,
   request: SyncRequest,
 ): Promise<SyncedFile> {
@@ -173,7 +171,7 @@ function toNewVersion(definition: Definition, path: string, git: FileCommit | nu
 }
 
 async function moveLabels(
-  deps: SyncDependencies,
+  deps: PlanDependencies,
   request: SyncRequest,
   planned: readonly PlannedFile[],
   files: readonly SyncedFile[],
@@ -220,18 +218,11 @@ function followed({ follow, seed }: SyncRequest): [string, string][] {
   ];
 }
 
-/**
- * A break that its definition declares was reviewed with it, also when the label skips that version. Going back is never
- * refused: what ran before is what the callers of before were written for.
- */
-function reviewMove(snapshot: RegistrySnapshot, label: string) {
+function reviewMove({ find, compile }: RegistrySnapshot, label: string) {
   return (held: PromptVersion | null, target: PromptVersion): void => {
-    if (held === null || target.version < held.version) return;
-    const passed = [...(snapshot.find(target.name)?.versions.values() ?? [])].filter(
-      ({ version }) => version > held.version && version <= target.version,
-    );
-    if (passed.some((version) => snapshot.compile(version).breaking !== null)) return;
-    refuseBreakingMove(snapshot, label, held, target);
+    const versions = find(target.name)?.versions.values() ?? [];
+    const passed = passedVersions(versions, held?.version ?? null, target.version);
+    refuseUndeclaredBreak(label, held && compile(held), compile(target), passed.map(compile));
   };
 }
 

@@ -32,7 +32,10 @@ export function renderPlan(plan: SyncPlanView): string {
     const title = file.state === 'new' || file.state === 'backfill' ? titles[file.state] : 'fail';
     return renderFile(paint(paints[title], title), file);
   });
-  for (const move of plan.moves) lines.push(`${paint('cyan', 'move')} ${renderMove(move)}`);
+  for (const move of plan.moves) {
+    if (move.message === null) lines.push(`${paint('cyan', 'move')} ${renderMove(move)}`);
+    else lines.push(`${paint('red', 'stay')} ${renderMove(move)}: ${move.message}`);
+  }
   const count = (...states: string[]) => plan.files.filter(({ state }) => states.includes(state)).length;
   lines.push(
     `${count('new')} to add, ${count('unchanged')} unchanged, ${count('backfill')} to skip, ${count('modified', 'invalid', 'duplicate', 'forbidden')} would fail`,
@@ -58,7 +61,8 @@ export function planExitCode(plan: SyncPlanView): number {
   const states = new Set(plan.files.map(({ state }) => state));
   if (states.has('invalid') || states.has('duplicate')) return errorTable.invalid_request.exitCode;
   if (states.has('forbidden')) return errorTable.forbidden.exitCode;
-  return states.has('modified') || states.has('backfill') ? errorTable.conflict.exitCode : 0;
+  const complete = !states.has('modified') && !states.has('backfill');
+  return complete && plan.moves.every(({ message }) => message === null) ? 0 : errorTable.conflict.exitCode;
 }
 
 function renderFile(title: string, file: FileView): string[] {
@@ -75,7 +79,7 @@ function renderWarnings(file: FileView): string[] {
   return file.warnings.map((warning) => paint('yellow', `  ${renderPosition(warning)}`));
 }
 
-function renderMove(move: SyncPlanView['moves'][number]): string {
+function renderMove(move: Omit<SyncPlanView['moves'][number], 'message'>): string {
   const from = move.from_version === null ? '' : `v${move.from_version} → `;
   return `${move.prompt} ${move.label}: ${from}v${move.to_version}`;
 }

@@ -115,7 +115,14 @@ const planSchema = z
         gaps: z.array(z.number().int()),
       }),
     ),
-    moves: z.array(moveSchema),
+    moves: z.array(
+      moveSchema.extend({
+        message: z
+          .string()
+          .nullable()
+          .openapi({ description: 'Why the label would stay; null: it would move.' }),
+      }),
+    ),
   })
   .openapi('SyncPlan');
 
@@ -210,7 +217,7 @@ function toPlanView(plan: SyncPlan): SyncPlanView {
       newest_registered: prompt.newestRegistered,
       gaps: [...prompt.gaps],
     })),
-    moves: plan.moves.map(toMoveView),
+    moves: plan.moves.map((move) => ({ ...toMoveView(move), message: move.message })),
   };
 }
 

@@ -12,7 +12,11 @@ import { toDeployment, toLabel, toMove, toPromptVersion } from './registry-rows.
 export interface LabelMoves {
   move(tx: Sql, move: LabelMove): Promise<Deployment | null>;
   rollBack(tx: Sql, rollback: Rollback): Promise<Deployment>;
+  /** Why the move may not be; undefined when it may. */
+  explain(sql: Sql, move: Asked): Promise<PromptgateError | undefined>;
 }
+
+type Asked = Pick<LabelMove, 'promptName' | 'label' | 'toVersion' | 'kind'>;
 
 export function bindLabelMoves(queries: QueryCatalog): LabelMoves {
   const findVersion = queries.bind('findVersion');
@@ -38,6 +42,12 @@ export function bindLabelMoves(queries: QueryCatalog): LabelMoves {
     );
   }
 
+  async function explain(sql: Sql, move: Asked): Promise<PromptgateError | undefined> {
+    const { promptName, label, toVersion, kind } = move;
+    const [answer] = await explainRefusal(sql, promptName, label, toVersion, kind);
+    return answer?.refusal ? refusal(String(answer.refusal), move) : undefined;
+  }
+
   /** Everything that the caller has decided, done: the database agrees or nothing happens. */
   async function record(
     tx: Sql,
@@ -45,8 +55,8 @@ export function bindLabelMoves(queries: QueryCatalog): LabelMoves {
     held: number | null,
   ): Promise<Deployment> {
     const { promptName, label, toVersion, kind } = move;
-    const [allowed] = await explainRefusal(tx, promptName, label, toVersion, kind);
-    if (allowed?.refusal) throw refusal(String(allowed.refusal), move);
+    const refused = await explain(tx, move);
+    if (refused) throw refused;
     const [row] = await insertDeployment(
       tx,
       ...[promptName, label, kind, held, toVersion, move.actor, move.reason, move.gitCommit],
@@ -57,6 +67,7 @@ export function bindLabelMoves(queries: QueryCatalog): LabelMoves {
   }
 
   return {
+    explain,
     async move(tx, move) {
       const target = await getVersion(tx, move.promptName, move.toVersion);
       const held = await getHeld(tx, move);

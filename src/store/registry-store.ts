@@ -99,6 +99,8 @@ export function createRegistryStore(
     labelsAt: (at) => read(async (sql) => (await run.listLabelsAt(sql, at)).map(toHeldLabel)),
     archive: (fact) => write((tx) => archive(run, tx, fact)),
     setLabelPolicy: (policy) => write((tx) => setLabelPolicy(run, tx, policy)),
+    explainRefusal: (move) =>
+      read(async (sql) => (await labels.explain(sql, { ...move, kind: 'sync' }))?.message ?? null),
     listLabelPolicies: (label) =>
       read(async (sql) => (await run.listLabelPolicies(sql, label)).map(toLabelPolicy)),
     createKey: (key) =>

@@ -156,6 +156,11 @@ describe.each(databases)('files and registry, on $name', ({ create }) => {
     const { put, run } = tree({ 'strict.prompt': prompt('strict', 1, 'Go {{text}}') });
     await run('sync', '--deploy', 'production');
     put('strict.prompt', prompt('strict', 2, 'Go {{text}} {{tone}}', '', '{ text: string, tone: string }'));
+    const planned = await run('plan', '--deploy', 'production');
+    expect([planned.code, planned.out]).toEqual([
+      6,
+      expect.stringMatching(/stay strict production: v1 → v2: .*breaks/),
+    ]);
     const refused = await run('sync', '--deploy', 'production');
     expect(refused.code).toBe(6);
     expect(refused.out).toContain('stayed  strict production: v1 → v2');
@@ -167,7 +172,20 @@ describe.each(databases)('files and registry, on $name', ({ create }) => {
       '{ text: string, tone: string }',
     );
     put('strict.prompt', declared);
+    expect((await run('plan', '--deploy', 'production')).out).toContain('move strict production: v1 → v3');
     expect((await run('sync', '--deploy', 'production')).out).toContain('moved   strict production: v1 → v3');
+  });
+
+  it('plans that a gated label stays, as sync then leaves it', async () => {
+    const { run } = tree({ 'guard.prompt': prompt('guard', 1, 'Go {{text}}') });
+    await gateway.call('PUT', '/v1/labels/guarded/gate', { key: gateway.keys.admin, body: { gated: true } });
+    for (const command of ['plan', 'sync']) {
+      const { code, out } = await run(command, '--deploy', 'guarded');
+      expect([code, out]).toEqual([
+        6,
+        expect.stringMatching(/stay.* guard guarded: v1: Label "guarded" is gated/),
+      ]);
+    }
   });
 
   it('moves no label backwards while a file cannot be read: it may be the newest version', async () => {
