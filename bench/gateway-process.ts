@@ -38,6 +38,7 @@ function exchange(kind: AuditKind, trail: AuditTrail): AuditTrail {
       return trail;
     case 'not awaited':
       return {
+        leave: trail.leave,
         async writeIntent(intent, claim) {
           void trail.writeIntent(intent, claim).catch(forget);
           return undefined;
@@ -47,7 +48,7 @@ function exchange(kind: AuditKind, trail: AuditTrail): AuditTrail {
         },
       };
     case 'stubbed out':
-      return { writeIntent: async () => undefined, settle: async () => {} };
+      return { writeIntent: async () => undefined, settle: async () => {}, leave() {} };
   }
 }
 

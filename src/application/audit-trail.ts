@@ -32,4 +32,6 @@ export interface AuditTrail {
    * @throws PromptgateError audit_unavailable — not durable within the audit deadline
    */
   settle(execution: Execution): Promise<void>;
+  /** The call has ended. Where nobody said how, because something broke on the way, recovery makes it `unknown`. */
+  leave(id: string): void;
 }

@@ -89,19 +89,18 @@ export async function executePrompt(deps: ExecuteDependencies, request: ExecuteR
   const { admission } = prepared;
   const claim = claimOf(request);
   let holder: ClaimHolder | undefined;
-  const { result, delivered } = await callProvider(
-    deps,
-    request,
-    prepared,
-    clock,
-    async (attempt, earlier) => {
-      const intent = { ...admission, attempt, earlierAttempts: earlier.map(toWritableAttempt) };
-      holder = await writeIntent(deps.trail, intent, claim);
-      if (holder) throw new PromptgateError('conflict', 'Another execution holds the Idempotency-Key.');
-    },
-  );
-  if (claim && holder) return answerFor(deps, draft, claim, holder, clock);
-  return settle(deps, prepared, result, clock, delivered);
+  const admit: AttemptControl['beforeAttempt'] = async (attempt, earlier) => {
+    const intent = { ...admission, attempt, earlierAttempts: earlier.map(toWritableAttempt) };
+    holder = await writeIntent(deps.trail, intent, claim);
+    if (holder) throw new PromptgateError('conflict', 'Another execution holds the Idempotency-Key.');
+  };
+  try {
+    const { result, delivered } = await callProvider(deps, request, prepared, clock, admit);
+    if (claim && holder) return await answerFor(deps, draft, claim, holder, clock);
+    return await settle(deps, prepared, result, clock, delivered);
+  } finally {
+    deps.trail.leave(admission.id);
+  }
 }
 
 /** The answer, streamed to the reader where there is one. @param admit makes the intent of an attempt durable */

@@ -78,6 +78,7 @@ export function createAuditTrail(
   /** Bytes that each open execution has reserved. */
   const open = new Map<string, number>();
   let openBytes = 0;
+  const settling = new Set<string>();
   let abandoned: string[] = [];
   const shared = {
     isTransient: isUnavailable,
@@ -121,6 +122,7 @@ export function createAuditTrail(
   function release(id: string): void {
     openBytes -= open.get(id) ?? 0;
     open.delete(id);
+    settling.delete(id);
   }
 
   async function write(row: string): Promise<IntentResult> {
@@ -177,6 +179,7 @@ export function createAuditTrail(
       const admitted = open.has(id);
       if (admitted) grow(id, Buffer.byteLength(row));
       else reserve(id, Buffer.byteLength(row));
+      settling.add(id);
       const written = outcomes.write(row);
       written
         .catch(() => {
@@ -184,6 +187,11 @@ export function createAuditTrail(
         })
         .finally(() => release(id));
       await bounded(written, row);
+    },
+    leave(id) {
+      if (!open.has(id) || settling.has(id)) return;
+      release(id);
+      abandoned.push(id);
     },
     health: () => ({ queued: intents.depth() + outcomes.depth(), open: open.size, openBytes, dropped: 0 }),
     takeAbandoned() {

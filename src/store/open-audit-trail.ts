@@ -40,7 +40,8 @@ export interface OpenAuditTrailHealth extends AuditTrailHealth {
   readonly spoolFull: boolean;
 }
 
-export interface OpenAuditTrail extends Pick<WritableAuditTrail, 'writeIntent' | 'settle' | 'drain'> {
+export interface OpenAuditTrail
+  extends Pick<WritableAuditTrail, 'writeIntent' | 'settle' | 'leave' | 'drain'> {
   readonly gatewayId: string;
   health(): OpenAuditTrailHealth;
   /** Renews the lease and settles what dead gateways left. @throws PromptgateError audit_unavailable */
@@ -116,6 +117,7 @@ export async function openAuditTrail(
     gatewayId: lease.gatewayId,
     writeIntent: trail.writeIntent,
     settle: trail.settle,
+    leave: trail.leave,
     drain: trail.drain,
     health: () => ({
       ...trail.health(),

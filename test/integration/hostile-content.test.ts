@@ -116,6 +116,16 @@ describe.each(databases)('hostile content on $name', ({ create }) => {
     );
   });
 
+  it('that breaks the gateway on its way leaves an unknown outcome, and no intent', async () => {
+    const broken = { ok: true, answer: {}, attempts: [attemptOf('r', false)] } as unknown as ProviderResult;
+    const before = new Date();
+    await expect(execute(broken)).rejects.toThrow();
+    expect(trail.health().open).toBe(0);
+    await trail.keep();
+    const [left] = await store.audit.listExecutions({ since: before, status: 'unknown' }, { limit: 2 });
+    expect(left?.attempts).toHaveLength(1);
+  });
+
   it('of 20 MB is recorded whole', async () => {
     const output = 'ü\\"x'.repeat(4_000_000);
     const { id } = await execute({
