@@ -76,27 +76,31 @@ function toEnd(error: PromptgateError): Pick<Execution, 'status' | 'errorCode' |
   return { status: error.auditStatus, errorCode: error.code, errorMessage };
 }
 
-/** The row of an execution of which nothing is known but its admission. */
+/** What a row says where nothing is known but the admission. */
+export const noOutcome = {
+  ...noUsage,
+  status: 'unknown',
+  errorCode: null,
+  errorMessage: null,
+  rawOutput: null,
+  toolCalls: [],
+  outputNormalised: false,
+  finishReason: null,
+  responseModel: null,
+  systemFingerprint: null,
+  serviceTier: null,
+  providerRequestId: null,
+  usageSource: 'none',
+  responseHash: null,
+  delivery: null,
+} as const satisfies Partial<Execution>;
+
 function unsettled(admission: Admission, attempts: readonly Attempt[], clock: ExecutionClock): Execution {
   return {
     ...admission,
-    ...noUsage,
-    status: 'unknown',
-    errorCode: null,
-    errorMessage: null,
-    rawOutput: null,
-    toolCalls: [],
-    outputNormalised: false,
-    finishReason: null,
-    responseModel: null,
-    systemFingerprint: null,
-    serviceTier: null,
-    providerRequestId: null,
-    usageSource: 'none',
+    ...noOutcome,
     price: noPrice(attempts.length === 0 ? 'no provider was called' : 'the provider reported no usage'),
-    responseHash: null,
     attempts,
-    delivery: null,
     ...clock.read(),
   };
 }

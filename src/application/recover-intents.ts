@@ -4,7 +4,7 @@
  */
 import type { Attempt, Execution, Intent } from '../domain/execution.ts';
 import { noPrice } from '../domain/price.ts';
-import { noUsage } from '../domain/usage.ts';
+import { noOutcome } from './execution-outcome.ts';
 
 const reason =
   'The gateway ended before the outcome was recorded. The provider may or may not have done the work.';
@@ -24,22 +24,9 @@ export function toUnknownExecution(intent: Intent): Execution {
   };
   return {
     ...admission,
-    ...noUsage,
-    status: 'unknown',
-    errorCode: null,
+    ...noOutcome,
     errorMessage: reason,
-    rawOutput: null,
-    toolCalls: [],
-    outputNormalised: false,
-    finishReason: null,
-    responseModel: null,
-    systemFingerprint: null,
-    serviceTier: null,
-    providerRequestId: null,
-    usageSource: 'none',
     price: noPrice('the outcome is unknown'),
-    responseHash: null,
-    delivery: null,
     latencyMs: 0,
     overheadMs: 0,
     attempts: [...earlierAttempts, last],
