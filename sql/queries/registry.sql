@@ -100,7 +100,13 @@ returning *
 select * from label_policies where label = $1 order by id desc
 
 -- name: insertLabelPolicy
-insert into label_policies (label, gated, actor, reason) values ($1, $2::boolean, $3, $4) returning *
+insert into label_policies (label, gated, movers, actor, reason)
+values ($1, $2::boolean, $3::text::json, $4, $5)
+returning *
+
+-- name: mayMoveLabel
+-- The trigger asks the same; this is to say it kindly.
+select may_move_label($1, $2) as allowed
 
 -- name: listenRegistry
 -- The payload is the new revision; a listener reads the registry again instead of trusting it.

@@ -15,7 +15,7 @@ import {
   refuseExecution,
 } from './execute-prompt.ts';
 import { findImportedPrompt, type ImportedPrompt } from './find-imported-prompt.ts';
-import { gateLabel } from './gate-label.ts';
+import { gateLabel, type LabelPolicyRequest } from './gate-label.ts';
 import type { InFlight } from './in-flight.ts';
 import { authenticate, createKey, revokeKey } from './manage-keys.ts';
 import { type MoveLabelRequest, moveLabel } from './move-label.ts';
@@ -59,12 +59,7 @@ export interface Gateway {
     request: { promptName: string; label?: string; limit: number; before?: number },
   ): Promise<HistoryPage>;
   archivePrompt(request: ArchiveRequest): Promise<ArchiveFact | null>;
-  gateLabel(request: {
-    actor: Actor;
-    label: string;
-    gated: boolean;
-    reason: string | null;
-  }): Promise<LabelPolicy | null>;
+  gateLabel(request: LabelPolicyRequest): Promise<LabelPolicy | null>;
   listLabelPolicies(actor: Actor, label: string): Promise<LabelPolicy[]>;
   createKey(request: {
     actor: Actor;

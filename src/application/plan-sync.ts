@@ -90,7 +90,7 @@ export async function planSync(deps: PlanDependencies, request: PlanRequest): Pr
   return {
     files,
     prompts: comparePrompts(deps.snapshot, set).filter(({ name }) => mayUsePrompt(request.actor, name)),
-    moves: request.deploy === undefined ? [] : await foreseeMoves(deps, files, request.deploy),
+    moves: request.deploy === undefined ? [] : await foreseeMoves(deps, files, request.deploy, request.actor),
   };
 }
 
@@ -99,6 +99,7 @@ async function foreseeMoves(
   { registry, snapshot }: PlanDependencies,
   files: readonly PlannedFile[],
   label: string,
+  actor: Actor,
 ): Promise<ForeseenMove[]> {
   const foreseen: ForeseenMove[] = [];
   const added = files.flatMap(({ state, entry }) => (state === 'new' && entry.definition) || []);
@@ -113,7 +114,7 @@ async function foreseeMoves(
     const target = passed.find(({ version }) => version === to);
     try {
       if (target) refuseUndeclaredBreak(label, held ? snapshot.compile(held) : null, target, passed);
-      foreseen.push({ ...move, message: await registry.explainRefusal(move) });
+      foreseen.push({ ...move, message: await registry.explainRefusal({ ...move, actor: actor.name }) });
     } catch (error) {
       const { code, message } = toPromptgateError(error);
       if (code !== 'conflict') throw error;

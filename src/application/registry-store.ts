@@ -44,6 +44,10 @@ export interface HeldLabel {
   readonly gated: boolean;
 }
 
+/** What is left out stays as it is. */
+export type LabelPolicyChange = Pick<LabelPolicy, 'label' | 'actor' | 'reason'> &
+  Partial<Pick<LabelPolicy, 'gated' | 'movers'>>;
+
 /** Port to the registry: prompts, versions, labels, keys. Every write raises the revision in its own transaction. */
 export interface RegistryStore {
   /** Current revision: one small read, polled by every gateway. */
@@ -69,7 +73,9 @@ export interface RegistryStore {
    */
   moveLabel(move: LabelMove): Promise<Deployment | null>;
   /** Why the database would not allow a sync to make this move; null when it would. */
-  explainRefusal(move: Pick<LabelMove, 'promptName' | 'label' | 'toVersion'>): Promise<string | null>;
+  explainRefusal(
+    move: Pick<LabelMove, 'promptName' | 'label' | 'toVersion' | 'actor'>,
+  ): Promise<string | null>;
   /**
    * Moves a label to what its ledger says ran before, in one transaction.
    * @throws PromptgateError not_found — the label was never set; conflict — nothing ran before, or as `moveLabel`
@@ -88,7 +94,7 @@ export interface RegistryStore {
    */
   archive(fact: Omit<ArchiveFact, 'createdAt'>): Promise<ArchiveFact | null>;
   /** Records a fact; one that holds already is not recorded again: null. */
-  setLabelPolicy(policy: Omit<LabelPolicy, 'createdAt'>): Promise<LabelPolicy | null>;
+  setLabelPolicy(policy: LabelPolicyChange): Promise<LabelPolicy | null>;
   /** Every fact about a label, newest first. */
   listLabelPolicies(label: string): Promise<LabelPolicy[]>;
   createKey(key: ApiKey): Promise<void>;

@@ -196,7 +196,7 @@ async function moveLabels(
     for (const wanted of planMoves(deps.snapshot, done, label)) {
       await move(wanted, { reason, review }).catch((error) => {
         const { code, message } = toPromptgateError(error);
-        if (code !== 'conflict') throw error;
+        if (code !== 'conflict' && code !== 'forbidden') throw error;
         refusals.push({ ...wanted, message });
       });
     }
@@ -205,7 +205,7 @@ async function moveLabels(
     for (const wanted of planMoves(deps.snapshot, done, label)) {
       if (label === request.seed && wanted.fromVersion !== null) continue;
       // Another process that moved the label between our look and our move has the last word.
-      await move(wanted, { reason, expectedVersion: wanted.fromVersion }).catch(ignoreConflict);
+      await move(wanted, { reason, expectedVersion: wanted.fromVersion }).catch(ignoreRefusal);
     }
   }
   return { deployments, refusals };
@@ -226,6 +226,7 @@ function reviewMove({ find, compile }: RegistrySnapshot, label: string) {
   };
 }
 
-function ignoreConflict(error: unknown): void {
-  if (!(error instanceof PromptgateError) || error.code !== 'conflict') throw error;
+/** Whoever moved it first, or may move it alone, has the last word. */
+function ignoreRefusal(error: unknown): void {
+  if (!(error instanceof PromptgateError) || !['conflict', 'forbidden'].includes(error.code)) throw error;
 }

@@ -90,6 +90,8 @@ export interface LabelPolicy {
   readonly label: string;
   /** A version reaches the label only with evidence; what counts as evidence, the database decides. */
   readonly gated: boolean;
+  /** Actors who may move the label, e.g. `key:ada`; null: whoever has the scope. */
+  readonly movers: readonly string[] | null;
   readonly actor: string;
   readonly reason: string | null;
   readonly createdAt: Date;

@@ -48,13 +48,20 @@ const historyQuerySchema = z.strictObject({
 });
 
 const gateBodySchema = z
-  .strictObject({ gated: z.boolean(), reason: reasonSchema.optional() })
+  .strictObject({
+    gated: z.boolean().optional(),
+    keys: z.array(z.string().min(1).max(64)).max(100).nullable().optional().openapi({
+      description: 'Names of the keys that alone may move the label; null: every key with the scope.',
+    }),
+    reason: reasonSchema.optional(),
+  })
   .openapi('GateRequest');
 
 const policySchema = z
   .object({
     label: z.string(),
     gated: z.boolean(),
+    movers: z.array(z.string()).nullable(),
     actor: z.string(),
     reason: z.string().nullable(),
     created_at: z.iso.datetime(),
@@ -175,14 +182,19 @@ function addGates(app: OpenAPIHono<HttpEnvironment>, gateway: Gateway): void {
     {
       method: 'get',
       path: '/v1/labels/{label}/gate',
-      summary: 'Whether a label is gated, and every change of that, newest first',
+      summary: 'Whether a label is gated, who may move it, and every change of that, newest first',
       tag: 'labels',
       params,
-      response: z.object({ gated: z.boolean(), data: z.array(policySchema) }),
+      response: z.object({
+        gated: z.boolean(),
+        movers: z.array(z.string()).nullable(),
+        data: z.array(policySchema),
+      }),
     },
     async (c) => {
       const policies = await gateway.listLabelPolicies(c.get('actor'), pathParam(c, 'label'));
-      return c.json({ gated: policies[0]?.gated ?? false, data: policies.map(toPolicyView) });
+      const { gated = false, movers = null } = policies[0] ?? {};
+      return c.json({ gated, movers, data: policies.map(toPolicyView) });
     },
   );
   addRoute(
@@ -190,7 +202,7 @@ function addGates(app: OpenAPIHono<HttpEnvironment>, gateway: Gateway): void {
     {
       method: 'put',
       path: '/v1/labels/{label}/gate',
-      summary: 'Gate a label, or open it: a gated label takes a version only with evidence',
+      summary: 'Gate a label or open it, and say which keys may move it',
       tag: 'labels',
       scope: 'admin',
       params,
@@ -198,14 +210,19 @@ function addGates(app: OpenAPIHono<HttpEnvironment>, gateway: Gateway): void {
       response: z.object({ changed: z.boolean(), policy: policySchema.nullable() }),
     },
     async (c) => {
-      const { gated, reason = null } = await readBody(c, gateBodySchema);
-      const request = { actor: c.get('actor'), label: pathParam(c, 'label'), gated, reason };
-      const policy = await gateway.gateLabel(request);
+      const { gated, keys, reason = null } = await readBody(c, gateBodySchema);
+      const policy = await gateway.gateLabel({
+        actor: c.get('actor'),
+        label: pathParam(c, 'label'),
+        ...(gated === undefined ? {} : { gated }),
+        ...(keys === undefined ? {} : { keys }),
+        reason,
+      });
       return c.json({ changed: policy !== null, policy: policy && toPolicyView(policy) });
     },
   );
 }
 
 function toPolicyView({ createdAt, ...policy }: LabelPolicy): z.infer<typeof policySchema> {
-  return { ...policy, created_at: createdAt.toISOString() };
+  return { ...policy, movers: policy.movers && [...policy.movers], created_at: createdAt.toISOString() };
 }

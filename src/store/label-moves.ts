@@ -16,13 +16,14 @@ export interface LabelMoves {
   explain(sql: Sql, move: Asked): Promise<PromptgateError | undefined>;
 }
 
-type Asked = Pick<LabelMove, 'promptName' | 'label' | 'toVersion' | 'kind'>;
+type Asked = Pick<LabelMove, 'promptName' | 'label' | 'toVersion' | 'kind' | 'actor'>;
 
 export function bindLabelMoves(queries: QueryCatalog): LabelMoves {
   const findVersion = queries.bind('findVersion');
   const findLabel = queries.bind('findLabel');
   const listMoves = queries.bind('listMoves');
   const explainRefusal = queries.bind('explainDeploymentRefusal');
+  const mayMoveLabel = queries.bind('mayMoveLabel');
   const insertDeployment = queries.bind('insertDeployment');
   const pointLabel = queries.bind('pointLabel');
 
@@ -43,9 +44,15 @@ export function bindLabelMoves(queries: QueryCatalog): LabelMoves {
   }
 
   async function explain(sql: Sql, move: Asked): Promise<PromptgateError | undefined> {
-    const { promptName, label, toVersion, kind } = move;
+    const { promptName, label, toVersion, kind, actor } = move;
     const [answer] = await explainRefusal(sql, promptName, label, toVersion, kind);
-    return answer?.refusal ? refusal(String(answer.refusal), move) : undefined;
+    if (answer?.refusal) return refusal(String(answer.refusal), move);
+    const [mover] = await mayMoveLabel(sql, label, actor);
+    if (mover?.allowed) return undefined;
+    return new PromptgateError(
+      'forbidden',
+      `Label "${label}" is moved by certain keys only, and ${actor} is none of them. \`promptgate gate show ${label}\` names them.`,
+    );
   }
 
   /** Everything that the caller has decided, done: the database agrees or nothing happens. */

@@ -215,6 +215,7 @@ export function toArchiveFact(row: Row): ArchiveFact {
 const policySchema = archiveSchema.omit({ prompt_name: true, version: true, archived: true }).extend({
   label: z.string(),
   gated: z.boolean(),
+  movers: z.array(z.string()).nullable(),
 });
 
 export function toLabelPolicy(row: Row): LabelPolicy {

@@ -4,10 +4,11 @@
  * Every writing transaction takes the row lock of `registry_state` first. That puts registry writes of all processes in
  * line: what a transaction reads after it is current, commit order is revision order, and no two can deadlock.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type postgres from 'postgres';
-import type { RegistryStore } from '../application/registry-store.ts';
+import type { LabelPolicyChange, RegistryStore } from '../application/registry-store.ts';
 import { PromptgateError } from '../domain/errors.ts';
-import type { ArchiveFact, LabelPolicy, NewPromptVersion, PromptVersion } from '../domain/prompt-version.ts';
+import type { ArchiveFact, NewPromptVersion, PromptVersion } from '../domain/prompt-version.ts';
 import { defaultStatementTimeoutMs, type Pool, sqlStateOf, toStoreError, withinPool } from './connection.ts';
 import { bindLabelMoves } from './label-moves.ts';
 import type { QueryCatalog, Sql } from './query-catalog.ts';
@@ -202,10 +203,19 @@ async function archive(run: Queries, tx: Sql, fact: Omit<ArchiveFact, 'createdAt
   return toArchiveFact(row ?? {});
 }
 
-async function setLabelPolicy(run: Queries, tx: Sql, policy: Omit<LabelPolicy, 'createdAt'>) {
-  const { label, gated, actor, reason } = policy;
-  const [latest] = await run.listLabelPolicies(tx, label);
-  if ((latest ? toLabelPolicy(latest).gated : false) === gated) return null;
-  const [row] = await run.insertLabelPolicy(tx, label, gated, actor, reason);
+async function setLabelPolicy(run: Queries, tx: Sql, change: LabelPolicyChange) {
+  const { label, actor, reason } = change;
+  const [row0] = await run.listLabelPolicies(tx, label);
+  const before = row0 ? toLabelPolicy(row0) : { gated: false, movers: null };
+  const { gated = before.gated, movers = before.movers } = change;
+  if (gated === before.gated && isDeepStrictEqual(movers, before.movers)) return null;
+  const [row] = await run.insertLabelPolicy(
+    tx,
+    label,
+    gated,
+    movers && JSON.stringify(movers),
+    actor,
+    reason,
+  );
   return toLabelPolicy(row ?? {});
 }

@@ -200,7 +200,7 @@ describe.each(databases)('the registry over HTTP, on $name', ({ create }) => {
 
   it('gates a label, shows it, and keeps who did it and why', async () => {
     const gate = '/v1/labels/guarded/gate';
-    expect((await admin('GET', gate)).body).toEqual({ gated: false, data: [] });
+    expect((await admin('GET', gate)).body).toEqual({ gated: false, movers: null, data: [] });
     expect((await admin('PUT', gate, { gated: true, reason: 'SOX' })).body.changed).toBe(true);
     expect((await admin('PUT', gate, { gated: true })).body).toEqual({ changed: false, policy: null });
     expect((await admin('GET', gate)).body).toMatchObject({
@@ -209,6 +209,31 @@ describe.each(databases)('the registry over HTTP, on $name', ({ create }) => {
     });
     const refused = await admin('PUT', '/v1/prompts/greet/labels/guarded', { version: 1 });
     expect([refused.status, refused.body.error.message]).toEqual([409, expect.stringContaining('gated')]);
+  });
+
+  it('lets only the keys that its policy names move a label: not an admin, not raw SQL', async () => {
+    const gate = '/v1/labels/reserved/gate';
+    const create = async (name: string) =>
+      (await admin('POST', '/v1/keys', { name, scopes: ['deploy'] })).body.secret as string;
+    const [mover, other] = [await create('release-bot'), await create('intern')];
+    const move = (key: string) =>
+      gateway.call('PUT', '/v1/prompts/greet/labels/reserved', { key, body: { version: 1 } });
+    expect((await admin('PUT', gate, { keys: ['release-bot'] })).body.changed).toBe(true);
+    for (const key of [other, gateway.keys.admin]) {
+      const refused = await move(key);
+      expect([refused.status, refused.body.error.code]).toEqual([403, 'forbidden']);
+      expect(refused.body.error.message).toContain('gate show reserved');
+    }
+    await expect(
+      gateway.query(`insert into prompt_deployments (prompt_name, label, kind, to_version, actor)
+        values ('greet', 'reserved', 'deploy', 1, 'key:intern')`),
+    ).rejects.toThrow(/not_a_mover/);
+    expect((await move(mover)).status).toBe(200);
+    // A change of the gate alone leaves the movers as they are, and the other way round.
+    await admin('PUT', gate, { gated: true });
+    expect((await admin('GET', gate)).body).toMatchObject({ gated: true, movers: ['key:release-bot'] });
+    await admin('PUT', gate, { gated: false, keys: null });
+    expect((await admin('GET', gate)).body).toMatchObject({ gated: false, movers: null });
   });
 
   it('says in /openapi.json which scope each route needs', async () => {
