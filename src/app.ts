@@ -125,7 +125,7 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
     const http = createHttpApp({
       gateway,
       maxBodyBytes: config.values.PROMPTGATE_MAX_BODY_BYTES,
-      onError: (error, requestId) => log.error(error, requestId),
+      onError: (error, request) => log.error(error, request),
       operations: {
         version,
         database: store.kind,

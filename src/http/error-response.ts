@@ -16,7 +16,25 @@ export const errorBodySchema = z
   .openapi('Error');
 
 /** Writes what the client may not see to where the platform team reads it. */
-export type ErrorLog = (error: PromptgateError, requestId: string) => void;
+export type ErrorLog = (error: PromptgateError, request: RefusedRequest) => void;
+
+/** What is known of a request that failed: enough to find who asked for what. */
+export interface RefusedRequest {
+  readonly requestId: string;
+  /** Null before the key is known. */
+  readonly actor: string | null;
+  readonly method: string;
+  readonly path: string;
+}
+
+export function toRefusedRequest(c: HttpContext): RefusedRequest {
+  return {
+    requestId: c.get('requestId'),
+    actor: c.get('actor')?.name ?? null,
+    method: c.req.method,
+    path: c.req.path.slice(0, 200),
+  };
+}
 
 /** Turns whatever was thrown into the one error shape, after the refusal's row where one is owed. */
 export function respondWithError(log: ErrorLog) {
@@ -26,7 +44,7 @@ export function respondWithError(log: ErrorLog) {
     if (recordRefusal && error.executionId === null && error.code !== 'audit_unavailable') {
       error = await recordRefusal(error);
     }
-    log(error, c.get('requestId'));
+    log(error, toRefusedRequest(c));
     if (error.retryAfterMs !== null) c.header('retry-after', String(Math.ceil(error.retryAfterMs / 1000)));
     if (error.executionId) c.header('x-promptgate-execution-id', error.executionId);
     // After admission money may have been spent: an SDK that retries on its own would spend it again. An audit that

@@ -2,13 +2,21 @@ import pino from 'pino';
 import type { PromptgateError } from '../domain/errors.ts';
 import type { Execution } from '../domain/execution.ts';
 
+/** Who asked for what, as far as it was known. */
+export interface FailedRequest {
+  readonly requestId: string;
+  readonly actor: string | null;
+  readonly method: string;
+  readonly path: string;
+}
+
 /** One JSON line per fact, allow-listed fields only: no variables, no output, no keys. */
 export interface Log {
   info(message: string, fields?: Record<string, string | number | boolean | null>): void;
   warn(message: string, fields?: Record<string, string | number | boolean | null>): void;
   execution(execution: Execution): void;
   /** An error with its private cause, found by the request id that the client was given. */
-  error(error: PromptgateError, requestId: string | null): void;
+  error(error: PromptgateError, request: FailedRequest | null): void;
 }
 
 export function createLog(level: string): Log {
@@ -41,9 +49,16 @@ export function createLog(level: string): Log {
         'execution',
       );
     },
-    error(error, requestId) {
+    error(error, request) {
       logger[error.kind.logLevel](
-        { request_id: requestId, error_code: error.code, cause: describeCause(error.cause) },
+        {
+          request_id: request?.requestId ?? null,
+          actor: request?.actor ?? null,
+          method: request?.method ?? null,
+          path: request?.path ?? null,
+          error_code: error.code,
+          cause: describeCause(error.cause),
+        },
         error.message,
       );
     },
