@@ -53,6 +53,22 @@ export async function callPrompt(
   return c.json(dialect.toAnswer(execution));
 }
 
+/** Who the caller says it acts for belongs into the row. */
+export function readMetadata(body: {
+  readonly metadata?: JsonObject | null | undefined;
+  readonly user?: unknown;
+  readonly safety_identifier?: unknown;
+}): JsonObject | undefined {
+  const { metadata, user, safety_identifier } = body;
+  const acting = {
+    ...(typeof user === 'string' && user ? { user } : {}),
+    ...(typeof safety_identifier === 'string' ? { safety_identifier } : {}),
+  };
+  if (!metadata) return Object.keys(acting).length > 0 ? acting : undefined;
+  // A copy by entries: an own `__proto__` stays a member, and is refused.
+  return Object.fromEntries([...Object.entries(acting), ...Object.entries(metadata)]);
+}
+
 /** From here on a refusal is an execution that was refused, and owes a row. Comes before whatever may refuse. */
 export function auditRefusals(gateway: Gateway): MiddlewareHandler<HttpEnvironment> {
   return async function auditRefusals(c, next) {

@@ -1,10 +1,18 @@
 /** Answers as OpenAI's Chat Completions API gives them, whole and as chunks. */
+import { z } from '@hono/zod-openapi';
 import type { Admission, Execution, FinishReason } from '../domain/execution.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { ToolCall } from '../domain/tool.ts';
 import type { AnswerEvents, Dialect } from './dialect.ts';
 import type { ServerSentEvent } from './event-stream.ts';
 import { toOpenaiErrorBody } from './openai-error.ts';
+
+export const chatCompletionSchema = z
+  .looseObject({ id: z.string(), object: z.literal('chat.completion') })
+  .openapi('ChatCompletion');
+export const chatChunkSchema = z
+  .looseObject({ id: z.string(), object: z.literal('chat.completion.chunk') })
+  .openapi('ChatCompletionChunk');
 
 /** @param options includeUsage: the last chunk of a stream tells the usage, as `stream_options.include_usage` asks */
 export function createChatDialect(options: { includeUsage: boolean }): Dialect {

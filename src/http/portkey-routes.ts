@@ -5,8 +5,9 @@ import type { Rendered } from '../application/render-version.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { toSent } from '../domain/message.ts';
 import { type BodyKeys, refuseOtherKeys } from './body-keys.ts';
-import { callPrompt } from './call-prompt.ts';
-import { createChatDialect } from './chat-dialect.ts';
+import { callPrompt, readMetadata } from './call-prompt.ts';
+import { chatChunkSchema, chatCompletionSchema, createChatDialect } from './chat-dialect.ts';
+import { chatKeys } from './chat-request.ts';
 import type { HttpContext, HttpEnvironment } from './context.ts';
 import type { Dialect } from './dialect.ts';
 import type { ErrorLog } from './error-response.ts';
@@ -26,15 +27,10 @@ const bodySchema = z
   .openapi('PortkeyRequest');
 
 const keys: BodyKeys = {
+  ...chatKeys,
   // prompt_id: the client says it in the body of a rendering, too.
   passes: ['variables', 'messages', 'metadata', 'stream', 'stream_options', 'user', 'prompt_id'],
-  governed: [
-    ...['model', 'temperature', 'top_p', 'top_k', 'max_tokens', 'max_completion_tokens', 'stop', 'seed', 'n'],
-    ...['stop_sequences', 'presence_penalty', 'frequency_penalty', 'logit_bias', 'logprobs', 'top_logprobs'],
-    ...['tools', 'tool_choice', 'functions', 'function_call', 'response_format', 'reasoning_effort'],
-  ],
-  unsupported: {},
-  harmless: { n: 1 },
+  governed: [...chatKeys.governed, 'top_k', 'stop_sequences'],
 };
 
 /** A failure in a stream is an event of that name here: what has none is taken for a piece of the answer. */
@@ -66,13 +62,11 @@ export function addPortkeyRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gat
     c.set('promptName', target.promptName);
     const body = await readBody(c, bodySchema);
     refuseOtherKeys(body, keys);
-    const { user } = body;
-    const metadata = typeof user === 'string' ? { user, ...body.metadata } : body.metadata;
     const call = {
       ...target,
       variables: body.variables ?? {},
       messages: readTurns(body.messages, 'messages'),
-      metadata: metadata ?? undefined,
+      metadata: readMetadata(body),
       stream: body.stream ?? false,
     };
     return { call, includeUsage: body.stream_options?.include_usage === true };
@@ -84,8 +78,8 @@ export function addPortkeyRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gat
       ...shared,
       path: '/v1/prompts/{name}/completions',
       summary: "Execute a prompt in the shapes of Portkey's prompt API",
-      response: z.looseObject({ object: z.literal('chat.completion') }).openapi('ChatCompletion'),
-      stream: z.looseObject({ object: z.literal('chat.completion.chunk') }).openapi('ChatCompletionChunk'),
+      response: chatCompletionSchema,
+      stream: chatChunkSchema,
     },
     async (c) => {
       const { call, includeUsage } = await readCall(c);

@@ -35,10 +35,28 @@ export function resolveReference(
   return { ...target, ...gateway.findImportedPrompt(actor, name, target.version) };
 }
 
+const modelPrefix = 'prompt/';
+
 /** The prompt that `model: "prompt/name@label"` names; undefined when the model is a model. */
 export function readModelReference(model: unknown): PromptReference | undefined {
-  if (typeof model !== 'string' || !model.startsWith('prompt/')) return undefined;
-  return { path: 'model', id: model.slice('prompt/'.length) };
+  if (typeof model !== 'string' || !model.startsWith(modelPrefix)) return undefined;
+  return { path: 'model', id: model.slice(modelPrefix.length) };
+}
+
+export function toModelReference(promptName: string, label: string): string {
+  return `${modelPrefix}${promptName}@${label}`;
+}
+
+/** The prompt that LiteLLM's `prompt_id`, or else the model, names; undefined when neither does. */
+export function findReference(body: {
+  readonly model?: unknown;
+  readonly prompt_id?: string | null | undefined;
+  readonly prompt_version?: string | number | null | undefined;
+}): PromptReference | undefined {
+  const version = body.prompt_version ?? undefined;
+  if (body.prompt_id) return { path: 'prompt_id', id: body.prompt_id, version };
+  const named = readModelReference(body.model);
+  return named && { ...named, version };
 }
 
 /** @param how the way of this endpoint to name a prompt */

@@ -3,8 +3,13 @@ import { z } from '@hono/zod-openapi';
 import { PromptgateError } from '../domain/errors.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import { type BodyKeys, refuseOtherKeys } from './body-keys.ts';
-import type { PromptCall, PromptTarget } from './call-prompt.ts';
-import { type PromptReference, readModelReference, refuseRawCall } from './prompt-reference.ts';
+import { type PromptCall, type PromptTarget, readMetadata } from './call-prompt.ts';
+import {
+  findReference,
+  type PromptReference,
+  readModelReference,
+  refuseRawCall,
+} from './prompt-reference.ts';
 import { jsonObjectSchema } from './route.ts';
 import { readTurns } from './turns.ts';
 
@@ -55,6 +60,8 @@ const keys: BodyKeys = {
 
 /** @throws PromptgateError invalid_request — a raw call, too */
 export function readResponsesReference(body: ResponsesBody): PromptReference {
+  const { prompt } = body;
+  if (prompt) return { path: 'prompt.id', id: prompt.id, version: prompt.version ?? undefined };
   const reference = findReference(body);
   if (reference) return reference;
   const how = '`prompt: { id: "name@label", variables }`, or `model: "prompt/name@label"`';
@@ -74,15 +81,6 @@ export function toResponsesCall(body: ResponsesBody, target: PromptTarget): Prom
   };
 }
 
-function findReference(body: ResponsesBody): PromptReference | undefined {
-  const { prompt, prompt_id, prompt_version } = body;
-  if (prompt) return { path: 'prompt.id', id: prompt.id, version: prompt.version ?? undefined };
-  const version = prompt_version ?? undefined;
-  if (prompt_id) return { path: 'prompt_id', id: prompt_id, version };
-  const named = readModelReference(body.model);
-  return named && { ...named, version };
-}
-
 /** OpenAI wraps a text as `{type: "input_text", text}`; every other value is taken as it is. */
 function readVariables({ prompt, prompt_variables, variables }: ResponsesBody): JsonObject {
   const given = prompt?.variables ?? prompt_variables ?? variables ?? {};
@@ -98,15 +96,4 @@ function unwrap(value: Json, path: string): Json {
   if (value.type !== 'input_image' && value.type !== 'input_file') return value;
   const message = 'images and files are not taken as variables';
   throw new PromptgateError('invalid_request', `${path}: ${message}.`, { issues: [{ path, message }] });
-}
-
-/** Who the caller says it acts for belongs into the row. */
-function readMetadata({ metadata, user, safety_identifier }: ResponsesBody): JsonObject | undefined {
-  const acting = {
-    ...(user ? { user } : {}),
-    ...(typeof safety_identifier === 'string' ? { safety_identifier } : {}),
-  };
-  if (!metadata) return Object.keys(acting).length > 0 ? acting : undefined;
-  // A copy by entries: an own `__proto__` stays a member, and is refused.
-  return Object.fromEntries([...Object.entries(acting), ...Object.entries(metadata)]);
 }

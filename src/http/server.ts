@@ -8,6 +8,7 @@ import { toAnthropicErrorBody } from './anthropic-error.ts';
 import { addAuditRoutes } from './audit-routes.ts';
 import { authenticate } from './authenticate.ts';
 import { auditRefusals } from './call-prompt.ts';
+import { addChatRoutes } from './chat-routes.ts';
 import { type HttpEnvironment, identifyRequest } from './context.ts';
 import { type ErrorLog, respondWithError } from './error-response.ts';
 import { addExecutionRoutes } from './executions-routes.ts';
@@ -34,12 +35,15 @@ const executing = [
   '/v1/prompts/:name/executions',
   '/v1/prompts/:name/completions',
   '/v1/responses',
+  '/v1/chat/completions',
   '/v1/messages',
 ];
 
 /** Where failures have the shape of another API, from the first thing that can fail. */
 const foreignErrors = [
   ['/v1/responses', toOpenaiErrorBody],
+  ['/v1/chat/completions', toOpenaiErrorBody],
+  ['/v1/models', toOpenaiErrorBody],
   ['/v1/messages', toAnthropicErrorBody],
   ['/v1/prompts/:name/completions', toOpenaiErrorBody],
   ['/v1/prompts/:name/render', toOpenaiErrorBody],
@@ -65,6 +69,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   app.use('/v1/*', limitBodies(options.maxBodyBytes));
   addExecutionRoutes(app, options.gateway, options.onError);
   addResponsesRoutes(app, options.gateway, options.onError);
+  addChatRoutes(app, options.gateway, options.onError);
   addMessagesRoutes(app, options.gateway, options.onError);
   addPortkeyRoutes(app, options.gateway, options.onError);
   addPromptRoutes(app, options.gateway);

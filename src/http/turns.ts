@@ -84,7 +84,9 @@ function readAssistant(item: Record<string, unknown>, path: string): Message {
   const called = (Array.isArray(item.tool_calls) ? item.tool_calls : []).map((call, index) =>
     readCall(call?.id, isObject(call?.function) ? call.function : {}, `${path}.tool_calls[${index}]`),
   );
-  const content = Array.isArray(item.content) ? parts.filter((part) => !isUse(part)) : (item.content ?? '');
+  const content = Array.isArray(item.content)
+    ? parts.filter((part) => !isUse(part))
+    : (item.content ?? item.refusal ?? '');
   const calls = [...used, ...called];
   const text = readText(content, `${path}.content`);
   return calls.length === 0 ? { role: 'assistant', content: text } : { ...toCalls(calls), content: text };

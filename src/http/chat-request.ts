@@ -1,0 +1,65 @@
+/** A request to OpenAI's Chat Completions API as the call of a prompt. */
+import { z } from '@hono/zod-openapi';
+import { type BodyKeys, refuseOtherKeys } from './body-keys.ts';
+import { type PromptCall, type PromptTarget, readMetadata } from './call-prompt.ts';
+import { findReference, type PromptReference, refuseRawCall } from './prompt-reference.ts';
+import { jsonObjectSchema } from './route.ts';
+import { readTurns } from './turns.ts';
+
+export const chatBodySchema = z
+  .looseObject({
+    model: z.string().nullish().openapi({ description: '`prompt/name@label`' }),
+    variables: jsonObjectSchema.nullish().openapi({ description: "The prompt's; OpenAI has none." }),
+    prompt_id: z.string().nullish().openapi({ description: "LiteLLM's; then without `model`." }),
+    prompt_version: z.union([z.string(), z.number()]).nullish(),
+    prompt_variables: jsonObjectSchema.nullish(),
+    messages: z.unknown().optional().openapi({ description: 'Fill {{history}}: messages of text.' }),
+    metadata: jsonObjectSchema.nullish(),
+    user: z.string().nullish(),
+    safety_identifier: z.string().nullish(),
+    stream: z.boolean().nullish(),
+    stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
+  })
+  .openapi('ChatRequest');
+
+type ChatBody = z.infer<typeof chatBodySchema>;
+
+export const chatKeys: BodyKeys = {
+  passes: [
+    ...['prompt_id', 'prompt_version', 'prompt_variables', 'variables', 'messages', 'metadata', 'user'],
+    ...['stream', 'stream_options', 'safety_identifier', 'prompt_cache_key'],
+  ],
+  governed: [
+    ...['model', 'temperature', 'top_p', 'max_tokens', 'max_completion_tokens', 'stop', 'seed', 'verbosity'],
+    ...['presence_penalty', 'frequency_penalty', 'logit_bias', 'logprobs', 'top_logprobs', 'service_tier'],
+    ...['tools', 'tool_choice', 'parallel_tool_calls', 'functions', 'function_call', 'response_format'],
+    ...['reasoning_effort', 'modalities', 'audio', 'prediction', 'web_search_options', 'moderation'],
+    ...['prompt_cache_retention', 'prompt_cache_options'],
+  ],
+  unsupported: {
+    n: 'an execution has one answer; leave it out, and call again for another.',
+    store: 'answers are kept in the audit trail (GET /v1/executions), not for later requests; leave it out.',
+  },
+  harmless: { n: 1, parallel_tool_calls: true, tool_choice: 'auto', service_tier: 'auto' },
+};
+
+/** @throws PromptgateError invalid_request — a raw call */
+export function readChatReference(body: ChatBody): PromptReference {
+  const reference = findReference(body);
+  if (reference) return reference;
+  const how = '`model: "prompt/name@label"` with `variables`, or `prompt_id` with `prompt_variables`';
+  throw refuseRawCall('model', how);
+}
+
+/** @throws PromptgateError invalid_request */
+export function toChatCall(body: ChatBody, target: PromptTarget): PromptCall {
+  const { model: _named, ...rest } = body;
+  refuseOtherKeys(body.prompt_id ? body : rest, chatKeys);
+  return {
+    ...target,
+    variables: body.prompt_variables ?? body.variables ?? {},
+    messages: readTurns(body.messages, 'messages'),
+    metadata: readMetadata(body),
+    stream: body.stream ?? false,
+  };
+}
