@@ -183,6 +183,15 @@ export class PromptgateError extends Error {
   }
 }
 
+/** Who asked for what, of a request that failed: for the log. */
+export interface FailedRequest {
+  readonly requestId: string;
+  /** Null before the key is known. */
+  readonly actor: string | null;
+  readonly method: string;
+  readonly path: string;
+}
+
 /** Any thrown value as a PromptgateError; what was not one becomes `internal` with a message that leaks nothing. */
 export function toPromptgateError(thrown: unknown): PromptgateError {
   if (thrown instanceof PromptgateError) return thrown;

@@ -1,6 +1,12 @@
 import { z } from '@hono/zod-openapi';
 import { HTTPException } from 'hono/http-exception';
-import { type ErrorCode, errorTable, PromptgateError, toPromptgateError } from '../domain/errors.ts';
+import {
+  type ErrorCode,
+  errorTable,
+  type FailedRequest,
+  PromptgateError,
+  toPromptgateError,
+} from '../domain/errors.ts';
 import type { HttpContext } from './context.ts';
 
 export const errorBodySchema = z
@@ -16,18 +22,9 @@ export const errorBodySchema = z
   .openapi('Error');
 
 /** Writes what the client may not see to where the platform team reads it. */
-export type ErrorLog = (error: PromptgateError, request: RefusedRequest) => void;
+export type ErrorLog = (error: PromptgateError, request: FailedRequest) => void;
 
-/** What is known of a request that failed: enough to find who asked for what. */
-export interface RefusedRequest {
-  readonly requestId: string;
-  /** Null before the key is known. */
-  readonly actor: string | null;
-  readonly method: string;
-  readonly path: string;
-}
-
-export function toRefusedRequest(c: HttpContext): RefusedRequest {
+export function toFailedRequest(c: HttpContext): FailedRequest {
   return {
     requestId: c.get('requestId'),
     actor: c.get('actor')?.name ?? null,
@@ -44,7 +41,7 @@ export function respondWithError(log: ErrorLog) {
     if (recordRefusal && error.executionId === null && error.code !== 'audit_unavailable') {
       error = await recordRefusal(error);
     }
-    log(error, toRefusedRequest(c));
+    log(error, toFailedRequest(c));
     if (error.retryAfterMs !== null) c.header('retry-after', String(Math.ceil(error.retryAfterMs / 1000)));
     if (error.executionId) c.header('x-promptgate-execution-id', error.executionId);
     // After admission money may have been spent: an SDK that retries on its own would spend it again. An audit that

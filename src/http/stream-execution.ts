@@ -9,7 +9,7 @@ import { toPromptgateError } from '../domain/errors.ts';
 import type { Admission } from '../domain/execution.ts';
 import type { HttpContext } from './context.ts';
 import type { AnswerEvents } from './dialect.ts';
-import { type ErrorLog, toRefusedRequest } from './error-response.ts';
+import { type ErrorLog, toFailedRequest } from './error-response.ts';
 import { createEventStream, type ServerSentEvent } from './event-stream.ts';
 import { describeAdmission } from './execution-headers.ts';
 
@@ -75,7 +75,7 @@ export async function respondWithStream(
       // Not begun: the failure is an ordinary response.
       if (!isOpen) throw thrown;
       const error = toPromptgateError(thrown);
-      log(error, toRefusedRequest(c));
+      log(error, toFailedRequest(c));
       void send(events.fail(error, c.get('requestId')));
     })
     .finally(() => {

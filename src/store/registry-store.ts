@@ -205,8 +205,8 @@ async function archive(run: Queries, tx: Sql, fact: Omit<ArchiveFact, 'createdAt
 
 async function setLabelPolicy(run: Queries, tx: Sql, change: LabelPolicyChange) {
   const { label, actor, reason } = change;
-  const [row0] = await run.listLabelPolicies(tx, label);
-  const before = row0 ? toLabelPolicy(row0) : { gated: false, movers: null };
+  const [latest] = await run.listLabelPolicies(tx, label);
+  const before = latest ? toLabelPolicy(latest) : { gated: false, movers: null };
   const { gated = before.gated, movers = before.movers } = change;
   if (gated === before.gated && isDeepStrictEqual(movers, before.movers)) return null;
   const [row] = await run.insertLabelPolicy(

@@ -1,14 +1,6 @@
 import pino from 'pino';
-import type { PromptgateError } from '../domain/errors.ts';
+import type { FailedRequest, PromptgateError } from '../domain/errors.ts';
 import type { Execution } from '../domain/execution.ts';
-
-/** Who asked for what, as far as it was known. */
-export interface FailedRequest {
-  readonly requestId: string;
-  readonly actor: string | null;
-  readonly method: string;
-  readonly path: string;
-}
 
 /** One JSON line per fact, allow-listed fields only: no variables, no output, no keys. */
 export interface Log {
