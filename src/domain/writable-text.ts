@@ -5,7 +5,6 @@
  */
 import type { Json } from './json.ts';
 import type { PathPart } from './json-path.ts';
-import { formatPath } from './json-path.ts';
 import { isPrototypeName } from './names.ts';
 
 /** Deepest nesting that is accepted anywhere: far above real data, far below every recursion limit. */
@@ -25,7 +24,7 @@ export function isWritable(text: string): boolean {
 
 /**
  * The same value, writable: texts and keys as `toWritableText` leaves them, what lies deeper than 64 levels as null.
- * For records of what was refused; what is to be sent is checked with `findUnwritable` instead.
+ * For records of what was refused; what is to be sent is checked with `findJsonFault` instead.
  */
 export function toWritableJson(value: Json, depth = 0): Json {
   if (typeof value === 'string') return toWritableText(value).text;
@@ -36,12 +35,6 @@ export function toWritableJson(value: Json, depth = 0): Json {
   return Object.fromEntries(
     entries.map(([key, member]) => [toWritableText(key).text, toWritableJson(member, depth + 1)]),
   );
-}
-
-/** Path of the first NUL, lone surrogate or too deep level, in a value or a key; '' is the value itself. */
-export function findUnwritable(value: Json): string | undefined {
-  const fault = findJsonFault(value, { prototypeNames: true });
-  return fault === undefined ? undefined : formatPath(fault.path);
 }
 
 export interface JsonFault {

@@ -1,8 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { canonicalJson, hashJson, sha256 } from '../../src/domain/canonical-json.ts';
 import type { Json } from '../../src/domain/json.ts';
+import { formatPath } from '../../src/domain/json-path.ts';
 import { labelPattern, nearestName, promptNamePattern } from '../../src/domain/names.ts';
-import { findUnwritable, toWritableJson, toWritableText } from '../../src/domain/writable-text.ts';
+import { findJsonFault, toWritableJson, toWritableText } from '../../src/domain/writable-text.ts';
+
+function findUnwritable(value: Json): string | undefined {
+  const fault = findJsonFault(value, { prototypeNames: true });
+  return fault && formatPath(fault.path);
+}
 
 describe('writable text', () => {
   test('NUL and lone surrogates are replaced, and nothing else', () => {
