@@ -5,7 +5,7 @@ export default defineConfig({
     // Most of a database test is waiting: one worker less than there are cores, the default, leaves two cores half idle.
     maxWorkers: 3,
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 30_000 } },
       {
         test: {
           name: 'database',

@@ -46,9 +46,10 @@ select e.id, r.value
 on conflict do nothing
 
 -- name: findLateOutcome
--- In the shape of ai_executions; recorded_at is when it came.
+-- In the shape of ai_executions; recorded_at is when it came. Columns that are younger than it are as in the row.
 select r.*, l.created_at as recorded_at
-  from ai_execution_late_outcomes l, json_populate_record(null::ai_executions, l.outcome) as r
+  from ai_execution_late_outcomes l join ai_executions e on e.id = l.execution_id
+  cross join json_populate_record(e, l.outcome) as r
  where l.execution_id = $1::uuid
 
 -- name: findIdempotencyKey

@@ -12,7 +12,7 @@ with r as (
     attempt integer, earlier_attempts json, id uuid, prompt_name text, prompt_version_id bigint, prompt_version integer, label text,
     input_payload json, parameters json, rendered_hash text, variables_hash text, provider text, model text,
     simulated boolean, key_id text, actor text, request_id text, trace_id text, idempotency_key text,
-    replay_of uuid, metadata json, started_at timestamptz, gateway_id uuid, claim_scope text, claim_fingerprint text
+    replay_of uuid, purpose text, run_id uuid, metadata json, started_at timestamptz, gateway_id uuid, claim_scope text, claim_fingerprint text
   ) cross join set_config('synchronous_commit', 'on', true)
 ), ended as (
   select id from r where attempt > 1 and exists (select from ai_executions e where e.id = r.id)
@@ -27,11 +27,11 @@ with r as (
   insert into ai_execution_intents (
     attempt, earlier_attempts, id, prompt_name, prompt_version_id, prompt_version, label, input_payload, parameters, rendered_hash,
     variables_hash, provider, model, simulated, key_id, actor, request_id, trace_id, idempotency_key, replay_of,
-    metadata, started_at, gateway_id
+    purpose, run_id, metadata, started_at, gateway_id
   )
   select attempt, earlier_attempts, id, prompt_name, prompt_version_id, prompt_version, label, input_payload, parameters, rendered_hash,
     variables_hash, provider, model, simulated, key_id, actor, request_id, trace_id, idempotency_key, replay_of,
-    metadata, started_at, gateway_id
+    purpose, run_id, metadata, started_at, gateway_id
     from r
    where (claim_scope is null or id in (select execution_id from claimed)) and id not in (select id from ended)
    order by id, attempt
@@ -44,13 +44,13 @@ select id from ended
 -- name: settleExecutions
 -- Outcome in, intents out, in one statement and so in one transaction: no moment has neither, and an outcome that is
 -- there already stays as it is; its id is returned. Ordered by id, so that two groups with a common execution wait and
--- do not deadlock.
+-- do not deadlock. A row without a purpose waited in the spool of an older release.
 with settled as (
   select * from json_to_recordset($1::text::json) as r (
     id uuid, prompt_name text, prompt_version_id bigint, prompt_version integer, label text,
     input_payload json, parameters json, rendered_hash text, variables_hash text, provider text, model text,
     simulated boolean, key_id text, actor text, request_id text, trace_id text, idempotency_key text,
-    replay_of uuid, metadata json, started_at timestamptz,
+    replay_of uuid, purpose text, run_id uuid, metadata json, started_at timestamptz,
     status text, error_code text, error_message text, raw_output text, finish_reason text,
     response_model text, system_fingerprint text, service_tier text, provider_request_id text, usage_source text,
     prompt_tokens bigint, completion_tokens bigint, cached_tokens bigint, cache_write_tokens bigint,
@@ -62,7 +62,7 @@ with settled as (
   insert into ai_executions (
     id, prompt_name, prompt_version_id, prompt_version, label, input_payload, parameters, rendered_hash,
     variables_hash, provider, model, simulated, key_id, actor, request_id, trace_id, idempotency_key, replay_of,
-    metadata, started_at,
+    purpose, run_id, metadata, started_at,
     status, error_code, error_message, raw_output, finish_reason, response_model, system_fingerprint,
     service_tier, provider_request_id, usage_source, prompt_tokens, completion_tokens, cached_tokens,
     cache_write_tokens, reasoning_tokens, cost, currency, price, response_hash, output_normalised, latency_ms,
@@ -71,7 +71,7 @@ with settled as (
   select
     id, prompt_name, prompt_version_id, prompt_version, label, input_payload, parameters, rendered_hash,
     variables_hash, provider, model, simulated, key_id, actor, request_id, trace_id, idempotency_key, replay_of,
-    metadata, started_at,
+    coalesce(purpose, 'call'), run_id, metadata, started_at,
     status, error_code, error_message, raw_output, finish_reason, response_model, system_fingerprint,
     service_tier, provider_request_id, usage_source, prompt_tokens, completion_tokens, cached_tokens,
     cache_write_tokens, reasoning_tokens, cost, currency, price, response_hash, output_normalised, latency_ms,
@@ -88,7 +88,7 @@ select id from settled where id not in (select id from inserted)
 -- The id names its month: one partition is read.
 select * from ai_executions where id = $1::uuid
 
--- The list comes in four shapes that differ only in the index they walk; the rest filters what the walk finds. All are
+-- The list comes in five shapes that differ only in the index they walk; the rest filters what the walk finds. All are
 -- newest first and stop at the limit. $1 and $2 bound the ids (exclusive, inclusive) and so the months read.
 
 -- name: listExecutions
@@ -102,8 +102,10 @@ select * from ai_executions
    and ($7::text is null or label = $7)
    and ($8::text is null or status = $8)
    and ($9::text is null or key_id = $9)
+   and ($10::text is null or purpose = $10)
+   and ($11::uuid is null or run_id = $11)
  order by id desc
- limit $10::integer
+ limit $12::integer
 
 -- name: listExecutionsOfPrompt
 -- Walks (prompt_name, id).
@@ -116,8 +118,10 @@ select * from ai_executions
    and ($7::text is null or label = $7)
    and ($8::text is null or status = $8)
    and ($9::text is null or key_id = $9)
+   and ($10::text is null or purpose = $10)
+   and ($11::uuid is null or run_id = $11)
  order by id desc
- limit $10::integer
+ limit $12::integer
 
 -- name: listExecutionsOfKey
 -- Walks (key_id, id).
@@ -130,8 +134,26 @@ select * from ai_executions
    and ($7::text is null or label = $7)
    and ($8::text is null or status = $8)
    and ($9::text is null or key_id = $9)
+   and ($10::text is null or purpose = $10)
+   and ($11::uuid is null or run_id = $11)
  order by id desc
- limit $10::integer
+ limit $12::integer
+
+-- name: listExecutionsOfRun
+-- Walks (run_id, id).
+select * from ai_executions
+ where run_id = $11 and id < $1::uuid and id >= $2::uuid
+   and ($3::timestamptz is null or started_at >= $3)
+   and ($4::timestamptz is null or started_at < $4)
+   and ($5::text is null or prompt_name = $5)
+   and ($6::integer is null or prompt_version = $6)
+   and ($7::text is null or label = $7)
+   and ($8::text is null or status = $8)
+   and ($9::text is null or key_id = $9)
+   and ($10::text is null or purpose = $10)
+   and ($11::uuid is null or run_id = $11)
+ order by id desc
+ limit $12::integer
 
 -- name: listExecutionsOfStatus
 -- Walks (status, id).
@@ -144,8 +166,10 @@ select * from ai_executions
    and ($7::text is null or label = $7)
    and ($8::text is null or status = $8)
    and ($9::text is null or key_id = $9)
+   and ($10::text is null or purpose = $10)
+   and ($11::uuid is null or run_id = $11)
  order by id desc
- limit $10::integer
+ limit $12::integer
 
 -- name: ensureExecutionPartitions
 -- At start-up and daily; see the function for its locks.

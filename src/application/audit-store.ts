@@ -1,4 +1,10 @@
-import type { Execution, ExecutionStatus, Intent, StoredExecution } from '../domain/execution.ts';
+import type {
+  Execution,
+  ExecutionPurpose,
+  ExecutionStatus,
+  Intent,
+  StoredExecution,
+} from '../domain/execution.ts';
 
 export interface ExecutionFilter {
   readonly promptName?: string;
@@ -6,6 +12,9 @@ export interface ExecutionFilter {
   readonly label?: string;
   readonly status?: ExecutionStatus;
   readonly keyId?: string;
+  readonly purpose?: ExecutionPurpose;
+  /** The evaluation, batch or probe that made the calls. */
+  readonly runId?: string;
   readonly since?: Date;
   readonly until?: Date;
 }

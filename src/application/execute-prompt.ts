@@ -5,12 +5,13 @@
  */
 import { v7 as newId } from 'uuid';
 import type { Actor } from '../domain/api-key.ts';
-import { renderPrompt } from '../domain/definition.ts';
+import { type Definition, renderPrompt } from '../domain/definition.ts';
 import { PromptgateError, toPromptgateError } from '../domain/errors.ts';
-import type { Admission, Execution, InputPayload, Intent } from '../domain/execution.ts';
+import type { Admission, Execution, ExecutionPurpose, InputPayload, Intent } from '../domain/execution.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import { formatPath } from '../domain/json-path.ts';
 import type { Message, RenderedMessage } from '../domain/message.ts';
+import type { PromptVersion } from '../domain/prompt-version.ts';
 import { findJsonFault, toWritableJson, toWritableText } from '../domain/writable-text.ts';
 import type { AuditStore } from './audit-store.ts';
 import type { AuditTrail, ClaimHolder, IdempotencyClaim } from './audit-trail.ts';
@@ -20,7 +21,7 @@ import { type ExecutionClock, startExecutionClock } from './execution-clock.ts';
 import { toAnswered, toFailed, toWritableAttempt, toWritableOutcome } from './execution-outcome.ts';
 import { claimOf, refuseClaim, replayStored } from './idempotency.ts';
 import type { AttemptControl, ModelRoute, ProviderAnswer, ProviderResult, Providers } from './provider.ts';
-import type { RegistrySnapshot, ResolvedVersion } from './registry-snapshot.ts';
+import type { RegistrySnapshot } from './registry-snapshot.ts';
 
 export interface ExecuteRequest {
   readonly actor: Actor;
@@ -31,6 +32,14 @@ export interface ExecuteRequest {
   readonly variables: JsonObject;
   readonly messages?: readonly Message[];
   readonly metadata?: JsonObject;
+  /** Run instead of a version of the registry: what an evaluation or a replay makes of a file. */
+  readonly draft?: Definition;
+  /** Default: `call`. */
+  readonly purpose?: ExecutionPurpose;
+  /** The evaluation, batch or probe that makes the call. */
+  readonly runId?: string;
+  /** The execution that is repeated. */
+  readonly replayOf?: string;
   readonly requestId: string;
   readonly traceId?: string | null;
   /** Of all requests of this caller with the same key one is executed. */
@@ -66,7 +75,7 @@ const retryAfterMs = 1_000;
 
 /** What the gateway worked out before it admitted the call. */
 interface Prepared {
-  readonly resolved: ResolvedVersion;
+  readonly definition: Definition;
   readonly route: ModelRoute;
   readonly messages: readonly RenderedMessage[];
   readonly admission: Admission;
@@ -107,13 +116,13 @@ export async function executePrompt(deps: ExecuteDependencies, request: ExecuteR
 async function callProvider(
   deps: ExecuteDependencies,
   request: ExecuteRequest,
-  { resolved, route, messages, admission }: Prepared,
+  { definition, route, messages, admission }: Prepared,
   clock: ExecutionClock,
   admit: AttemptControl['beforeAttempt'],
 ): Promise<{ result: ProviderResult; delivered: ClosedDelivery | undefined }> {
-  const { parameters, outputFormat, outputSchema } = resolved.version;
+  const { parameters, tools, outputFormat, outputSchema } = definition;
   const output = { format: outputFormat, schema: outputSchema };
-  const call = { route, messages, parameters, tools: resolved.definition.tools, output };
+  const call = { route, messages, parameters, tools, output };
   const control: AttemptControl = {
     signal: request.signal ?? new AbortController().signal,
     deadlineMs: parameters.timeoutMs ?? deps.defaultTimeoutMs,
@@ -152,15 +161,17 @@ export async function refuseExecution(
 }
 
 function draftAdmission(request: ExecuteRequest): Admission {
+  const { draft } = request;
   return {
     id: newId(),
     promptName: request.promptName,
     promptVersionId: null,
     promptVersion: request.version ?? null,
-    label: request.version === undefined ? (request.label ?? defaultLabel) : null,
+    label: labelOf(request),
     inputPayload: {
       variables: request.variables,
       ...(request.messages ? { messages: request.messages } : {}),
+      ...(draft ? { definition: { source: draft.source, partials: draft.partials } } : {}),
     },
     parameters: {},
     renderedHash: null,
@@ -173,7 +184,9 @@ function draftAdmission(request: ExecuteRequest): Admission {
     requestId: request.requestId,
     traceId: request.traceId ?? null,
     idempotencyKey: request.idempotencyKey ?? null,
-    replayOf: null,
+    replayOf: request.replayOf ?? null,
+    purpose: request.purpose ?? 'call',
+    runId: request.runId ?? null,
     metadata: request.metadata ?? {},
     startedAt: new Date(),
   };
@@ -200,32 +213,46 @@ function prepare(deps: ExecuteDependencies, request: ExecuteRequest, draft: Admi
   refuseUnwritable('messages', request.messages);
   refuseUnwritable('metadata', request.metadata);
   authorizePrompt(request.actor, request.promptName);
-  if (request.version === undefined) authorizeLabel(request.actor, request.label ?? defaultLabel);
-  else authorizeAnyVersion(request.actor);
-  const resolved = deps.snapshot.resolve(
-    request.promptName,
-    request.version === undefined ? { label: request.label ?? defaultLabel } : { version: request.version },
-  );
-  const rendered = renderPrompt(resolved.definition, request.variables, request.messages);
-  const route = deps.providers.route(resolved.version.model);
+  const label = labelOf(request);
+  if (label === null) authorizeAnyVersion(request.actor);
+  else authorizeLabel(request.actor, label);
+  const { definition, registered } = resolve(deps.snapshot, request, label);
+  const rendered = renderPrompt(definition, request.variables, request.messages);
+  const route = deps.providers.route(definition.model);
   if (!route) {
     throw new PromptgateError(
       'provider_misconfigured',
-      `No configured provider takes the model "${resolved.version.model}" of ${resolved.version.name} version ${resolved.version.version}. Set the provider's key, or name the model as provider/model; \`promptgate config\` shows what is configured.`,
+      `No configured provider takes the model "${definition.model}" of ${definition.name} version ${definition.version}. Set the provider's key, or name the model as provider/model; \`promptgate config\` shows what is configured.`,
     );
   }
   const admission: Admission = {
     ...draft,
-    promptVersionId: resolved.version.id,
-    promptVersion: resolved.version.version,
-    parameters: { ...resolved.version.parameters } as JsonObject,
+    promptVersionId: registered?.id ?? null,
+    promptVersion: registered?.version ?? null,
+    parameters: { ...definition.parameters } as JsonObject,
     renderedHash: rendered.renderedHash,
     variablesHash: rendered.variablesHash,
     provider: route.provider,
     model: route.model,
     simulated: route.simulated,
   };
-  return { resolved, route, messages: rendered.messages, admission };
+  return { definition, route, messages: rendered.messages, admission };
+}
+
+/** Null: the caller names a version, or brings what is to run. */
+function labelOf({ label, version, draft }: ExecuteRequest): string | null {
+  return version === undefined && !draft ? (label ?? defaultLabel) : null;
+}
+
+function resolve(
+  snapshot: RegistrySnapshot,
+  { promptName, version, draft }: ExecuteRequest,
+  label: string | null,
+): { definition: Definition; registered: PromptVersion | undefined } {
+  if (draft) return { definition: draft, registered: undefined };
+  const target = label === null ? { version: version as number } : { label };
+  const { definition, version: registered } = snapshot.resolve(promptName, target);
+  return { definition, registered };
 }
 
 function refuseUnwritable(part: string, value: unknown): void {
@@ -290,8 +317,8 @@ async function settle(
 }
 
 /** What is wrong with a whole answer, by the schema of its definition. */
-function refuseOutput({ resolved }: Prepared, answer: ProviderAnswer): PromptgateError | undefined {
-  const issues = resolved.definition.validateOutput(answer.output, answer.finishReason);
+function refuseOutput({ definition }: Prepared, answer: ProviderAnswer): PromptgateError | undefined {
+  const issues = definition.validateOutput(answer.output, answer.finishReason);
   const [first] = issues;
   if (!first) return undefined;
   const more = issues.length > 1 ? `, and ${issues.length - 1} more` : '';

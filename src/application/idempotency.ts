@@ -14,12 +14,20 @@ const inFlightRetryAfterMs = 1_000;
 export function claimOf(request: ExecuteRequest): IdempotencyClaim | undefined {
   const { actor, idempotencyKey } = request;
   if (idempotencyKey === undefined) return undefined;
-  const { promptName, label, version, variables, messages, metadata } = request;
+  const { promptName, label, version, draft, variables, messages, metadata } = request;
   return {
     // A caller inside this process has no key; its name is as good.
     scope: actor.keyId === null ? `actor:${actor.name}` : `key:${actor.keyId}`,
     key: idempotencyKey,
-    fingerprint: hashJson({ promptName, label, version, variables, messages, metadata }),
+    fingerprint: hashJson({
+      promptName,
+      label,
+      version,
+      draft: draft?.checksum,
+      variables,
+      messages,
+      metadata,
+    }),
   };
 }
 

@@ -27,7 +27,18 @@ interface ListOptions {
   readonly [filter: string]: string | boolean | undefined;
 }
 
-const filters = ['prompt', 'version', 'label', 'status', 'key', 'since', 'until', 'cursor'] as const;
+const filters = [
+  'prompt',
+  'version',
+  'label',
+  'status',
+  'key',
+  'purpose',
+  'run',
+  'since',
+  'until',
+  'cursor',
+] as const;
 
 export function addExecutionsCommand(program: Command, context: CliContext): void {
   program
@@ -39,6 +50,8 @@ export function addExecutionsCommand(program: Command, context: CliContext): voi
     .option('--label <label>', 'of one label')
     .option('--status <status>', 'succeeded, failed, refused, cancelled or unknown')
     .option('--key <id>', 'of one API key')
+    .option('--purpose <purpose>', 'call, raw, evaluation, replay or probe')
+    .option('--run <id>', 'of one evaluation, batch or probe')
     .option('--since <time>', 'from this time on (ISO 8601)')
     .option('--until <time>', 'before this time (ISO 8601)')
     .option('--limit <number>', 'how many, at most 200', '20')

@@ -7,6 +7,10 @@ import type { Usage } from './usage.ts';
 export const executionStatuses = ['succeeded', 'failed', 'refused', 'cancelled', 'unknown'] as const;
 export type ExecutionStatus = (typeof executionStatuses)[number];
 
+/** What a call was made for: an application's call, one that was let through without a prompt, or one of our own runs. */
+export const executionPurposes = ['call', 'raw', 'evaluation', 'replay', 'probe'] as const;
+export type ExecutionPurpose = (typeof executionPurposes)[number];
+
 export const finishReasons = ['stop', 'length', 'tool_calls', 'content_filter', 'refusal', 'other'] as const;
 export type FinishReason = (typeof finishReasons)[number];
 
@@ -28,6 +32,15 @@ export interface Attempt {
 export interface InputPayload {
   readonly variables: JsonObject;
   readonly messages?: readonly Message[];
+  /** What was run where it is no version of the registry. */
+  readonly definition?: DefinitionText;
+}
+
+/** Enough to build a definition again. */
+export interface DefinitionText {
+  readonly source: string;
+  /** Texts of the partials that it includes, by name. */
+  readonly partials: Readonly<Record<string, string>>;
 }
 
 /** How the cost was computed; `cost` is a decimal string in `currency`, or null with the reason. */
@@ -62,7 +75,11 @@ export interface Admission {
   readonly requestId: string;
   readonly traceId: string | null;
   readonly idempotencyKey: string | null;
+  /** The execution that this one repeats. */
   readonly replayOf: string | null;
+  readonly purpose: ExecutionPurpose;
+  /** The evaluation, batch or probe that made the call. */
+  readonly runId: string | null;
   readonly metadata: { readonly [key: string]: Json };
   readonly startedAt: Date;
 }

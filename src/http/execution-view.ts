@@ -3,6 +3,7 @@ import { z } from '@hono/zod-openapi';
 import { type ErrorCode, errorTable } from '../domain/errors.ts';
 import {
   type Execution,
+  executionPurposes,
   executionStatuses,
   finishReasons,
   type StoredExecution,
@@ -26,6 +27,7 @@ export const executionSchema = z
     prompt: z.string(),
     version: z.number().int().nullable(),
     label: z.string().nullable(),
+    purpose: z.enum(executionPurposes).openapi({ description: 'What the call was made for.' }),
     status: z.enum(executionStatuses),
     output: z.string().nullable(),
     tool_calls: z
@@ -63,6 +65,10 @@ export const executionDetailSchema = executionSchema
     input: z.object({
       variables: z.record(z.string(), z.unknown()),
       messages: z.array(z.looseObject({ role: z.string(), content: z.string() })).nullable(),
+      definition: z
+        .object({ source: z.string(), partials: z.record(z.string(), z.string()) })
+        .nullable()
+        .openapi({ description: 'What was run where it is no version of the registry.' }),
     }),
     parameters: z.record(z.string(), z.unknown()),
     metadata: z.record(z.string(), z.unknown()),
@@ -107,6 +113,10 @@ export const executionDetailSchema = executionSchema
     trace_id: z.string().nullable(),
     idempotency_key: z.string().nullable(),
     replay_of: z.string().nullable(),
+    run_id: z
+      .string()
+      .nullable()
+      .openapi({ description: 'The evaluation, batch or probe that made the call.' }),
     created_at: z.iso.datetime(),
     late_outcome: executionSchema.extend({ recorded_at: z.iso.datetime() }).nullable().openapi({
       description:
@@ -121,6 +131,7 @@ export function toExecutionView(execution: Execution): z.infer<typeof executionS
     prompt: execution.promptName,
     version: execution.promptVersion,
     label: execution.label,
+    purpose: execution.purpose,
     status: execution.status,
     output: execution.rawOutput,
     tool_calls: [...execution.toolCalls],
@@ -167,6 +178,7 @@ export function toExecutionDetail(
     input: {
       variables: execution.inputPayload.variables,
       messages: execution.inputPayload.messages?.map(toMessageView) ?? null,
+      definition: execution.inputPayload.definition ?? null,
     },
     parameters: execution.parameters,
     metadata: execution.metadata,
@@ -200,6 +212,7 @@ export function toExecutionDetail(
     trace_id: execution.traceId,
     idempotency_key: execution.idempotencyKey,
     replay_of: execution.replayOf,
+    run_id: execution.runId,
     created_at: execution.createdAt.toISOString(),
     late_outcome: late ? { ...toExecutionView(late), recorded_at: late.createdAt.toISOString() } : null,
   };

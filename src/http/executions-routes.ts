@@ -2,7 +2,7 @@ import { type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { ExecutionFilter } from '../application/audit-store.ts';
 import type { Gateway } from '../application/gateway.ts';
 import { PromptgateError } from '../domain/errors.ts';
-import { executionStatuses } from '../domain/execution.ts';
+import { executionPurposes, executionStatuses } from '../domain/execution.ts';
 import type { Message } from '../domain/message.ts';
 import { callPrompt } from './call-prompt.ts';
 import type { HttpEnvironment } from './context.ts';
@@ -51,6 +51,8 @@ const listQuerySchema = z.strictObject({
   label: z.string().optional(),
   status: z.enum(executionStatuses).optional(),
   key: z.uuid().optional().openapi({ description: 'Id of an API key.' }),
+  purpose: z.enum(executionPurposes).optional(),
+  run: z.uuid().optional().openapi({ description: 'Id of an evaluation, batch or probe.' }),
   since: z.iso.datetime({ offset: true }).optional(),
   until: z.iso.datetime({ offset: true }).optional(),
   limit: z.coerce.number().int().min(1).max(200).default(50).openapi({
@@ -134,6 +136,8 @@ function toFilter(query: z.infer<typeof listQuerySchema>): ExecutionFilter {
     ...(query.label ? { label: query.label } : {}),
     ...(query.status ? { status: query.status } : {}),
     ...(query.key ? { keyId: query.key } : {}),
+    ...(query.purpose ? { purpose: query.purpose } : {}),
+    ...(query.run ? { runId: query.run } : {}),
     ...(query.since ? { since: new Date(query.since) } : {}),
     ...(query.until ? { until: new Date(query.until) } : {}),
   };

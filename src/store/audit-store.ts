@@ -170,6 +170,7 @@ function bindQueries(queries: QueryCatalog) {
     ofPrompt: queries.bind('listExecutionsOfPrompt'),
     ofKey: queries.bind('listExecutionsOfKey'),
     ofStatus: queries.bind('listExecutionsOfStatus'),
+    ofRun: queries.bind('listExecutionsOfRun'),
   };
 }
 
@@ -190,7 +191,8 @@ function toClaim(row: Row): ClaimHolder & { readonly released: boolean } {
 }
 
 /** The index to walk: the filter that usually leaves least. */
-function shapeOf(filter: ExecutionFilter): 'ofPrompt' | 'ofKey' | 'ofStatus' | 'recent' {
+function shapeOf(filter: ExecutionFilter): 'ofRun' | 'ofPrompt' | 'ofKey' | 'ofStatus' | 'recent' {
+  if (filter.runId !== undefined) return 'ofRun';
   if (filter.promptName !== undefined) return 'ofPrompt';
   if (filter.keyId !== undefined) return 'ofKey';
   return filter.status === undefined ? 'recent' : 'ofStatus';
@@ -210,6 +212,8 @@ function listArguments(filter: ExecutionFilter, limit: number, before: string | 
     filter.label ?? null,
     filter.status ?? null,
     filter.keyId ?? null,
+    filter.purpose ?? null,
+    filter.runId ?? null,
     limit,
   ];
 }

@@ -7,6 +7,7 @@ import {
   type Attempt,
   type Delivery,
   type Execution,
+  executionPurposes,
   executionStatuses,
   finishReasons,
   type Intent,
@@ -51,6 +52,8 @@ const admissionColumns = {
   trace_id: text,
   idempotency_key: text,
   replay_of: text,
+  purpose: z.enum(executionPurposes),
+  run_id: text,
   metadata: jsonObject,
   started_at: z.date(),
 };
@@ -115,6 +118,8 @@ function fromAdmission(admission: Admission) {
     trace_id: admission.traceId,
     idempotency_key: admission.idempotencyKey,
     replay_of: admission.replayOf,
+    purpose: admission.purpose,
+    run_id: admission.runId,
     metadata: admission.metadata,
     started_at: admission.startedAt,
   };
@@ -140,6 +145,8 @@ function toAdmission(row: AdmissionRow): Admission {
     traceId: row.trace_id,
     idempotencyKey: row.idempotency_key,
     replayOf: row.replay_of,
+    purpose: row.purpose,
+    runId: row.run_id,
     metadata: row.metadata,
     startedAt: row.started_at,
   };

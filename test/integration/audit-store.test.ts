@@ -170,11 +170,14 @@ describe.each(databases)('the audit trail on $name', ({ create }) => {
           label: index % 4 === 0 ? 'staging' : 'production',
           keyId: `list-key-${index % 2}`,
           status: index % 6 === 0 ? 'failed' : 'cancelled',
+          purpose: index % 3 === 0 ? 'evaluation' : 'call',
+          runId: listRuns[index % 3] ?? null,
         });
       });
       await store.audit.settle(rows);
     });
 
+    const listRuns = [v7(), v7()];
     let expected: (filter: (row: Execution) => boolean) => string[];
     beforeEach(() => {
       expected = (filter) =>
@@ -202,6 +205,8 @@ describe.each(databases)('the audit trail on $name', ({ create }) => {
         (row) => row.promptName === 'list-0' && row.status === 'cancelled',
       ],
       ['label', { label: 'staging' }, (row) => row.label === 'staging'],
+      ['purpose', { purpose: 'evaluation' }, (row) => row.purpose === 'evaluation'],
+      ['run', { runId: listRuns[1] }, (row) => row.runId === listRuns[1]],
     ])('by %s, newest first', async (_name, filter, keep) => {
       const found = await store.audit.listExecutions({ ...filter, ...window }, { limit: 100 });
       expect(ids(found)).toEqual(expected(keep));

@@ -65,6 +65,8 @@ export function intent(changes: Partial<Intent> = {}): Intent {
     traceId: 'd'.repeat(32),
     idempotencyKey: 'once',
     replayOf: v7(),
+    purpose: 'replay',
+    runId: v7(),
     metadata: { tenant: 'acme' },
     startedAt: at,
     attempt: 2,
