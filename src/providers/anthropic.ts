@@ -9,16 +9,8 @@ import type { Usage } from '../domain/usage.ts';
 import { assembleAnthropicStream } from './anthropic-stream.ts';
 import { isRecord } from './attempt-failure.ts';
 import type { HttpClient } from './http-client.ts';
-import { streamExchange } from './stream.ts';
-import {
-  exchange,
-  joinText,
-  readCount,
-  readObject,
-  readString,
-  sdkTimeoutMs,
-  type WireClient,
-} from './wire.ts';
+import { joinText, readCount, readObject, readString, sdkTimeoutMs, type WireClient } from './wire.ts';
+import { createWireClient } from './wire-client.ts';
 
 /** The wire demands a limit. This one fits every model; a definition that needs more says so. */
 const defaultMaxTokens = 4096;
@@ -34,24 +26,14 @@ export function createAnthropicClient(settings: ProviderSettings, http: HttpClie
     timeout: sdkTimeoutMs,
     logLevel: 'off',
   });
-  return {
-    request(call, signal) {
-      const asked = { provider: settings.name, model: call.route.model, apiKey: settings.apiKey };
-      const body = toAnthropicRequest(call) as unknown as Anthropic.MessageCreateParamsNonStreaming;
-      const send = () => client.messages.create(body, { signal }).asResponse();
-      return exchange(asked, signal, send, fromAnthropicBody);
-    },
-    stream(call, signal, options) {
-      const asked = { provider: settings.name, model: call.route.model, apiKey: settings.apiKey };
-      const body = {
-        ...toAnthropicRequest(call),
-        stream: true,
-      } as unknown as Anthropic.MessageCreateParamsStreaming;
-      const send = (within: AbortSignal) => client.messages.create(body, { signal: within }).asResponse();
-      const assembler = assembleAnthropicStream();
-      return streamExchange({ asked, signal, send, assembler, read: fromAnthropicBody, ...options });
-    },
-  };
+  return createWireClient(settings, {
+    send: (body, signal) =>
+      client.messages.create(body as unknown as Anthropic.MessageCreateParams, { signal }).asResponse(),
+    toRequest: toAnthropicRequest,
+    streamed: { stream: true },
+    assemble: assembleAnthropicStream,
+    read: fromAnthropicBody,
+  });
 }
 
 /** Sampling parameters are sent although newer models refuse them: the refusal is theirs to make. */

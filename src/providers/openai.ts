@@ -1,5 +1,4 @@
-/** OpenAI's Chat Completions wire, for OpenAI and for every server that speaks it. The only file that imports `openai`. */
-import OpenAI from 'openai';
+/** OpenAI's Chat Completions wire, for OpenAI and for every server that speaks it. */
 import type { ProviderAnswer, ProviderCall, ProviderSettings } from '../application/provider.ts';
 import type { FinishReason } from '../domain/execution.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
@@ -8,52 +7,21 @@ import type { Tool, ToolCall } from '../domain/tool.ts';
 import type { Usage } from '../domain/usage.ts';
 import { isRecord } from './attempt-failure.ts';
 import type { HttpClient } from './http-client.ts';
+import { createOpenaiSdk } from './openai-sdk.ts';
 import { assembleOpenaiStream } from './openai-stream.ts';
-import { streamExchange } from './stream.ts';
 import { isStrictSchema } from './strict-schema.ts';
-import {
-  exchange,
-  joinText,
-  readCount,
-  readObject,
-  readString,
-  sdkTimeoutMs,
-  type WireClient,
-} from './wire.ts';
+import { joinText, readCount, readObject, readString, type WireClient } from './wire.ts';
+import { createWireClient } from './wire-client.ts';
 
 export function createOpenaiClient(settings: ProviderSettings, http: HttpClient): WireClient {
-  const client = new OpenAI({
-    apiKey: settings.apiKey,
-    baseURL: settings.baseUrl,
-    fetch: http.fetch,
-    maxRetries: 0,
-    timeout: sdkTimeoutMs,
-    logLevel: 'off',
-    // The SDK would read these from the environment and send them to whatever server is configured.
-    adminAPIKey: null,
-    organization: null,
-    project: null,
+  const post = createOpenaiSdk(settings, http);
+  return createWireClient(settings, {
+    send: (body, signal) => post('/chat/completions', body, signal),
+    toRequest: toOpenaiRequest,
+    streamed: { stream: true, stream_options: { include_usage: true } },
+    assemble: assembleOpenaiStream,
+    read: fromOpenaiBody,
   });
-  return {
-    request(call, signal) {
-      const asked = { provider: settings.name, model: call.route.model, apiKey: settings.apiKey };
-      const body = toOpenaiRequest(call) as unknown as OpenAI.ChatCompletionCreateParamsNonStreaming;
-      const send = () => client.chat.completions.create(body, { signal }).asResponse();
-      return exchange(asked, signal, send, fromOpenaiBody);
-    },
-    stream(call, signal, options) {
-      const asked = { provider: settings.name, model: call.route.model, apiKey: settings.apiKey };
-      const body = {
-        ...toOpenaiRequest(call),
-        stream: true,
-        stream_options: { include_usage: true },
-      } as unknown as OpenAI.ChatCompletionCreateParamsStreaming;
-      const send = (within: AbortSignal) =>
-        client.chat.completions.create(body, { signal: within }).asResponse();
-      const assembler = assembleOpenaiStream();
-      return streamExchange({ asked, signal, send, assembler, read: fromOpenaiBody, ...options });
-    },
-  };
 }
 
 /** Parameters are sent as the definition states them; a model that refuses one says so itself. */

@@ -30,7 +30,7 @@ const confined: Record<string, RegExp> = {
   postgres: /^store\//,
   hono: /^http\//,
   '@hono/node-server': /^http\/listen\.ts$/,
-  openai: /^providers\/openai\.ts$/,
+  openai: /^providers\/openai-sdk\.ts$/,
   '@anthropic-ai/sdk': /^providers\/anthropic\.ts$/,
   'p-retry': /^providers\/retry\.ts$/,
   diff: /^domain\/definition-diff\.ts$/,
