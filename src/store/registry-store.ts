@@ -1,15 +1,9 @@
-/**
- * The registry over `prompts`, `prompt_versions`, `prompt_labels`, `prompt_deployments` and `api_keys`.
- *
- * Every writing transaction takes the row lock of `registry_state` first. That puts registry writes of all processes in
- * line: what a transaction reads after it is current, commit order is revision order, and no two can deadlock.
- */
+/** The registry over `prompts`, `prompt_versions`, `prompt_labels`, `prompt_deployments` and `api_keys`. */
 import { isDeepStrictEqual } from 'node:util';
-import type postgres from 'postgres';
 import type { LabelPolicyChange, RegistryStore } from '../application/registry-store.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import type { ArchiveFact, NewPromptVersion, PromptVersion } from '../domain/prompt-version.ts';
-import { defaultStatementTimeoutMs, type Pool, sqlStateOf, toStoreError, withinPool } from './connection.ts';
+import { defaultStatementTimeoutMs, type Pool, sqlStateOf } from './connection.ts';
 import { bindLabelMoves } from './label-moves.ts';
 import type { QueryCatalog, Sql } from './query-catalog.ts';
 import {
@@ -23,6 +17,7 @@ import {
   toLabelPolicy,
   toPromptVersion,
 } from './registry-rows.ts';
+import { bindRegistryTransactions } from './registry-transactions.ts';
 
 export interface RegistryStoreOptions {
   /** Subscribes to changes that other processes announce; left out where nobody can be heard. */
@@ -49,27 +44,7 @@ export function createRegistryStore(
   const labels = bindLabelMoves(queries);
 
   const looks: Pool = options.looks ?? pool;
-
-  async function read<T>(work: (sql: postgres.Sql) => Promise<T>, on = pool, ms = deadlineMs): Promise<T> {
-    try {
-      return await withinPool(on, ms, work);
-    } catch (error) {
-      throw toStoreError(error, 'reading');
-    }
-  }
-
-  async function write<T>(work: (tx: Sql) => Promise<T>): Promise<T> {
-    const transaction = (sql: postgres.Sql) =>
-      sql.begin(async (tx) => {
-        await run.lock(tx);
-        return { result: await work(tx) };
-      });
-    try {
-      return (await withinPool(pool, deadlineMs, transaction)).result;
-    } catch (error) {
-      throw toStoreError(error, 'registering');
-    }
-  }
+  const { read, write } = bindRegistryTransactions(pool, queries, deadlineMs);
 
   return {
     revision: () =>
@@ -133,7 +108,6 @@ export function createRegistryStore(
 
 function bindQueries(queries: QueryCatalog) {
   return {
-    lock: queries.bind('lockRegistry'),
     revision: queries.bind('readRevision'),
     listVersionsSince: queries.bind('listVersionsSince'),
     listLabels: queries.bind('listLabels'),

@@ -1,6 +1,7 @@
 /** Opens the one database of a gateway, embedded or not, and hands out what the application needs of it. */
 
 import type { AuditKeeping } from '../application/audit-verification.ts';
+import type { EvaluationStore } from '../application/evaluation-store.ts';
 import type { RegistryStore } from '../application/registry-store.ts';
 import { createAuditKeeping } from './audit-keeping.ts';
 import { createAuditStore, type PostgresAuditStore } from './audit-store.ts';
@@ -13,6 +14,7 @@ import {
   withDeadline,
 } from './connection.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from './embedded-database.ts';
+import { createEvaluationStore } from './evaluation-store.ts';
 import { type Migration, type MigrationStatus, migrate, migrationStatus } from './migrator.ts';
 import { type OpenAuditTrail, type OpenAuditTrailOptions, openAuditTrail } from './open-audit-trail.ts';
 import { loadQueries } from './query-catalog.ts';
@@ -33,6 +35,7 @@ export interface Store {
   /** For a person: which database this is. Holds no password. */
   readonly describe: string;
   readonly registry: RegistryStore;
+  readonly evaluations: EvaluationStore;
   readonly audit: PostgresAuditStore;
   readonly keeping: AuditKeeping;
   /** The way of calls into the audit trail, on connections of its own; close it before the store. */
@@ -107,6 +110,7 @@ function storeAt(
     kind: embedded ? 'embedded' : 'postgres',
     describe,
     registry,
+    evaluations: createEvaluationStore(pool, queries, { deadlineMs: 2 * statementTimeoutMs }),
     audit,
     keeping,
     openAuditTrail: (options) => openAuditTrail({ url, queries, alone: embedded !== undefined }, options),

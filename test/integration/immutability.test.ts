@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createSecret, hashSecret } from '../../src/domain/api-key.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { databases, type TestDatabase } from '../support/databases.ts';
-import { execution, promptVersion } from '../support/records.ts';
+import { evaluation, evaluationSuite, execution, promptVersion } from '../support/records.ts';
 
 describe.each(databases)('on $name', ({ create }) => {
   let database: TestDatabase;
@@ -23,8 +23,8 @@ describe.each(databases)('on $name', ({ create }) => {
     await store.registry.archive({ promptName: 'summarize', version: 2, archived: true, ...who });
     await store.registry.archive({ promptName: 'summarize', version: 2, archived: false, ...who });
     await store.registry.setLabelPolicy({ label: 'gated', gated: true, ...who });
-    await sql`insert into evaluations (prompt_name, version, version_checksum, suite, suite_checksum, score, threshold,
-      verdict, cases, actor, started_at) values ('summarize', 1, '1', 's', 'x', 1, 1, 'passed', '[]', 'ada', now())`;
+    await store.evaluations.registerSuite(evaluationSuite());
+    await store.evaluations.recordEvaluation(evaluation({ versionChecksum: '1' }));
   });
 
   afterAll(async () => {
@@ -47,6 +47,7 @@ describe.each(databases)('on $name', ({ create }) => {
     ['prompt_archives', 'reason'],
     ['label_policies', 'reason'],
     ['evaluations', 'suite'],
+    ['evaluation_suites', 'source'],
     ['ai_executions', 'raw_output'],
   ])('the owner cannot update, delete or truncate %s', async (table, column) => {
     const before = await sql.unsafe(`select * from ${table}`);

@@ -1,5 +1,6 @@
 /** Records with every column filled, to be varied by a test. */
 import { v7 } from 'uuid';
+import type { NewEvaluation, NewEvaluationSuite } from '../../src/domain/evaluation.ts';
 import type { Attempt, Execution, Intent } from '../../src/domain/execution.ts';
 import type { NewPromptVersion } from '../../src/domain/prompt-version.ts';
 
@@ -115,6 +116,53 @@ export function execution(changes: Partial<Execution> = {}): Execution {
       ...earlierAttempts,
       { ...attempt, number: 2, httpStatus: 200, errorCode: null, errorMessage: null },
     ],
+    ...changes,
+  };
+}
+
+export function evaluation(changes: Partial<NewEvaluation> = {}): NewEvaluation {
+  return {
+    runId: v7(),
+    promptName: 'summarize',
+    version: 1,
+    versionChecksum: 'a'.repeat(64),
+    suite: 'summarize',
+    suiteChecksum: 'f'.repeat(64),
+    judges: [],
+    model: 'openai/gpt-4o-mini',
+    simulated: false,
+    rendererVersion: 1,
+    repeats: 2,
+    caseCount: 10,
+    trialCount: 20,
+    passedCount: 20,
+    callCount: 20,
+    lowerBound: 0.861,
+    confidence: 0.95,
+    score: 0.975,
+    threshold: 0.95,
+    baseline: null,
+    verdict: 'passed',
+    cases: [{ id: 'short', passed: true }],
+    cost: '0.0123456789',
+    currency: 'USD',
+    actor: 'key:ci',
+    startedAt: at,
+    ...changes,
+  };
+}
+
+export function evaluationSuite(changes: Partial<NewEvaluationSuite> = {}): NewEvaluationSuite {
+  return {
+    promptName: 'summarize',
+    suite: 'summarize',
+    checksum: 'f'.repeat(64),
+    source: 'tests:\n  - vars: { text: long }\n',
+    files: { 'cases.csv': 'text\nlong\n' },
+    judges: [],
+    path: 'summarize.eval.yaml',
+    gitCommit: 'c0ffee',
+    actor: 'key:ci',
     ...changes,
   };
 }
