@@ -3,24 +3,20 @@
  * Its order is the promise: everything that can be refused is refused (and audited) before the intent; the intent is
  * committed before the provider's first byte; the outcome is committed before the caller hears.
  */
-import { v7 as newId } from 'uuid';
 import type { Actor } from '../domain/api-key.ts';
-import { type Definition, renderPrompt } from '../domain/definition.ts';
+import type { Definition } from '../domain/definition.ts';
 import { PromptgateError, toPromptgateError } from '../domain/errors.ts';
-import type { Admission, Execution, ExecutionPurpose, InputPayload, Intent } from '../domain/execution.ts';
-import type { Json, JsonObject } from '../domain/json.ts';
-import { formatPath } from '../domain/json-path.ts';
-import type { Message, RenderedMessage } from '../domain/message.ts';
-import type { PromptVersion } from '../domain/prompt-version.ts';
-import { findJsonFault, toWritableJson, toWritableText } from '../domain/writable-text.ts';
+import type { Admission, Execution, ExecutionPurpose, Intent } from '../domain/execution.ts';
+import type { JsonObject } from '../domain/json.ts';
+import type { Message } from '../domain/message.ts';
 import type { AuditStore } from './audit-store.ts';
 import type { AuditTrail, ClaimHolder, IdempotencyClaim } from './audit-trail.ts';
-import { authorizeAnyVersion, authorizeLabel, authorizePrompt } from './authorize.ts';
 import { type ClosedDelivery, openDelivery, type StreamReader } from './delivery.ts';
 import { type ExecutionClock, startExecutionClock } from './execution-clock.ts';
 import { toAnswered, toFailed, toWritableAttempt, toWritableOutcome } from './execution-outcome.ts';
 import { claimOf, refuseClaim, replayStored } from './idempotency.ts';
-import type { AttemptControl, ModelRoute, ProviderAnswer, ProviderResult, Providers } from './provider.ts';
+import { draftAdmission, type Prepared, prepareExecution, toWritableDraft } from './prepare-execution.ts';
+import type { AttemptControl, ProviderAnswer, ProviderResult, Providers } from './provider.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
 
 export interface ExecuteRequest {
@@ -68,18 +64,8 @@ export type Executed = Execution & {
   readonly replayed?: boolean;
 };
 
-export const defaultLabel = 'production';
-
 /** An outage of the database is not over sooner. */
 const retryAfterMs = 1_000;
-
-/** What the gateway worked out before it admitted the call. */
-interface Prepared {
-  readonly definition: Definition;
-  readonly route: ModelRoute;
-  readonly messages: readonly RenderedMessage[];
-  readonly admission: Admission;
-}
 
 /**
  * Executes a prompt. Resolves only after the outcome is durable.
@@ -91,7 +77,7 @@ export async function executePrompt(deps: ExecuteDependencies, request: ExecuteR
   const draft = draftAdmission(request);
   let prepared: Prepared;
   try {
-    prepared = prepare(deps, request, draft);
+    prepared = prepareExecution(deps, request, draft);
   } catch (error) {
     throw await refuse(deps, draft, toPromptgateError(error), clock);
   }
@@ -158,110 +144,6 @@ export async function refuseExecution(
   error: PromptgateError,
 ): Promise<PromptgateError> {
   return refuse(deps, draftAdmission({ ...request, variables: {} }), error, startExecutionClock());
-}
-
-function draftAdmission(request: ExecuteRequest): Admission {
-  const { draft } = request;
-  return {
-    id: newId(),
-    promptName: request.promptName,
-    promptVersionId: null,
-    promptVersion: request.version ?? null,
-    label: labelOf(request),
-    inputPayload: {
-      variables: request.variables,
-      ...(request.messages ? { messages: request.messages } : {}),
-      ...(draft ? { definition: { source: draft.source, partials: draft.partials } } : {}),
-    },
-    parameters: {},
-    renderedHash: null,
-    variablesHash: null,
-    provider: null,
-    model: null,
-    simulated: false,
-    keyId: request.actor.keyId,
-    actor: request.actor.name,
-    requestId: request.requestId,
-    traceId: request.traceId ?? null,
-    idempotencyKey: request.idempotencyKey ?? null,
-    replayOf: request.replayOf ?? null,
-    purpose: request.purpose ?? 'call',
-    runId: request.runId ?? null,
-    metadata: request.metadata ?? {},
-    startedAt: new Date(),
-  };
-}
-
-/**
- * The caller's own text as the database can hold it. Only refusals need this: whatever is admitted has been proven
- * writable. Names are bounded, so that a hostile one is still only a row.
- */
-function toWritableDraft(draft: Admission): Admission {
-  return {
-    ...draft,
-    promptName: toWritableText(draft.promptName.slice(0, 128)).text,
-    label: draft.label && toWritableText(draft.label.slice(0, 64)).text,
-    inputPayload: toWritableJson(draft.inputPayload as unknown as Json) as unknown as InputPayload,
-    metadata: toWritableJson(draft.metadata as JsonObject) as JsonObject,
-  };
-}
-
-function prepare(deps: ExecuteDependencies, request: ExecuteRequest, draft: Admission): Prepared {
-  if (request.label !== undefined && request.version !== undefined) {
-    throw new PromptgateError('invalid_request', 'Name a label or a version, not both.');
-  }
-  refuseUnwritable('messages', request.messages);
-  refuseUnwritable('metadata', request.metadata);
-  authorizePrompt(request.actor, request.promptName);
-  const label = labelOf(request);
-  if (label === null) authorizeAnyVersion(request.actor);
-  else authorizeLabel(request.actor, label);
-  const { definition, registered } = resolve(deps.snapshot, request, label);
-  const rendered = renderPrompt(definition, request.variables, request.messages);
-  const route = deps.providers.route(definition.model);
-  if (!route) {
-    throw new PromptgateError(
-      'provider_misconfigured',
-      `No configured provider takes the model "${definition.model}" of ${definition.name} version ${definition.version}. Set the provider's key, or name the model as provider/model; \`promptgate config\` shows what is configured.`,
-    );
-  }
-  const admission: Admission = {
-    ...draft,
-    promptVersionId: registered?.id ?? null,
-    promptVersion: registered?.version ?? null,
-    parameters: { ...definition.parameters } as JsonObject,
-    renderedHash: rendered.renderedHash,
-    variablesHash: rendered.variablesHash,
-    provider: route.provider,
-    model: route.model,
-    simulated: route.simulated,
-  };
-  return { definition, route, messages: rendered.messages, admission };
-}
-
-/** Null: the caller names a version, or brings what is to run. */
-function labelOf({ label, version, draft }: ExecuteRequest): string | null {
-  return version === undefined && !draft ? (label ?? defaultLabel) : null;
-}
-
-function resolve(
-  snapshot: RegistrySnapshot,
-  { promptName, version, draft }: ExecuteRequest,
-  label: string | null,
-): { definition: Definition; registered: PromptVersion | undefined } {
-  if (draft) return { definition: draft, registered: undefined };
-  const target = label === null ? { version: version as number } : { label };
-  const { definition, version: registered } = snapshot.resolve(promptName, target);
-  return { definition, registered };
-}
-
-function refuseUnwritable(part: string, value: unknown): void {
-  const fault = value === undefined ? undefined : findJsonFault(value, { prototypeNames: true });
-  if (!fault) return;
-  const path = formatPath([part, ...fault.path]);
-  throw new PromptgateError('invalid_request', `The request cannot be recorded: ${path} ${fault.message}.`, {
-    issues: [{ path, message: fault.message }],
-  });
 }
 
 /** Only the first attempt claims: with it the execution is admitted. */

@@ -5,7 +5,7 @@ import type { JsonObject } from '../domain/json.ts';
 import type { Message, RenderedMessage } from '../domain/message.ts';
 import type { PromptVersion } from '../domain/prompt-version.ts';
 import { authorizeAnyVersion, authorizeLabel, authorizePrompt } from './authorize.ts';
-import { defaultLabel } from './execute-prompt.ts';
+import { defaultLabel } from './prepare-execution.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
 
 export interface RenderRequest {
