@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parse as parseYaml, YAMLParseError } from 'yaml';
 import { z } from 'zod';
-import type { ProviderSettings } from './application/provider.ts';
+import { type ProviderSettings, wires } from './application/provider.ts';
 import { type Issue, PromptgateError } from './domain/errors.ts';
 import { nearestName } from './domain/names.ts';
 
@@ -50,6 +50,11 @@ export const settings = {
   ),
   OPENAI_API_KEY: setting(undefined, optionalText, 'Key for the provider `openai`.', true),
   OPENAI_BASE_URL: setting('https://api.openai.com/v1', httpUrl, 'Any server that speaks the OpenAI wire.'),
+  OPENAI_WIRE: setting(
+    'openai',
+    z.enum(['openai', 'openai-responses']),
+    'Wire of the provider `openai`: `openai` (Chat Completions) or `openai-responses`.',
+  ),
   ANTHROPIC_API_KEY: setting(undefined, optionalText, 'Key for the provider `anthropic`.', true),
   ANTHROPIC_BASE_URL: setting(
     'https://api.anthropic.com',
@@ -144,7 +149,7 @@ const fileSchema = z.strictObject({
     .record(
       z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'a provider name has lower-case letters, digits and dashes'),
       z.strictObject({
-        wire: z.enum(['openai', 'anthropic']).default('openai'),
+        wire: z.enum(wires).default('openai'),
         base_url: httpUrl,
         key_variable: z.string().min(1).optional(),
         model_prefixes: z.array(z.string().min(1)).default([]),
@@ -283,7 +288,7 @@ function* builtInProviders(
     yield {
       ...timeouts(values),
       name: 'openai',
-      wire: 'openai',
+      wire: values.OPENAI_WIRE,
       baseUrl: values.OPENAI_BASE_URL,
       apiKey: values.OPENAI_API_KEY ?? 'none',
       modelPrefixes: openaiPrefixes,
@@ -310,7 +315,13 @@ const anthropicPrefixes = ['claude-'];
 export function simulatedProviders(values: SettingValues, url: string): ProviderSettings[] {
   const common = { ...timeouts(values), apiKey: 'simulated', simulated: true };
   return [
-    { ...common, name: 'openai', wire: 'openai', baseUrl: `${url}/v1`, modelPrefixes: openaiPrefixes },
+    {
+      ...common,
+      name: 'openai',
+      wire: values.OPENAI_WIRE,
+      baseUrl: `${url}/v1`,
+      modelPrefixes: openaiPrefixes,
+    },
     { ...common, name: 'anthropic', wire: 'anthropic', baseUrl: url, modelPrefixes: anthropicPrefixes },
   ];
 }

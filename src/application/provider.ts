@@ -89,10 +89,14 @@ export interface Providers {
   stream(call: ProviderCall, control: StreamControl): Promise<ProviderResult>;
 }
 
+/** What a provider speaks: OpenAI's Chat Completions, OpenAI's Responses, Anthropic's Messages. */
+export const wires = ['openai', 'openai-responses', 'anthropic'] as const;
+export type Wire = (typeof wires)[number];
+
 /** One provider as the configuration names it. */
 export interface ProviderSettings {
   readonly name: string;
-  readonly wire: 'openai' | 'anthropic';
+  readonly wire: Wire;
   readonly baseUrl: string;
   readonly apiKey: string;
   /** Model names that start with one of these go here; `<name>/<model>` always does. */

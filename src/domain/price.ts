@@ -135,11 +135,16 @@ function countTokens(list: PriceList, model: string, rawUsage: JsonObject, usage
   };
 }
 
-/** A price list may read both wires (Anthropic's own endpoint speaks OpenAI's too): the members decide. */
+/** A price list may read several wires (Anthropic's own endpoint speaks OpenAI's too): the members decide. */
 function extractorFlavour(list: PriceList, rawUsage: JsonObject): string | undefined {
   const flavours = list.extractors?.map((extractor) => extractor.api_flavor) ?? [];
-  const preferred = 'prompt_tokens' in rawUsage ? ['chat', 'default'] : ['anthropic', 'default'];
-  return preferred.find((flavour) => flavours.includes(flavour));
+  return preferredFlavours(rawUsage).find((flavour) => flavours.includes(flavour));
+}
+
+/** OpenAI's Responses and Anthropic's Messages both count `input_tokens`, the latter without the cached ones. */
+function preferredFlavours(rawUsage: JsonObject): string[] {
+  if ('prompt_tokens' in rawUsage) return ['chat', 'default'];
+  return 'input_tokens_details' in rawUsage ? ['responses'] : ['anthropic', 'default'];
 }
 
 /** Counts that are priced with their parent by design. Any other count needs a price of its own. */

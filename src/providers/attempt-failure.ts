@@ -76,6 +76,9 @@ const trouble = new Set([
   'timeout_error',
 ]);
 
+/** What is wrong with a request, told inside a 200: a Responses stream has begun before its prompt is looked at. */
+const rejection = /^(invalid_(request|prompt|image|base64)|context_length|content_filter)|image|_policy/;
+
 /** Classes a provider's answer with a status of 300 or more. */
 export function fromFailedResponse(asked: Asked, response: FailedResponse): AttemptFailure {
   const body = readErrorBody(response.body);
@@ -170,7 +173,7 @@ function classify(status: number, body: ErrorBody): Verdict {
   if (status === 429 || rateLimit.test(body.code ?? '') || rateLimit.test(body.type ?? ''))
     return 'rate_limited';
   if (status === 408 || status === 409 || status >= 500 || says(trouble)) return 'provider_unavailable';
-  if (status >= 400 || body.code === 'content_filter') return 'provider_rejected';
+  if (status >= 400 || rejection.test(body.code ?? body.type ?? '')) return 'provider_rejected';
   return status >= 300 ? 'provider_misconfigured' : null;
 }
 

@@ -6,12 +6,14 @@ import type {
   ProviderResult,
   ProviderSettings,
   Providers,
+  Wire,
 } from '../application/provider.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import type { Parameters } from '../domain/prompt-version.ts';
 import { createAnthropicClient } from './anthropic.ts';
-import { createHttpClient, type Fetch } from './http-client.ts';
+import { createHttpClient, type Fetch, type HttpClient } from './http-client.ts';
 import { createOpenaiClient } from './openai.ts';
+import { createOpenaiResponsesClient } from './openai-responses.ts';
 import { callWithRetries, type RetryDependencies } from './retry.ts';
 import { unsupportedParameters, type WireAnswer, type WireClient } from './wire.ts';
 
@@ -56,9 +58,14 @@ export function createProviders(
 
 function configure(settings: ProviderSettings, deps: ProvidersDependencies): ConfiguredProvider {
   const http = createHttpClient({ ...settings, fetch: deps.fetch });
-  const create = settings.wire === 'anthropic' ? createAnthropicClient : createOpenaiClient;
-  return { settings, client: create(settings, http), close: http.close };
+  return { settings, client: clients[settings.wire](settings, http), close: http.close };
 }
+
+const clients: Readonly<Record<Wire, (settings: ProviderSettings, http: HttpClient) => WireClient>> = {
+  openai: createOpenaiClient,
+  'openai-responses': createOpenaiResponsesClient,
+  anthropic: createAnthropicClient,
+};
 
 /** `<provider>/<model>` first; else the provider with the longest prefix of the name, the earlier one on a tie. */
 function route(settings: readonly ProviderSettings[], model: string): ModelRoute | undefined {

@@ -136,7 +136,7 @@ interface SimulatedCall extends JsonObject {
 }
 
 /** With tools at hand the first one is called, until the conversation ends in a result. */
-function readTool(
+export function readTool(
   request: JsonObject,
   describe: (sent: JsonObject) => JsonObject,
   schemaName: string,
@@ -156,7 +156,7 @@ function toolDelta(call: JsonObject): JsonObject {
 }
 
 /** @param schema undefined asks for text, any object for JSON of that shape @param tool answers with its arguments */
-function answerText(
+export function answerText(
   request: JsonObject,
   schema: Json | undefined,
   limit: Json | undefined,
@@ -194,7 +194,7 @@ function estimateTokens(text: string): number {
   return Math.ceil(text.length / 4);
 }
 
-function pieces(text: string): string[] {
+export function pieces(text: string): string[] {
   return text.match(/[\s\S]{1,16}/gu) ?? [];
 }
 

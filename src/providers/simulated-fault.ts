@@ -1,8 +1,8 @@
 /** The ways in which the simulated provider misbehaves, each one seen from a real provider or proxy. */
 import type { ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Wire } from '../application/provider.ts';
 import type { JsonObject } from '../domain/json.ts';
-import type { Wire } from './wire.ts';
 
 export const faultKinds = [
   'slow',
@@ -43,8 +43,8 @@ export interface Fault {
 const slowMs = 2_000;
 const slowEventMs = 100;
 const resetAfterMs = 50;
-/** The role and two pieces of text on OpenAI's wire, the first piece on Anthropic's. */
-const eventsBefore = 3;
+/** So many that some text has come, and not all of it. */
+const eventsBefore: Readonly<Record<Wire, number>> = { openai: 3, 'openai-responses': 5, anthropic: 3 };
 
 /** @returns the fault, or what is wrong with the description */
 export function parseFault(body: JsonObject | null): Fault | string {
@@ -162,7 +162,7 @@ export async function misbehaveInStream(
     await delay(fault.delayMs ?? slowEventMs, undefined, { ref: false });
     return response.destroyed ? 'done' : 'continue';
   }
-  if (!fault.kind.startsWith('stream_') || sent < (fault.after ?? eventsBefore)) return 'continue';
+  if (!fault.kind.startsWith('stream_') || sent < (fault.after ?? eventsBefore[wire])) return 'continue';
   switch (fault.kind) {
     case 'stream_truncate':
       response.end();
@@ -173,15 +173,20 @@ export async function misbehaveInStream(
       response.socket?.destroy();
       break;
     case 'stream_error':
-      response.end(
-        wire === 'anthropic'
-          ? 'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n'
-          : 'data: {"error":{"message":"Overloaded","type":"server_error","param":null,"code":"overloaded"}}\n\n',
-      );
+      response.end(streamErrors[wire]);
       break;
   }
   return 'done';
 }
+
+const overloaded = '{"message":"Overloaded","type":"server_error","param":null,"code":"overloaded"}';
+
+const streamErrors: Readonly<Record<Wire, string>> = {
+  openai: `data: {"error":${overloaded}}\n\n`,
+  'openai-responses': `event: error\ndata: {"type":"error","error":${overloaded}}\n\n`,
+  anthropic:
+    'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n',
+};
 
 function answerFailure(fault: Fault, response: ServerResponse, wire: Wire): void {
   const row = failures[fault.kind];

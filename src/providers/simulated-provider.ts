@@ -1,5 +1,5 @@
 /**
- * A server on loopback that speaks OpenAI's and Anthropic's wire without a model behind it: for development without
+ * A server on loopback that speaks OpenAI's two wires and Anthropic's without a model behind it: for development without
  * keys and for end-to-end tests. It can be told to misbehave, by code or with curl:
  *
  *   curl -X POST <url>/simulate -d '{"kind":"rate_limit","times":2,"retryAfter":1}'    curl -X DELETE <url>/simulate
@@ -8,11 +8,12 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Wire } from '../application/provider.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { isRecord } from './attempt-failure.ts';
 import { answerAnthropic, answerOpenai, type SimulatedAnswer } from './simulated-answer.ts';
 import { type Fault, misbehave, misbehaveInStream, parseFault } from './simulated-fault.ts';
-import type { Wire } from './wire.ts';
+import { answerResponses } from './simulated-responses-answer.ts';
 
 interface SimulatedRequest {
   readonly path: string;
@@ -24,7 +25,7 @@ interface SimulatedRequest {
 export interface SimulatedProvider {
   /** Origin, without a path. OpenAI's base URL is this plus `/v1`. */
   readonly url: string;
-  /** Requests to the two wires since the start or the last `reset`, oldest first; at most the last 1,000. */
+  /** Requests to the wires since the start or the last `reset`, oldest first; at most the last 1,000. */
   readonly requests: readonly SimulatedRequest[];
   /** Number of those requests, none forgotten. */
   readonly requestCount: number;
@@ -98,8 +99,8 @@ async function serve(state: State, request: IncomingMessage, response: ServerRes
   const path = (request.url ?? '/').replace(/\?.*$/, '');
   const body = await readJson(request);
   if (path === '/simulate') return control(state, request.method ?? 'GET', body, response);
-  const answer = answerFor(path);
-  if (!answer || request.method !== 'POST') {
+  const endpoint = Object.hasOwn(endpoints, path) ? endpoints[path] : undefined;
+  if (!endpoint || request.method !== 'POST') {
     return sendJson(response, 404, {
       error: { message: `The simulated provider has no ${request.method} ${path}.`, type: 'not_found_error' },
     });
@@ -109,16 +110,16 @@ async function serve(state: State, request: IncomingMessage, response: ServerRes
   state.requests.push({ path, model, body });
   if (state.requests.length > requestsKept) state.requests.shift();
   const id = `req_simulated_${state.count}`;
-  response.setHeader(path === '/v1/messages' ? 'request-id' : 'x-request-id', id);
+  const { wire, conversation, answer } = endpoint;
+  response.setHeader(wire === 'anthropic' ? 'request-id' : 'x-request-id', id);
   const fault = takeFault(state);
-  const wire: Wire = path === '/v1/messages' ? 'anthropic' : 'openai';
   if (fault && (await misbehave(fault, response, wire)) === 'done') return;
-  if (!body || model === null || !Array.isArray(body.messages)) {
+  if (!body || model === null || !isConversation(body, conversation)) {
     return sendJson(response, 400, {
       type: 'error',
       error: {
         type: 'invalid_request_error',
-        message: 'model and messages are required',
+        message: `model and ${conversation} are required`,
         code: null,
         param: null,
       },
@@ -129,9 +130,23 @@ async function serve(state: State, request: IncomingMessage, response: ServerRes
   else sendJson(response, 200, answered.body);
 }
 
-function answerFor(path: string): ((body: JsonObject, number: number) => SimulatedAnswer) | undefined {
-  if (path === '/v1/chat/completions') return answerOpenai;
-  return path === '/v1/messages' ? answerAnthropic : undefined;
+interface Endpoint {
+  readonly wire: Wire;
+  /** The member of a request that holds the conversation. */
+  readonly conversation: 'messages' | 'input';
+  readonly answer: (body: JsonObject, number: number) => SimulatedAnswer;
+}
+
+const endpoints: Readonly<Record<string, Endpoint>> = {
+  '/v1/chat/completions': { wire: 'openai', conversation: 'messages', answer: answerOpenai },
+  '/v1/responses': { wire: 'openai-responses', conversation: 'input', answer: answerResponses },
+  '/v1/messages': { wire: 'anthropic', conversation: 'messages', answer: answerAnthropic },
+};
+
+/** The Responses API takes a bare text as well. */
+function isConversation(body: JsonObject, member: Endpoint['conversation']): boolean {
+  const sent = body[member];
+  return Array.isArray(sent) || (member === 'input' && typeof sent === 'string');
 }
 
 function takeFault(state: State): Fault | null {

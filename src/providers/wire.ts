@@ -1,8 +1,8 @@
 /**
- * What the two adapters share: one request to one provider, and the reading of an answer whose shape nobody promised.
+ * What the adapters share: one request to one provider, and the reading of an answer whose shape nobody promised.
  * An adapter makes exactly one request per call and throws an AttemptFailure or returns an answer with proof.
  */
-import type { ProviderAnswer, ProviderCall } from '../application/provider.ts';
+import type { ProviderAnswer, ProviderCall, Wire } from '../application/provider.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import type { Parameters } from '../domain/prompt-version.ts';
 import {
@@ -37,11 +37,10 @@ export interface WireClient {
 /** What a converter makes of a parsed body: the answer, or why it is none. */
 export type ReadAnswer = (body: unknown) => Omit<ProviderAnswer, 'providerRequestId'> | { unusable: string };
 
-export type Wire = 'openai' | 'anthropic';
-
 /** Parameters that a wire has no place for. The others are sent as they are, for the provider to accept or refuse. */
 const missingOnWire: Readonly<Record<Wire, readonly (keyof Parameters)[]>> = {
   openai: ['topK'],
+  'openai-responses': ['topK', 'stopSequences', 'frequencyPenalty', 'presencePenalty', 'seed'],
   anthropic: ['frequencyPenalty', 'presencePenalty', 'seed'],
 };
 

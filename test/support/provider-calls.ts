@@ -1,10 +1,10 @@
 /** Shared by the provider tests: calls and settings with everything filled in. */
-import type { AttemptControl, ProviderCall, ProviderSettings } from '../../src/application/provider.ts';
+import type { AttemptControl, ProviderCall, ProviderSettings, Wire } from '../../src/application/provider.ts';
 
 export const testKey = 'sk-test-0123456789abcdef';
 
 export function settingsOf(
-  wire: 'openai' | 'anthropic',
+  wire: Wire,
   baseUrl: string,
   more: Partial<ProviderSettings> = {},
 ): ProviderSettings {
@@ -13,7 +13,7 @@ export function settingsOf(
     wire,
     baseUrl,
     apiKey: testKey,
-    modelPrefixes: wire === 'openai' ? ['gpt-', 'o1', 'o3'] : ['claude-'],
+    modelPrefixes: wire === 'anthropic' ? ['claude-'] : ['gpt-', 'o1', 'o3'],
     simulated: false,
     connectTimeoutMs: 1_000,
     firstByteTimeoutMs: 5_000,

@@ -71,7 +71,24 @@ describe('configuration', () => {
     expect(issuesOf({}, directory)).toEqual(['providers.groq.key_variable: GROQ_API_KEY is not set']);
   });
 
+  it('takes the wire of a provider from the file, and of the built-in one from the environment', () => {
+    const directory = directoryWith(
+      'providers:\n  codex: { wire: openai-responses, base_url: "https://api.openai.example/v1" }\n',
+    );
+    const { providers, entries } = loadConfig(
+      { OPENAI_API_KEY: 'k', OPENAI_WIRE: 'openai-responses' },
+      directory,
+    );
+    expect(providers).toMatchObject([
+      { name: 'openai', wire: 'openai-responses' },
+      { name: 'codex', wire: 'openai-responses' },
+    ]);
+    expect(entries.find(({ name }) => name === 'provider codex')?.value).toMatch(/^openai-responses wire at/);
+    expect(issuesOf({ OPENAI_WIRE: 'anthropic' }, directory).join()).toMatch(/OPENAI_WIRE/);
+  });
+
   it.each([
+    ['providers:\n  x: { wire: smtp, base_url: "http://x" }', /wire/],
     ['providers: [', /not valid YAML/],
     ['provider: {}', /provider/],
     ['providers:\n  x: { base_url: nope }', /base_url/],

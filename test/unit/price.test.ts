@@ -140,10 +140,14 @@ const differences: Readonly<Record<string, string | null>> = {
   'ant-advisor-iterations': '0.01913',
   // The price of the day of the call; it has fallen since.
   'oai-chat-gpt56-cache-write': '0.01062125',
+  'oai-resp-incomplete-gpt56-cache-write': '0.01062125',
   // Half price, which the list does not state.
   'oai-chat-service-tier-flex': null,
   // A premium, which the list does not state.
   'oai-chat-service-tier-priority': null,
+  'oai-resp-service-tier-priority': null,
+  // It names the tier that was asked for, not the one that was given.
+  'oai-resp-custom-tool': null,
   // Audio tokens would be priced as text.
   'oai-chat-audio-in': null,
 };
@@ -151,7 +155,9 @@ const differences: Readonly<Record<string, string | null>> = {
 if (!recordingsArePresent) test.skip(recordingsAbsent, () => {});
 
 describe.runIf(recordingsArePresent)('recorded usage', () => {
-  const billed = loadRecordings().filter(({ response }) => response.body?.usage);
+  const billed = loadRecordings().filter(
+    ({ endpoint, response }) => response.body?.usage && endpoint !== '/v1/completions',
+  );
   test.each(billed.map((one) => [one.id, one] as const))('%s costs what it cost', (id, recording) => {
     const { body } = recording.response;
     const usage = body?.usage as JsonObject;
@@ -164,7 +170,7 @@ describe.runIf(recordingsArePresent)('recorded usage', () => {
       at: new Date(recording.source.recorded_at ?? at),
     });
     const total = recording.sdk.cost?.total;
-    const opinion = total === undefined ? null : Number(total.toFixed(12));
+    const opinion = total == null ? null : Number(total.toFixed(12));
     const expected = id in differences ? differences[id] : opinion;
     expect(price.cost === null ? null : Number(price.cost)).toBe(expected == null ? null : Number(expected));
   });

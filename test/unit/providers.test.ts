@@ -12,7 +12,11 @@ let providers: ClosableProviders;
 beforeAll(async () => {
   simulated = await startSimulatedProvider();
   providers = createProviders(
-    [settingsOf('openai', `${simulated.url}/v1`), settingsOf('anthropic', simulated.url)],
+    [
+      settingsOf('openai', `${simulated.url}/v1`),
+      settingsOf('openai-responses', `${simulated.url}/v1`),
+      settingsOf('anthropic', simulated.url),
+    ],
     noWaits,
   );
 });
@@ -24,6 +28,7 @@ afterAll(async () => {
 
 const wires = [
   ['openai', 'gpt-4o-mini'],
+  ['openai-responses', 'gpt-4o-mini'],
   ['anthropic', 'claude-haiku-4-5'],
 ] as const;
 
@@ -56,7 +61,7 @@ describe.each(wires)('over the %s wire', (wire, model) => {
     [{ kind: 'empty' }, 'provider_protocol_error', 1, 200],
     [{ kind: 'rejected' }, 'provider_rejected', 1, 400],
     [{ kind: 'unauthorized' }, 'provider_misconfigured', 1, 401],
-    [{ kind: 'insufficient_quota' }, 'provider_misconfigured', 1, wire === 'openai' ? 429 : 402],
+    [{ kind: 'insufficient_quota' }, 'provider_misconfigured', 1, wire === 'anthropic' ? 402 : 429],
     [{ kind: 'redirect' }, 'provider_misconfigured', 1, null],
   ];
   test.each(faults)('%o ends as %s after %i request(s)', async (fault, code, requests, status) => {

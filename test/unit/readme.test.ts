@@ -2,10 +2,12 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import type { Gateway } from '../../src/application/gateway.ts';
+import { wires } from '../../src/application/provider.ts';
 import { createProgram } from '../../src/cli/cli.ts';
 import { settings } from '../../src/config.ts';
 import { errorTable } from '../../src/domain/errors.ts';
 import { createHttpApp } from '../../src/http/server.ts';
+import { unsupportedParameters } from '../../src/providers/wire.ts';
 
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
 
@@ -37,6 +39,18 @@ describe('the tables of the README are the code', () => {
         kind.auditStatus,
         String(kind.exitCode),
         kind.meaning,
+      ]),
+    );
+  });
+
+  it('providers: every wire with the parameters that it cannot carry', () => {
+    const every = new Proxy({}, { get: () => 1 });
+    expect(tableUnder('Providers').map(([wire, , refused]) => [wire, refused])).toEqual(
+      wires.map((wire) => [
+        `\`${wire}\``,
+        unsupportedParameters(wire, every)
+          .map((name) => `\`${name}\``)
+          .join(', '),
       ]),
     );
   });
