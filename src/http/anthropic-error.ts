@@ -9,6 +9,7 @@ export const anthropicErrorSchema = z
       type: z.string(),
       message: z.string(),
       code: z.string().openapi({ description: 'A code of the error table.' }),
+      execution_id: z.string().nullable(),
     }),
     request_id: z.string(),
   })
@@ -20,7 +21,12 @@ export function toAnthropicErrorBody(
 ): z.infer<typeof anthropicErrorSchema> {
   return {
     type: 'error',
-    error: { type: toType(error.kind.httpStatus), message: error.message, code: error.code },
+    error: {
+      type: toType(error.kind.httpStatus),
+      message: error.message,
+      code: error.code,
+      execution_id: error.executionId,
+    },
     request_id: requestId,
   };
 }

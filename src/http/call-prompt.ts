@@ -12,6 +12,7 @@ import type { Dialect } from './dialect.ts';
 import type { ErrorLog } from './error-response.ts';
 import { describeExecution } from './execution-headers.ts';
 import { respondWithStream } from './stream-execution.ts';
+import { readVariables, variablesHeader } from './variables-header.ts';
 
 /** How a caller names what to run: a label or a version, or neither for the default label. */
 export interface PromptTarget {
@@ -37,7 +38,7 @@ export async function callPrompt(
   const { label, version, messages, metadata } = call;
   const request = {
     ...callerOf(c),
-    variables: call.variables,
+    variables: readVariables(c.req.header(variablesHeader), call.variables),
     ...(label === undefined ? {} : { label }),
     ...(version === undefined ? {} : { version }),
     ...(messages === undefined ? {} : { messages }),

@@ -9,6 +9,7 @@ export const openaiErrorSchema = z
       type: z.string(),
       param: z.string().nullable().openapi({ description: 'The first place that is wrong.' }),
       code: z.string().openapi({ description: 'A code of the error table.' }),
+      execution_id: z.string().nullable(),
     }),
   })
   .openapi('OpenaiError');
@@ -20,6 +21,7 @@ export function toOpenaiErrorBody(error: PromptgateError): z.infer<typeof openai
       type: toType(error.kind.httpStatus),
       param: error.issues[0]?.path ?? null,
       code: error.code,
+      execution_id: error.executionId,
     },
   };
 }

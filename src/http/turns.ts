@@ -20,7 +20,12 @@ export function readTurns(value: unknown, path: string): Message[] | undefined {
   for (const [index, item] of value.entries()) {
     for (const turn of readItem(item, `${path}[${index}]`)) append(turns, turn);
   }
-  return turns.length === 0 ? undefined : turns;
+  return turns.length === 0 || isBlank(turns) ? undefined : turns;
+}
+
+/** Some clients demand a message where the prompt needs none: a single one without content says nothing. */
+function isBlank([turn, ...others]: readonly Message[]): boolean {
+  return turn?.role === 'user' && turn.content === '' && others.length === 0;
 }
 
 /** The Responses API tells of a call apart from the text that came before it: here both are one turn. */
@@ -37,6 +42,9 @@ function readItem(item: unknown, path: string): Message[] {
   if (!isObject(item)) throw refuse(path, 'a message');
   if (item.type === 'function_call') return [toCalls([readCall(item.call_id, item, path)])];
   if (item.type === 'function_call_output') return [toResult(item.call_id, item.output, path)];
+  if (item.type === 'item_reference') {
+    throw refuse(path, 'the turn itself; answers are not kept here for later requests (`store: false`)');
+  }
   if (item.type !== undefined && item.type !== 'message') {
     throw refuse(path, 'a message, a call of a function or its output; nothing else is taken');
   }

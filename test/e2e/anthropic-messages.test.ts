@@ -202,7 +202,6 @@ describe.each(databases)('the Anthropic client at POST /v1/messages, on $name', 
   });
 
   it.each([
-    ['overloaded', 503, 'overloaded_error', 'provider_unavailable'],
     ['unauthorized', 502, 'api_error', 'provider_misconfigured'],
     ['rejected', 422, 'invalid_request_error', 'provider_rejected'],
   ])(

@@ -186,21 +186,6 @@ describe.each(databases)(
       }
     });
 
-    it('tells of a provider that fails after its retries, and keeps the client from asking again', async () => {
-      await gateway.fault({ kind: 'overloaded' });
-      const failure = await failureOf(create(greet));
-      expect(failure).toMatchObject({ status: 503, code: 'provider_unavailable', type: 'server_error' });
-      expect(failure.headers?.get('x-should-retry')).toBe('false');
-      expect(await newestRow()).toMatchObject({ status: 'failed', error_code: 'provider_unavailable' });
-    });
-
-    it('throws the error of a provider that fails in the middle of a stream', async () => {
-      await gateway.fault({ kind: 'stream_error', afterEvents: 4 });
-      const failure = await failureOf(Array.fromAsync(await stream({})));
-      expect(failure).toMatchObject({ code: 'provider_unavailable' });
-      expect(await newestRow()).toMatchObject({ status: 'failed', error_code: 'provider_unavailable' });
-    });
-
     it('executes once for each Idempotency-Key', async () => {
       const options = { headers: { 'Idempotency-Key': 'chat-once' } };
       expect(await create(greet, options)).toEqual(await create(greet, options));

@@ -343,14 +343,6 @@ describe.each(databases)('the openai client at POST /v1/responses, on $name', ({
     expect(forbidden).toMatchObject({ status: 403, code: 'forbidden', type: 'permission_error' });
   });
 
-  it('tells of a provider that fails after its retries, and keeps the client from asking again', async () => {
-    await gateway.fault({ kind: 'overloaded' });
-    const failure = await failureOf(greet);
-    expect(failure).toMatchObject({ status: 503, code: 'provider_unavailable', type: 'server_error' });
-    expect(failure.headers?.get('x-should-retry')).toBe('false');
-    expect(await newestRow()).toMatchObject({ status: 'failed', error_code: 'provider_unavailable' });
-  });
-
   it('executes once for each Idempotency-Key', async () => {
     const options = { headers: { 'Idempotency-Key': 'responses-once' } };
     const first = await client.responses.create(greet, options);

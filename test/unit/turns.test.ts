@@ -14,8 +14,20 @@ const refusalOf = (value: unknown) => {
 };
 
 describe('turns of other APIs', () => {
-  it.each([undefined, null, '', []])('are none: %j', (value) => {
+  const said = (content: unknown) => [{ role: 'user', content }];
+  // Clients that demand a message send such a one where the prompt needs none.
+  const blank = [said(''), said([]), said([{ type: 'input_text', text: '' }])];
+  it.each([undefined, null, '', [], ...blank])('are none: %j', (value) => {
     expect(readTurns(value, 'input')).toBeUndefined();
+  });
+
+  it('are kept when they are blank among others', () => {
+    const turns = [...said('Hello'), { role: 'assistant', content: 'Yes?' }, ...said('')];
+    expect(readTurns(turns, 'input')).toEqual(turns);
+  });
+
+  it('are refused as references, with what to send instead', () => {
+    expect(() => readTurns([{ type: 'item_reference', id: 'msg_1' }], 'input')).toThrow('`store: false`');
   });
 
   it('keep parts of text apart', () => {
