@@ -1,11 +1,12 @@
 /** The keys of a definition's front matter: what each may hold. A new key is one line here and its use in definition.ts. */
 import { z } from 'zod';
 import type { DefinitionIssue } from './definition-error.ts';
-import type { FrontMatter, KeyPath } from './front-matter.ts';
+import type { FrontMatter } from './front-matter.ts';
 import type { Json, JsonObject } from './json.ts';
+import type { KeyPath, LocatedYaml } from './located-yaml.ts';
 import { maxVersionNumber, nearestName, promptNamePattern } from './names.ts';
 
-interface Key {
+export interface Key {
   readonly schema: z.ZodType;
   /** Completes “must be …”. */
   readonly expected: string;
@@ -98,7 +99,9 @@ const otherNames: Readonly<Record<string, string>> = {
   timeoutMs: 'timeout',
 };
 
-type Values<Keys extends Record<string, Key>> = { -readonly [K in keyof Keys]?: z.infer<Keys[K]['schema']> };
+export type Values<Keys extends Record<string, Key>> = {
+  -readonly [K in keyof Keys]?: z.infer<Keys[K]['schema']>;
+};
 
 export interface DefinitionValues {
   readonly top: Values<typeof definitionKeys>;
@@ -109,34 +112,38 @@ export interface DefinitionValues {
 
 /** The values of all keys, each checked; a key that fails is left out and reported. */
 export function readKeys(frontMatter: FrontMatter, issues: DefinitionIssue[]): DefinitionValues {
-  const read = <Keys extends Record<string, Key>>(
-    keys: Keys,
-    value: JsonObject,
-    path: KeyPath,
-  ): Values<Keys> => {
-    const values: Record<string, unknown> = {};
-    for (const [name, item] of Object.entries(value)) {
-      const key = Object.hasOwn(keys, name) ? keys[name] : undefined;
-      const at = [...path, name];
-      if (key === undefined) {
-        issues.push(frontMatter.issueAt(at, unknownKey(name, path, Object.keys(keys)), 'key'));
-      } else if (key.schema.safeParse(item).success) values[name] = item;
-      else issues.push(frontMatter.issueAt(at, `\`${at.join('.')}\` must be ${key.expected}.`));
-    }
-    for (const [name, key] of Object.entries(keys)) {
-      if (key.required && !Object.hasOwn(value, name)) {
-        issues.push(frontMatter.issueAt(path, `\`${name}\` is missing: it must be ${key.expected}.`));
-      }
-    }
-    return values as Values<Keys>;
-  };
-  const top = read(definitionKeys, frontMatter.value, []);
+  const top = readMapping(definitionKeys, frontMatter.value, [], frontMatter, issues);
   return {
     top,
-    config: read(configKeys, top.config ?? {}, ['config']),
-    input: read(inputKeys, top.input ?? {}, ['input']),
-    output: read(outputKeys, top.output ?? {}, ['output']),
+    config: readMapping(configKeys, top.config ?? {}, ['config'], frontMatter, issues),
+    input: readMapping(inputKeys, top.input ?? {}, ['input'], frontMatter, issues),
+    output: readMapping(outputKeys, top.output ?? {}, ['output'], frontMatter, issues),
   };
+}
+
+/** A mapping with these keys and no others; a key that fails is left out and reported where it stands. */
+export function readMapping<Keys extends Record<string, Key>>(
+  keys: Keys,
+  value: JsonObject,
+  path: KeyPath,
+  located: Pick<LocatedYaml, 'issueAt'>,
+  issues: DefinitionIssue[],
+): Values<Keys> {
+  const values: Record<string, unknown> = {};
+  for (const [name, item] of Object.entries(value)) {
+    const key = Object.hasOwn(keys, name) ? keys[name] : undefined;
+    const at = [...path, name];
+    if (key === undefined) {
+      issues.push(located.issueAt(at, unknownKey(name, path, Object.keys(keys)), 'key'));
+    } else if (key.schema.safeParse(item).success) values[name] = item;
+    else issues.push(located.issueAt(at, `\`${at.join('.')}\` must be ${key.expected}.`));
+  }
+  for (const [name, key] of Object.entries(keys)) {
+    if (key.required && !Object.hasOwn(value, name)) {
+      issues.push(located.issueAt(path, `\`${name}\` is missing: it must be ${key.expected}.`));
+    }
+  }
+  return values as Values<Keys>;
 }
 
 /** What a key of `config` must be when the value is not that; undefined when it fits. */

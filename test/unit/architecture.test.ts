@@ -7,7 +7,20 @@ const src = join(root, 'src');
 
 /** Who may import whom. A room may always import itself, node: modules and what `packages` names. */
 const rooms: Record<string, { rooms: string[]; packages: string[] }> = {
-  domain: { rooms: [], packages: ['zod', 'handlebars', 'yaml', 'ajv', '@pydantic/genai-prices', 'diff'] },
+  domain: {
+    rooms: [],
+    packages: [
+      'zod',
+      'handlebars',
+      'yaml',
+      'ajv',
+      '@pydantic/genai-prices',
+      'diff',
+      'csv-parse',
+      'fastest-levenshtein',
+      'jstat',
+    ],
+  },
   application: { rooms: ['domain'], packages: ['uuid'] },
   store: {
     rooms: ['domain', 'application'],
@@ -34,7 +47,10 @@ const confined: Record<string, RegExp> = {
   '@anthropic-ai/sdk': /^providers\/anthropic\.ts$/,
   'p-retry': /^providers\/retry\.ts$/,
   diff: /^domain\/definition-diff\.ts$/,
+  'csv-parse': /^domain\/case-files\.ts$/,
+  'fastest-levenshtein': /^domain\/assertion-text\.ts$/,
   handlebars: /^domain\/template/,
+  jstat: /^domain\/pass-rate\.ts$/,
   '@pydantic/genai-prices': /^domain\/price\.ts$/,
 };
 
