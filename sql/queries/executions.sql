@@ -56,7 +56,8 @@ with settled as (
     prompt_tokens bigint, completion_tokens bigint, cached_tokens bigint, cache_write_tokens bigint,
     reasoning_tokens bigint, cost numeric, currency text, price json, response_hash text,
     output_normalised boolean, latency_ms double precision, overhead_ms double precision, attempts json,
-    time_to_first_token_ms double precision, delivered_bytes bigint, disconnected_at timestamptz, tool_calls json
+    time_to_first_token_ms double precision, delivered_bytes bigint, disconnected_at timestamptz, tool_calls json,
+    reasoning json
   ) cross join set_config('synchronous_commit', 'on', true)
 ), inserted as (
   insert into ai_executions (
@@ -66,7 +67,7 @@ with settled as (
     status, error_code, error_message, raw_output, finish_reason, response_model, system_fingerprint,
     service_tier, provider_request_id, usage_source, prompt_tokens, completion_tokens, cached_tokens,
     cache_write_tokens, reasoning_tokens, cost, currency, price, response_hash, output_normalised, latency_ms,
-    overhead_ms, attempts, time_to_first_token_ms, delivered_bytes, disconnected_at, tool_calls
+    overhead_ms, attempts, time_to_first_token_ms, delivered_bytes, disconnected_at, tool_calls, reasoning
   )
   select
     id, prompt_name, prompt_version_id, prompt_version, label, input_payload, parameters, rendered_hash,
@@ -75,7 +76,7 @@ with settled as (
     status, error_code, error_message, raw_output, finish_reason, response_model, system_fingerprint,
     service_tier, provider_request_id, usage_source, prompt_tokens, completion_tokens, cached_tokens,
     cache_write_tokens, reasoning_tokens, cost, currency, price, response_hash, output_normalised, latency_ms,
-    overhead_ms, attempts, time_to_first_token_ms, delivered_bytes, disconnected_at, tool_calls
+    overhead_ms, attempts, time_to_first_token_ms, delivered_bytes, disconnected_at, tool_calls, reasoning
     from settled order by id
   on conflict (id) do nothing
   returning id

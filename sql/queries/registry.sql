@@ -35,10 +35,10 @@ insert into prompts (name, created_by) values ($1, $2) on conflict do nothing
 insert into prompt_versions (
   name, version, model, system_prompt, user_template, messages, temperature, max_tokens, parameters, input_schema,
   output_schema, output_format, checksum, description, author, source, partials, path, git_commit,
-  git_message, metadata, created_by
+  git_message, metadata, created_by, tools
 ) values (
   $1, $2, $3, $4, $5, $6::text::json, $7, $8, $9::text::json, $10::text::json,
-  $11::text::json, $12, $13, $14, $15, $16, $17::text::json, $18, $19, $20, $21::text::json, $22
+  $11::text::json, $12, $13, $14, $15, $16, $17::text::json, $18, $19, $20, $21::text::json, $22, $23::text::json
 )
 returning *
 

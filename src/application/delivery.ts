@@ -4,6 +4,7 @@
  * has been bought is worth its record, and then the call is cancelled. It knows nothing of HTTP and of rows.
  */
 import type { Admission, Delivery } from '../domain/execution.ts';
+import { collectAnswer, type PartialAnswer } from './partial-answer.ts';
 import type { AttemptControl, StreamControl, StreamDelta } from './provider.ts';
 
 /** Who hears an answer while it is made. */
@@ -33,8 +34,13 @@ export interface OpenDelivery {
 
 export interface ClosedDelivery {
   readonly delivery: Delivery;
-  /** The output as far as it came; null when there was none. */
-  readonly partialOutput: string | null;
+  /** The answer as far as it came. */
+  readonly partial: PartialAnswer;
+}
+
+function contentOf(delta: StreamDelta): string {
+  if (delta.type === 'tool_call') return delta.arguments;
+  return delta.type === 'reasoning_end' ? '' : delta.text;
 }
 
 /** @param elapsedMs milliseconds since the request arrived */
@@ -45,7 +51,7 @@ export function openDelivery(
 ): OpenDelivery {
   const left = new AbortController();
   const giveUp = new AbortController();
-  const output = { text: '', refusal: '' };
+  const answer = collectAnswer();
   let timeToFirstTokenMs: number | null = null;
   let deliveredBytes = 0;
   let disconnectedAt: Date | null = null;
@@ -62,10 +68,10 @@ export function openDelivery(
 
   function onDelta(delta: StreamDelta): Promise<void> | undefined {
     timeToFirstTokenMs ??= elapsedMs();
-    if (delta.type === 'text' || delta.type === 'refusal') output[delta.type] += delta.text;
+    answer.push(delta);
     if (disconnectedAt) return undefined;
     const room = reader.write(delta);
-    deliveredBytes += Buffer.byteLength(delta.type === 'tool_call' ? delta.arguments : delta.text);
+    deliveredBytes += Buffer.byteLength(contentOf(delta));
     return room && awaitRoom(room);
   }
 
@@ -102,7 +108,7 @@ export function openDelivery(
       clearTimeout(drain);
       return {
         delivery: { timeToFirstTokenMs, deliveredBytes, disconnectedAt },
-        partialOutput: output.text || output.refusal || null,
+        partial: answer.build(),
       };
     },
   };

@@ -174,7 +174,7 @@ async function settle(
   if (failure) failure.providerAsked = result.attempts.length > 0;
   const outcome = result.ok
     ? toAnswered(admission, route, result, failure, clock)
-    : toFailed(admission, result.error, result.attempts, clock, delivered?.partialOutput);
+    : toFailed(admission, result.error, result.attempts, clock, delivered?.partial);
   const execution = { ...outcome, delivery: delivered?.delivery ?? null };
   const settling = deps.trail.settle(toWritableOutcome(execution));
   if (failure?.code === 'audit_unavailable' && result.attempts.length === 0) {

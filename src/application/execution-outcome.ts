@@ -4,10 +4,12 @@ import type { PromptgateError } from '../domain/errors.ts';
 import type { Admission, Attempt, Execution } from '../domain/execution.ts';
 import type { Json } from '../domain/json.ts';
 import { computePrice, noPrice } from '../domain/price.ts';
+import type { ReasoningBlock } from '../domain/reasoning.ts';
 import type { ToolCall } from '../domain/tool.ts';
 import { noUsage } from '../domain/usage.ts';
 import { toWritableJson, toWritableText } from '../domain/writable-text.ts';
 import type { ExecutionClock } from './execution-clock.ts';
+import { nothingYet, type PartialAnswer } from './partial-answer.ts';
 import type { ModelRoute, ProviderAnswer, ProviderResult } from './provider.ts';
 
 /** A whole answer. @param refusal why it is not what the definition promises, though it was bought */
@@ -24,7 +26,7 @@ export function toAnswered(
     ...(refusal ? toEnd(refusal) : { status: 'succeeded' }),
     rawOutput: output.text,
     outputNormalised: output.changed,
-    toolCalls: toWritableJson(answer.toolCalls as unknown as Json) as unknown as ToolCall[],
+    ...toWritableParts(answer),
     responseHash: hashAnswer(answer),
     finishReason: answer.finishReason,
     responseModel: answer.responseModel,
@@ -52,22 +54,31 @@ function hashAnswer({ output, toolCalls }: ProviderAnswer): string {
 
 /**
  * No answer, or a part of one. A hash is of a whole answer: what was cut off has none.
- * @param partialOutput as far as it came
+ * @param partial as far as it came
  */
 export function toFailed(
   admission: Admission,
   error: PromptgateError,
   attempts: readonly Attempt[],
   clock: ExecutionClock,
-  partialOutput: string | null = null,
+  partial: PartialAnswer = nothingYet,
 ): Execution {
-  const output = toWritableText(partialOutput ?? '');
+  const output = toWritableText(partial.output ?? '');
   return {
     ...unsettled(admission, attempts, clock),
     ...toEnd(error),
     rawOutput: output.text || null,
+    ...toWritableParts(partial),
     outputNormalised: output.changed,
     providerRequestId: attempts.at(-1)?.providerRequestId ?? null,
+  };
+}
+
+/** What an answer holds beside its output, as the database can hold it. */
+function toWritableParts(answer: Pick<PartialAnswer, 'toolCalls' | 'reasoning'>) {
+  return {
+    toolCalls: toWritableJson(answer.toolCalls as unknown as Json) as unknown as ToolCall[],
+    reasoning: toWritableJson(answer.reasoning as unknown as Json) as unknown as ReasoningBlock[],
   };
 }
 
@@ -84,6 +95,7 @@ export const noOutcome = {
   errorMessage: null,
   rawOutput: null,
   toolCalls: [],
+  reasoning: [],
   outputNormalised: false,
   finishReason: null,
   responseModel: null,

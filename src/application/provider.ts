@@ -3,6 +3,7 @@ import type { Attempt, FinishReason } from '../domain/execution.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Message } from '../domain/message.ts';
 import type { Parameters } from '../domain/prompt-version.ts';
+import type { ReasoningBlock } from '../domain/reasoning.ts';
 import type { Tool, ToolCall } from '../domain/tool.ts';
 import type { Usage } from '../domain/usage.ts';
 
@@ -29,6 +30,8 @@ export interface ProviderCall {
 export interface ProviderAnswer {
   readonly output: string;
   readonly toolCalls: readonly ToolCall[];
+  /** What it thought before, in order; empty when the provider shows nothing. */
+  readonly reasoning: readonly ReasoningBlock[];
   readonly finishReason: FinishReason;
   readonly usage: Usage;
   /** The usage object exactly as the provider sent it, for the price calculation. */
@@ -53,10 +56,13 @@ export interface AttemptControl {
 
 /**
  * A piece of an answer. Texts are never empty; joined by type they are what the answer says. A tool call is announced by
- * its first delta, and its arguments are JSON in pieces; `index` counts the calls of the answer from 0.
+ * its first delta, and its arguments are JSON in pieces; `index` counts the calls of the answer from 0. A block of
+ * reasoning ends where anything else begins, or with `reasoning_end`, which brings what proves it; a block without any
+ * text is a `reasoning_end` alone, with what only the provider can read.
  */
 export type StreamDelta =
   | { readonly type: 'text' | 'refusal' | 'reasoning'; readonly text: string }
+  | ({ readonly type: 'reasoning_end' } & Omit<ReasoningBlock, 'text'>)
   | {
       readonly type: 'tool_call';
       readonly index: number;

@@ -50,6 +50,6 @@ export async function listExecutions(
   }
 }
 
-function sizeOf({ inputPayload, rawOutput }: StoredExecution): number {
-  return JSON.stringify(inputPayload).length + (rawOutput?.length ?? 0);
+function sizeOf({ inputPayload, rawOutput, reasoning }: StoredExecution): number {
+  return JSON.stringify([inputPayload, reasoning]).length + (rawOutput?.length ?? 0);
 }

@@ -167,6 +167,7 @@ function toNewVersion(definition: Definition, path: string, git: FileCommit | nu
     gitCommit: git?.commit ?? null,
     gitMessage: git?.message ?? null,
     metadata: definition.metadata,
+    tools: definition.tools,
   };
 }
 

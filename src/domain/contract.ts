@@ -206,7 +206,7 @@ const bounds: Readonly<Record<string, 'rises' | 'falls'>> = {
 /** Compared above, or saying nothing about which values are valid. */
 const understood = new Set([
   ...Object.keys(bounds),
-  ...['type', 'enum', 'const', 'properties', 'required', 'additionalProperties', 'items'],
+  ...['type', 'enum', 'const', 'properties', 'required', 'additionalProperties', 'items', 'media'],
   ...['title', 'description', 'examples', 'default', 'format', 'deprecated', '$comment', '$id', '$schema'],
 ]);
 
@@ -223,13 +223,15 @@ function typesOf(schema: JsonObject): string[] {
   const listed = schema.enum ?? (schema.const === undefined ? undefined : [schema.const]);
   const written = Array.isArray(schema.type) ? schema.type : schema.type === undefined ? [] : [schema.type];
   const types =
-    written.length > 0
-      ? written.map(String)
-      : Array.isArray(listed)
-        ? listed.map(typeOfValue)
-        : isObject(schema.properties)
-          ? ['object']
-          : allTypes;
+    schema.media !== undefined
+      ? [String(schema.media), ...written.filter((type) => type === 'null').map(String)]
+      : written.length > 0
+        ? written.map(String)
+        : Array.isArray(listed)
+          ? listed.map(typeOfValue)
+          : isObject(schema.properties)
+            ? ['object']
+            : allTypes;
   return [...new Set(types.flatMap((type) => (type === 'number' ? ['integer', 'fraction'] : [type])))];
 }
 
@@ -261,6 +263,7 @@ function withoutNull(schema: Json | undefined): Json | undefined {
 function showType(schema: JsonObject): string {
   const listed = listedValues(schema);
   if (listed) return `one of ${listed.join(', ')}`;
+  if (schema.media !== undefined) return typesOf(schema).join(' or ');
   if (schema.type === undefined) return isObject(schema.properties) ? 'object' : 'anything';
   return Array.isArray(schema.type) ? schema.type.join(' or ') : String(schema.type);
 }

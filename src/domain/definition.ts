@@ -33,8 +33,6 @@ export interface Definition extends Omit<NewPromptVersion, 'path' | 'gitCommit' 
   readonly validateVariables: ValidateVariables;
   readonly validateOutput: ValidateOutput;
   readonly acceptsHistory: boolean;
-  /** In the order in which they are sent. */
-  readonly tools: readonly Tool[];
   /** Values that fill in for variables that a caller leaves out. */
   readonly defaults: JsonObject;
   /** Why this version breaks the contract of the one before, when the author says that it does. */
@@ -184,7 +182,8 @@ function readInputSchema(
   issues: DefinitionIssue[],
 ): ReadSchema {
   const written = values.input.schema ?? {};
-  const { schema, converted } = readSchema(written, ['input', 'schema'], frontMatter, issues);
+  const at = { path: ['input', 'schema'], media: true };
+  const { schema, converted } = readSchema(written, at, frontMatter, issues);
   if (schema.type !== 'object') {
     const message = 'The input schema maps names to types, e.g. { text: string }.';
     issues.push(frontMatter.issueAt(['input', 'schema'], message));
@@ -201,7 +200,7 @@ function readOutputSchema(
   if (written === undefined) return null;
   const path = ['output', 'schema'];
   const before = issues.length;
-  const { schema, converted } = readSchema(written, path, frontMatter, issues);
+  const { schema, converted } = readSchema(written, { path, media: false }, frontMatter, issues);
   if (values.output.format === 'text') {
     issues.push(frontMatter.issueAt(path, 'An output with a schema has `format: json`.', 'key'));
   }
@@ -215,11 +214,11 @@ type ReadSchema = Pick<SchemaResult, 'schema' | 'converted'>;
 
 function readSchema(
   written: Json,
-  path: readonly string[],
+  { path, media }: { readonly path: readonly string[]; readonly media: boolean },
   frontMatter: FrontMatter,
   issues: DefinitionIssue[],
 ): ReadSchema {
-  const { issues: found, ...read } = parsePicoschema(written);
+  const { issues: found, ...read } = parsePicoschema(written, { media });
   for (const issue of found) issues.push(frontMatter.issueAt([...path, ...issue.path], issue.message));
   return read;
 }
@@ -233,10 +232,12 @@ function checkInput(
 ): ValidateVariables | undefined {
   return attempt(
     () => {
-      const compiled = compileSchema(schema);
+      const compiled = compileSchema(schema, { media: true });
       if (!converted) compiled.prove();
       const filled = Object.keys(defaults).length > 0;
-      for (const issue of filled ? compileSchema(withoutRequired(schema)).validate(defaults, '') : []) {
+      for (const issue of filled
+        ? compileSchema(withoutRequired(schema), { media: true }).validate(defaults, '')
+        : []) {
         const name = /^[^.[]+/.exec(issue.path)?.[0];
         const path = ['input', 'default', ...(name === undefined ? [] : [name])];
         issues.push(

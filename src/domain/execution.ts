@@ -1,6 +1,7 @@
 import type { ErrorCode } from './errors.ts';
 import type { Json, JsonObject } from './json.ts';
 import type { Message } from './message.ts';
+import type { ReasoningBlock } from './reasoning.ts';
 import type { ToolCall } from './tool.ts';
 import type { Usage } from './usage.ts';
 
@@ -108,8 +109,10 @@ export interface Execution extends Admission, Usage {
   readonly errorMessage: string | null;
   /** Of a stream that failed: as far as it came. */
   readonly rawOutput: string | null;
-  /** What the model asked its caller to run; empty when nothing. */
+  /** What the model asked its caller to run; empty when nothing. Of a stream that failed: as far as it came. */
   readonly toolCalls: readonly ToolCall[];
+  /** What it thought before; empty when the provider showed nothing. Of a stream that failed: as far as it came. */
+  readonly reasoning: readonly ReasoningBlock[];
   readonly finishReason: FinishReason | null;
   readonly responseModel: string | null;
   readonly systemFingerprint: string | null;

@@ -2,10 +2,11 @@
  * JSON Schema (draft 2020-12) compiled once and applied many times. The problems come out as sentences that never
  * repeat a value: what a caller sent may be secret, and messages reach logs and other people.
  */
-import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
+import { Ajv2020, type AnySchemaObject, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import type { Issue } from './errors.ts';
 import type { Json, JsonObject } from './json.ts';
 import { appendPart, formatPath, jsonKind, type PathPart, showKey } from './json-path.ts';
+import { type MediaKind, readMedia } from './media.ts';
 import { nearestName } from './names.ts';
 
 /** More problems than this are counted, not listed. */
@@ -23,8 +24,44 @@ const options = {
   // Gives the errors their data, for its type and for its length; the data itself is never shown.
   verbose: true,
 } as const;
-const firstIssue = new Ajv2020({ ...options, allErrors: false });
-const everyIssue = new Ajv2020({ ...options, allErrors: true });
+
+interface Validators {
+  readonly firstIssue: Ajv2020;
+  readonly everyIssue: Ajv2020;
+}
+
+const plain: Validators = {
+  firstIssue: new Ajv2020({ ...options, allErrors: false }),
+  everyIssue: new Ajv2020({ ...options, allErrors: true }),
+};
+/** With the keyword `media: image` or `media: file`, for what callers send. */
+const withMedia: Validators = {
+  firstIssue: addMedia(new Ajv2020({ ...options, allErrors: false })),
+  everyIssue: addMedia(new Ajv2020({ ...options, allErrors: true })),
+};
+
+interface MediaCheck {
+  (kind: MediaKind, data: Json, parent?: AnySchemaObject): boolean;
+  errors?: Partial<ErrorObject>[];
+}
+
+function addMedia(ajv: Ajv2020): Ajv2020 {
+  const validate: MediaCheck = (kind, data, parent) => {
+    // With a `type` beside it, that one judges what is neither text nor an object.
+    if (parent?.type !== undefined && typeof data !== 'string' && jsonKind(data) !== 'object') return true;
+    const media = readMedia(data, kind);
+    if (!('fault' in media)) return true;
+    validate.errors = [{ keyword: 'media', message: media.fault, params: {} }];
+    return false;
+  };
+  return ajv.addKeyword({
+    keyword: 'media',
+    schemaType: 'string',
+    metaSchema: { enum: ['image', 'file'] },
+    errors: true,
+    validate,
+  });
+}
 
 export interface CompiledSchema {
   /** Throws an Error whose message says in one line what is wrong with the schema. */
@@ -36,8 +73,12 @@ export interface CompiledSchema {
   validate(value: Json, base: string): readonly Issue[];
 }
 
-/** Compiled at the first need: most schemas of a directory of definitions never meet a value, and this is what takes time. */
-export function compileSchema(schema: JsonObject): CompiledSchema {
+/**
+ * Compiled at the first need: most schemas of a directory of definitions never meet a value, and this is what takes time.
+ * @param options media: the schema may say `media`, which only an input has
+ */
+export function compileSchema(schema: JsonObject, { media = false } = {}): CompiledSchema {
+  const { firstIssue, everyIssue } = media ? withMedia : plain;
   let compiled: ValidateFunction | undefined;
   let listIssues: ValidateFunction | undefined;
   const compile = () => {
@@ -115,6 +156,9 @@ function unknownMember(error: ErrorObject, name: string, path: string): Issue {
 function sentence(error: ErrorObject, params: Record<string, unknown>): string {
   switch (error.keyword) {
     case 'type': {
+      const kind: MediaKind | undefined = error.parentSchema?.media;
+      const media = kind && readMedia(error.data as Json, kind);
+      if (media && 'fault' in media) return media.fault;
       const types = Array.isArray(params.type) ? params.type : [params.type];
       return `expected ${types.join(' or ')}, got ${numberKind(error.data, types)}`;
     }

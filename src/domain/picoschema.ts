@@ -7,6 +7,8 @@ import type { Json, JsonObject } from './json.ts';
 import { isPrototypeName, nearestName } from './names.ts';
 
 const scalarTypes = ['string', 'number', 'integer', 'boolean', 'null', 'any'];
+/** Of input only. As JSON Schema: what a value may be at all, and the keyword that says what it has to be. */
+const mediaTypes = ['image', 'file'];
 const containers = ['array', 'object', 'enum'];
 const maxDepth = 32;
 
@@ -23,15 +25,23 @@ export interface SchemaResult {
   readonly issues: readonly SchemaIssue[];
 }
 
-/** Never throws: what is wrong is in `issues`, and the schema is then not to be used. */
-export function parsePicoschema(source: Json): SchemaResult {
+/**
+ * Never throws: what is wrong is in `issues`, and the schema is then not to be used.
+ * @param options media: the types `image` and `file` are known, as in an input
+ */
+export function parsePicoschema(source: Json, { media = false } = {}): SchemaResult {
   if (isObject(source) && isJsonSchema(source)) {
     const schema = typeof source.type === 'string' ? source : { ...source, type: 'object' };
     return { schema, converted: false, issues: [] };
   }
-  const issues: SchemaIssue[] = [];
-  const schema = convert(source, [], issues);
-  return { schema, converted: true, issues };
+  const reading: Reading = { issues: [], types: media ? [...scalarTypes, ...mediaTypes] : scalarTypes };
+  const schema = convert(source, [], reading);
+  return { schema, converted: true, issues: reading.issues };
+}
+
+interface Reading {
+  readonly issues: SchemaIssue[];
+  readonly types: readonly string[];
 }
 
 function isJsonSchema(source: JsonObject): boolean {
@@ -40,48 +50,56 @@ function isJsonSchema(source: JsonObject): boolean {
   return isObject(source.properties);
 }
 
-function convert(source: Json | undefined, path: readonly string[], issues: SchemaIssue[]): JsonObject {
-  if (typeof source === 'string') return scalar(source, path, issues);
+function convert(source: Json | undefined, path: readonly string[], reading: Reading): JsonObject {
+  if (typeof source === 'string') return scalar(source, path, reading);
   if (!isObject(source)) {
-    issues.push({ path, message: 'A type is a word such as `string`, or a mapping of fields to types.' });
+    reading.issues.push({
+      path,
+      message: 'A type is a word such as `string`, or a mapping of fields to types.',
+    });
     return {};
   }
   if (path.length >= maxDepth) {
-    issues.push({ path, message: `The schema is nested deeper than ${maxDepth} levels.` });
+    reading.issues.push({ path, message: `The schema is nested deeper than ${maxDepth} levels.` });
     return {};
   }
-  return objectOf(source, path, issues);
+  return objectOf(source, path, reading);
 }
 
-function scalar(source: string, path: readonly string[], issues: SchemaIssue[]): JsonObject {
+function scalar(source: string, path: readonly string[], reading: Reading): JsonObject {
   const { head: type, description } = splitDescription(source);
-  if (!scalarTypes.includes(type)) {
-    const meant = nearestName(type, scalarTypes);
+  if (!reading.types.includes(type)) {
+    const meant = nearestName(type, reading.types);
+    const inInput = mediaTypes.includes(type)
+      ? 'Only what a caller sends holds images and files.'
+      : undefined;
     const hint =
-      meant === undefined ? `The types are ${scalarTypes.join(', ')}.` : `Did you mean \`${meant}\`?`;
-    issues.push({ path, message: `There is no type \`${type}\`. ${hint}` });
+      inInput ??
+      (meant === undefined ? `The types are ${reading.types.join(', ')}.` : `Did you mean \`${meant}\`?`);
+    reading.issues.push({ path, message: `There is no type \`${type}\`. ${hint}` });
   }
-  return { ...(type === 'any' ? {} : { type }), ...(description === '' ? {} : { description }) };
+  const typed = mediaTypes.includes(type) ? { type: ['string', 'object'], media: type } : { type };
+  return { ...(type === 'any' ? {} : typed), ...(description === '' ? {} : { description }) };
 }
 
-function objectOf(source: JsonObject, path: readonly string[], issues: SchemaIssue[]): JsonObject {
+function objectOf(source: JsonObject, path: readonly string[], reading: Reading): JsonObject {
   const properties: JsonObject = {};
   const required: string[] = [];
   let additionalProperties: Json = false;
   for (const [key, value] of Object.entries(source)) {
     const at = [...path, key];
     if (key === '(*)') {
-      additionalProperties = convert(value, at, issues);
+      additionalProperties = convert(value, at, reading);
       continue;
     }
     const field = parseField(key);
     const fault = fieldFault(field, properties);
     if (field === undefined || fault !== undefined) {
-      issues.push({ path: at, message: fault ?? fieldSyntax });
+      reading.issues.push({ path: at, message: fault ?? fieldSyntax });
       continue;
     }
     if (!field.optional) required.push(field.name);
-    properties[field.name] = fieldSchema(field, value, at, issues);
+    properties[field.name] = fieldSchema(field, value, at, reading);
   }
   return {
     type: 'object',
@@ -128,17 +146,17 @@ function fieldSchema(
   field: Field,
   value: Json | undefined,
   path: readonly string[],
-  issues: SchemaIssue[],
+  reading: Reading,
 ): JsonObject {
   let schema: JsonObject;
-  if (field.container === 'enum') schema = enumOf(field, value, path, issues);
-  else if (field.container === 'array') schema = { type: 'array', items: convert(value, path, issues) };
-  else schema = convert(value, path, issues);
+  if (field.container === 'enum') schema = enumOf(field, value, path, reading);
+  else if (field.container === 'array') schema = { type: 'array', items: convert(value, path, reading) };
+  else schema = convert(value, path, reading);
   if (field.container === 'object' && schema.type !== 'object') {
-    issues.push({ path, message: 'After `(object)` stands a mapping of fields to types.' });
+    reading.issues.push({ path, message: 'After `(object)` stands a mapping of fields to types.' });
   }
-  if (field.optional && typeof schema.type === 'string' && schema.type !== 'null') {
-    schema = { ...schema, type: [schema.type, 'null'] };
+  if (field.optional && schema.type !== undefined && schema.type !== 'null') {
+    schema = { ...schema, type: [schema.type, 'null'].flat() };
   }
   return field.description === '' ? schema : { ...schema, description: field.description };
 }
@@ -147,10 +165,10 @@ function enumOf(
   field: Field,
   value: Json | undefined,
   path: readonly string[],
-  issues: SchemaIssue[],
+  reading: Reading,
 ): JsonObject {
   if (!Array.isArray(value) || value.length === 0) {
-    issues.push({ path, message: 'After `(enum)` stands a list of values, e.g. `[low, high]`.' });
+    reading.issues.push({ path, message: 'After `(enum)` stands a list of values, e.g. `[low, high]`.' });
     return {};
   }
   return { enum: field.optional && !value.includes(null) ? [...value, null] : value };

@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from './json.ts';
 import type { Role } from './message.ts';
+import type { Tool } from './tool.ts';
 
 /** Sampling and limits as a definition states them, in Dotprompt's spelling. Absent means: the provider's default. */
 export interface Parameters {
@@ -48,7 +49,10 @@ export interface PromptVersion {
   readonly createdAt: Date;
 }
 
-export type NewPromptVersion = Omit<PromptVersion, 'id' | 'revision' | 'createdAt'>;
+export interface NewPromptVersion extends Omit<PromptVersion, 'id' | 'revision' | 'createdAt'> {
+  /** For people and for SQL, as the messages: what runs is parsed from the source. */
+  readonly tools: readonly Tool[];
+}
 
 export interface Label {
   readonly promptName: string;

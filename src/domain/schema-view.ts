@@ -4,6 +4,7 @@
  * towards "perhaps", because the schema itself is enforced on every call.
  */
 import type { Json, JsonObject } from './json.ts';
+import type { MediaKind } from './media.ts';
 
 type Alternative = JsonObject | true;
 export type SchemaView = readonly Alternative[];
@@ -20,6 +21,8 @@ export interface SchemaReader {
   items(view: SchemaView): SchemaView;
   /** Kinds of value that the view admits. */
   kinds(view: SchemaView): ReadonlySet<Kind>;
+  /** The kind of image or file that every value of the view is, null aside; undefined when that is not sure. */
+  media(view: SchemaView): MediaKind | undefined;
   /** Names that the view declares. */
   names(view: SchemaView): readonly string[];
   /** True when a value may lack the member. */
@@ -45,6 +48,7 @@ export function createSchemaReader(schema: JsonObject): SchemaReader {
 
   function memberOf(alternative: Alternative, name: string): SchemaView {
     if (alternative === true) return anything;
+    if (alternative.media !== undefined) return [];
     const admitted = kindsOf(alternative);
     const inArray = admitted.includes('array') && /^(0|[1-9]\d*)$/.test(name) ? itemsOf(alternative) : [];
     if (!admitted.includes('object')) return inArray;
@@ -82,6 +86,7 @@ export function createSchemaReader(schema: JsonObject): SchemaReader {
     member,
     items,
     kinds: (view) => new Set(view.flatMap((part) => (part === true ? allKinds : kindsOf(part)))),
+    media: mediaOf,
     names: (view) =>
       view.flatMap((part) =>
         part !== true && isObject(part.properties) ? Object.keys(part.properties) : [],
@@ -89,6 +94,16 @@ export function createSchemaReader(schema: JsonObject): SchemaReader {
     optional: (view, name) =>
       view.every((part) => part === true || !Array.isArray(part.required) || !part.required.includes(name)),
   };
+}
+
+function mediaOf(view: SchemaView): MediaKind | undefined {
+  const found = new Set(
+    view.flatMap((part) => {
+      if (part === true) return [undefined];
+      return part.type === 'null' || part.const === null ? [] : [part.media as MediaKind | undefined];
+    }),
+  );
+  return found.size === 1 ? [...found][0] : undefined;
 }
 
 /** The alternatives of a schema: references followed, `anyOf`, `oneOf`, `allOf`, `then` and `else` side by side. */
@@ -130,7 +145,9 @@ function resolve(reference: string, root: JsonObject): Json {
   return part ?? true;
 }
 
+/** An image or a file has none: it is neither shown as text nor iterated over. */
 function kindsOf(schema: JsonObject): readonly Kind[] {
+  if (schema.media !== undefined) return [];
   if (schema.type !== undefined) {
     const types = Array.isArray(schema.type) ? schema.type : [schema.type];
     return types.map((type) => (type === 'integer' ? 'number' : type)) as Kind[];

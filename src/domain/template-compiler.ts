@@ -162,6 +162,10 @@ export function compileTemplate(source: TemplateSource): CompiledTemplate {
       open('user', statement, at);
     }
     const draft = drafts.at(-1)!;
+    if ((draft.role === 'system' || draft.role === 'assistant') && holdsMedia(node)) {
+      const message = 'Images and files stand in a message of the user: write {{role "user"}} before it.';
+      report(statement, at, message);
+    }
     if (draft.role !== 'history') appendText(draft.nodes, node);
     if (draft.role !== 'history' || blank) return;
     report(
@@ -200,6 +204,13 @@ function isHistory(statement: Statement): boolean {
     statement.params.length === 0 &&
     statement.hash === undefined
   );
+}
+
+function holdsMedia(node: TemplateNode): boolean {
+  if (typeof node === 'string') return false;
+  if ('if' in node) return [...node.yes, ...node.no].some(holdsMedia);
+  if ('each' in node) return [...node.body, ...node.none].some(holdsMedia);
+  return 'media' in node;
 }
 
 function slice(statement: Located, source: SourceText): string {

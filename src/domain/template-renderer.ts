@@ -3,26 +3,21 @@
  * looked at again, so nothing that it contains can become a role, a message or a part of the template.
  */
 import { type Issue, PromptgateError } from './errors.ts';
+import { checkHistory, fromHistory } from './history.ts';
 import type { Json, JsonObject } from './json.ts';
-import { appendPart, formatPath, jsonKind } from './json-path.ts';
-import type { Message, RenderedMessage, Role, Span } from './message.ts';
+import { appendPart, jsonKind } from './json-path.ts';
+import { type MediaKind, type MediaPart, readMedia } from './media.ts';
+import type { ContentPart, Message, RenderedMessage, Role, Span } from './message.ts';
 import type { Operand, TemplateForm, TemplateNode, ValueOperand } from './template.ts';
-import { parseArguments } from './tool.ts';
-import { isWritable } from './writable-text.ts';
+import { createNamer, createReader, type Loop } from './template-operand.ts';
 
 /** More than any model reads; bounds what loops inside loops can make of a small request. */
 const maxContentLength = 16 * 1_048_576;
 const maxIterations = 1_000_000;
+/** More than any model takes; bounds what a loop can make of one image. */
+const maxMediaParts = 100;
+const maxMediaLength = 64 * 1_048_576;
 const maxIssues = 20;
-
-interface Loop {
-  item: Json;
-  key: string | number;
-  path: string;
-  first: boolean;
-  last: boolean;
-  index: number;
-}
 
 interface Rendering {
   readonly variables: JsonObject;
@@ -30,7 +25,12 @@ interface Rendering {
   readonly issues: Issue[];
   content: string;
   spans: Span[];
+  /** Of the message so far, up to its latest image or file; `content` and `spans` are of what follows it. */
+  parts: ContentPart[];
+  partSpans: Span[];
   iterations: number;
+  mediaParts: number;
+  mediaLength: number;
 }
 
 type Step = (rendering: Rendering) => void;
@@ -56,7 +56,11 @@ export function createTemplate(form: TemplateForm): Template {
         issues: [],
         content: '',
         spans: [],
+        parts: [],
+        partSpans: [],
         iterations: 0,
+        mediaParts: 0,
+        mediaLength: 0,
       };
       const messages: RenderedMessage[] = [];
       for (const part of parts) {
@@ -84,13 +88,30 @@ function createMessage(role: Role, nodes: readonly TemplateNode[]) {
   return (rendering: Rendering, index: number): RenderedMessage => {
     rendering.content = '';
     rendering.spans = [];
+    rendering.parts = [];
+    rendering.partSpans = [];
     for (const step of steps) step(rendering);
+    if (rendering.parts.length > 0) {
+      endPart(rendering);
+      return { role, content: rendering.parts, origin: 'template', spans: rendering.partSpans };
+    }
     const { content, spans } = trimLayout(rendering);
     if (role !== 'system' && rendering.issues.length === 0 && content.trim() === '') {
       report(rendering, 'variables', `leave message ${index + 1} (${role}) empty`);
     }
     return { role, content, origin: 'template', spans };
   };
+}
+
+/** The text since the last image or file becomes a part of its own, where there is any. */
+function endPart(rendering: Rendering): void {
+  const { content, spans } = trimLayout(rendering);
+  rendering.content = '';
+  rendering.spans = [];
+  if (content === '') return;
+  const part = rendering.parts.length;
+  rendering.parts.push({ type: 'text', text: content });
+  rendering.partSpans.push(...spans.map((span) => ({ ...span, part })));
 }
 
 /** White space at the ends that no value brought, such as the line break before a block that was left out. */
@@ -110,6 +131,7 @@ function createStep(node: TemplateNode): Step {
   }
   if ('value' in node) return createValue(node.value);
   if ('json' in node) return createJson(node.json, node.indent);
+  if ('media' in node) return createMedia(node.media, node.kind);
   if ('if' in node) return createIf(node.if, node.yes.map(createStep), node.no.map(createStep));
   return createEach(node.each, node.body.map(createStep), node.none.map(createStep));
 }
@@ -139,6 +161,31 @@ function createJson(operand: Operand, indent: number): Step {
     if (value === undefined || value === null) return reportValue(rendering, name(rendering), value);
     write(rendering, JSON.stringify(value, null, indent), name(rendering));
   };
+}
+
+/** One part, whatever the value: it has no say in where it stands, in the role or in the text around it. */
+function createMedia(operand: ValueOperand, kind: MediaKind): Step {
+  const read = createReader(operand);
+  const name = createNamer(operand);
+  return (rendering) => {
+    const value = read(rendering);
+    const variable = name(rendering);
+    if (value === undefined || value === null) return reportValue(rendering, variable, value);
+    const media = readMedia(value, kind);
+    if ('fault' in media) return report(rendering, `variables.${variable}`, media.fault);
+    rendering.mediaParts += 1;
+    rendering.mediaLength += lengthOf(media.part);
+    if (rendering.mediaParts > maxMediaParts || rendering.mediaLength > maxMediaLength) {
+      return report(rendering, `variables.${variable}`, 'makes too many images and files, or too large ones');
+    }
+    endPart(rendering);
+    rendering.partSpans.push({ start: 0, end: 0, variable, part: rendering.parts.length });
+    rendering.parts.push(media.part);
+  };
+}
+
+function lengthOf({ source }: MediaPart): number {
+  return 'data' in source ? source.data.length : 0;
 }
 
 function createIf(operand: Operand, positive: readonly Step[], negative: readonly Step[]): Step {
@@ -201,42 +248,6 @@ function isOverBudget(rendering: Rendering): boolean {
   return over;
 }
 
-function createReader(operand: Operand): (rendering: Rendering) => Json | undefined {
-  const slot = operand.loop - 1;
-  if ('data' in operand) {
-    const { data } = operand;
-    return (rendering) => rendering.loops[slot]![data];
-  }
-  const { parts } = operand;
-  const only = parts[0];
-  if (slot < 0 && parts.length === 1 && only !== undefined) {
-    return (rendering) => (Object.hasOwn(rendering.variables, only) ? rendering.variables[only] : undefined);
-  }
-  return (rendering) => {
-    let value: Json | undefined = slot < 0 ? rendering.variables : rendering.loops[slot]!.item;
-    for (const part of parts) value = memberOf(value, part);
-    return value;
-  };
-}
-
-/** An own member; a list has its items and, unlike in JavaScript, nothing else. */
-function memberOf(value: Json | undefined, part: string): Json | undefined {
-  if (typeof value !== 'object' || value === null) return undefined;
-  if (Array.isArray(value)) return /^\d+$/.test(part) ? value[Number(part)] : undefined;
-  return Object.hasOwn(value, part) ? value[part] : undefined;
-}
-
-/** Path of the operand's value, as spans and issues show it. */
-function createNamer(operand: Operand): (rendering: Rendering) => string {
-  const slot = operand.loop - 1;
-  if ('data' in operand) return (rendering) => `${rendering.loops[slot]!.path}@${operand.data}`;
-  const parts = operand.parts.map((part) => (/^\d+$/.test(part) ? Number(part) : part));
-  const whole = formatPath(parts);
-  if (slot < 0) return () => whole;
-  if (parts.length === 0) return (rendering) => rendering.loops[slot]!.path;
-  return (rendering) => formatPath(parts, rendering.loops[slot]!.path);
-}
-
 function write(rendering: Rendering, text: string, variable: string): void {
   const start = rendering.content.length;
   rendering.content += text;
@@ -252,47 +263,4 @@ function reportValue(rendering: Rendering, name: string, value: Json | undefined
 
 function report(rendering: Rendering, path: string, message: string): void {
   if (rendering.issues.length < maxIssues) rendering.issues.push({ path, message });
-}
-
-function fromHistory(message: Message): RenderedMessage {
-  return { ...message, origin: 'history', spans: [] };
-}
-
-/** A caller brings turns of a conversation; instructions are the definition's alone. */
-function checkHistory(history: readonly Message[], accepted: boolean): void {
-  if (history.length === 0) return;
-  if (!accepted) {
-    const message = 'The prompt takes no `messages`: its template has no {{history}}.';
-    throw new PromptgateError('invalid_request', message, { issues: [{ path: 'messages', message }] });
-  }
-  const issues: Issue[] = [];
-  for (const [index, message] of history.entries()) {
-    const fault = historyFault(message);
-    if (fault !== undefined && issues.length < maxIssues) {
-      issues.push({ path: `messages[${index}].${fault.member}`, message: fault.message });
-    }
-  }
-  if (issues.length === 0) return;
-  const summary = `${issues[0]!.path}: ${issues[0]!.message}`;
-  throw new PromptgateError('invalid_request', summary, { issues });
-}
-
-function historyFault(message: Message): { member: string; message: string } | undefined {
-  if (message.role === 'system') {
-    return {
-      member: 'role',
-      message: 'must be user, assistant or tool; instructions belong to the definition',
-    };
-  }
-  if (typeof message.content !== 'string') return { member: 'content', message: 'must be a string' };
-  if (message.toolCalls?.some((call) => parseArguments(call.arguments) === undefined)) {
-    return { member: 'tool_calls', message: 'has arguments that are not a JSON object' };
-  }
-  // A tool may have nothing to say, and an assistant that calls one too.
-  const mayBeEmpty = message.role === 'tool' || message.toolCalls !== undefined;
-  if (!mayBeEmpty && message.content.trim() === '') return { member: 'content', message: 'is empty' };
-  if (!isWritable(message.content)) {
-    return { member: 'content', message: 'contains a NUL character or half of a surrogate pair' };
-  }
-  return undefined;
 }

@@ -79,16 +79,25 @@ function compileMustache(statement: Mustache, context: CompileContext): readonly
     return refuse(statement, context, `Write {{${path.original}}}: values are never escaped.`);
   }
   if (isMustacheOf(statement, 'json')) return compileJson(statement, context);
+  if (isMedia(statement)) return compileMedia(statement, context);
   if (isMustacheOf(statement, 'role') || isMustacheOf(statement, 'history')) {
     const advice = `{{${path.original}}} stands between messages, never inside a block. For a variable of that name write {{this.${path.original}}}.`;
     return refuse(statement, context, advice);
   }
   if (statement.params.length > 0 || statement.hash !== undefined) {
-    const advice = `There is no helper \`${path.original}\`: the only ones are json, if, unless, each, role and history.`;
+    const advice = `There is no helper \`${path.original}\`: the only ones are json, media, if, unless, each, role and history.`;
     return refuse(statement, context, advice);
   }
   const found = resolve(path, context);
   if (found === undefined) return [];
+  const media = context.reader.media(found.view);
+  if (media !== undefined) {
+    return refuse(
+      statement,
+      context,
+      `\`${path.original}\` is ${media === 'image' ? 'an image' : 'a file'}: write {{media url=${path.original}}}.`,
+    );
+  }
   const kinds = context.reader.kinds(found.view);
   if (
     !('data' in found.operand) &&
@@ -110,8 +119,37 @@ function compileJson(statement: Mustache, context: CompileContext): readonly Tem
   }
   const found = resolve(param, context);
   if (found === undefined) return [];
+  if (context.reader.media(found.view) !== undefined) {
+    return refuse(statement, context, 'An image or a file is no text: write {{media url=name}}.');
+  }
   warnWhenOptional(found, param, context);
   return [{ json: found.operand, indent }];
+}
+
+/** `{{media}}` alone is a variable of that name. */
+function isMedia(statement: Mustache): boolean {
+  return isMustacheOf(statement, 'media') && (statement.params.length > 0 || statement.hash !== undefined);
+}
+
+function compileMedia(statement: Mustache, context: CompileContext): readonly TemplateNode[] {
+  const [pair, ...more] = statement.hash?.pairs ?? [];
+  if (statement.params.length > 0 || pair?.key !== 'url' || more.length > 0) {
+    const advice =
+      'Write {{media url=name}}: the value itself says what it is, and the schema what it has to be.';
+    return refuse(statement, context, advice);
+  }
+  const found = resolve(pair.value, context);
+  if (found === undefined) return [];
+  const kind = context.reader.media(found.view);
+  if (kind === undefined || 'data' in found.operand) {
+    return refuse(
+      statement,
+      context,
+      '{{media}} takes a variable of the type `image` or `file`: declare it so.',
+    );
+  }
+  warnWhenOptional(found, pair.value, context);
+  return [{ media: found.operand, kind }];
 }
 
 function literalNumber(expression: Expression): number {

@@ -2,6 +2,7 @@
  * The compiled form of a template. It is canonical: two templates that send the same for every input mostly have the
  * same form, and two that differ never do. The checksum of a version is taken over it, the renderer runs it.
  */
+import type { MediaKind } from './media.ts';
 import type { Role } from './message.ts';
 
 /** A value that the template names. Loop 0 is the variables themselves, loop n the item of the nth enclosing loop. */
@@ -23,6 +24,8 @@ export type TemplateNode =
   | string
   | { readonly value: Operand }
   | { readonly json: Operand; readonly indent: number }
+  /** An image or a file: one part of the message, of the kind that the input schema says. */
+  | { readonly media: ValueOperand; readonly kind: MediaKind }
   | { readonly if: Operand; readonly yes: readonly TemplateNode[]; readonly no: readonly TemplateNode[] }
   | {
       readonly each: ValueOperand;

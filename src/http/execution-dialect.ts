@@ -7,6 +7,14 @@ import { executionSchema, toExecutionView } from './execution-view.ts';
 const deltaSchema = z
   .union([
     z.object({ type: z.enum(['text', 'refusal', 'reasoning']), text: z.string() }),
+    z
+      .object({
+        type: z.literal('reasoning_end'),
+        signature: z.string().optional(),
+        encrypted: z.string().optional(),
+        id: z.string().optional(),
+      })
+      .openapi({ description: 'Ends a block of reasoning; without text before it, it is the whole block.' }),
     z.object({
       type: z.literal('tool_call'),
       index: z.number().int(),

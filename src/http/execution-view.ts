@@ -8,7 +8,8 @@ import {
   finishReasons,
   type StoredExecution,
 } from '../domain/execution.ts';
-import type { Message } from '../domain/message.ts';
+import { toMediaValue } from '../domain/media.ts';
+import type { Content, Message } from '../domain/message.ts';
 
 const errorCodes = Object.keys(errorTable) as [ErrorCode, ...ErrorCode[]];
 const count = z.number().int().nullable();
@@ -20,6 +21,17 @@ export const toolCallSchema = z
     arguments: z.string().openapi({ description: 'JSON as the model wrote it.' }),
   })
   .openapi('ToolCall');
+
+export const reasoningSchema = z
+  .strictObject({
+    text: z.string(),
+    signature: z.string().optional(),
+    encrypted: z.string().optional(),
+    id: z.string().optional(),
+  })
+  .openapi('Reasoning', {
+    description: 'What the model thought; without text when only its provider can read it.',
+  });
 
 export const executionSchema = z
   .object({
@@ -33,6 +45,7 @@ export const executionSchema = z
     tool_calls: z
       .array(z.object({ id: z.string(), name: z.string(), arguments: z.string() }))
       .openapi({ description: 'What the model asks you to run; send the results in `messages`.' }),
+    reasoning: z.array(reasoningSchema).openapi({ description: 'No part of the output; may be sent back.' }),
     finish_reason: z.enum(finishReasons).nullable(),
     provider: z.string().nullable(),
     model: z.string().nullable().openapi({ description: 'The model asked.' }),
@@ -64,7 +77,7 @@ export const executionDetailSchema = executionSchema
   .extend({
     input: z.object({
       variables: z.record(z.string(), z.unknown()),
-      messages: z.array(z.looseObject({ role: z.string(), content: z.string() })).nullable(),
+      messages: z.array(z.looseObject({ role: z.string(), content: z.unknown() })).nullable(),
       definition: z
         .object({ source: z.string(), partials: z.record(z.string(), z.string()) })
         .nullable()
@@ -135,6 +148,7 @@ export function toExecutionView(execution: Execution): z.infer<typeof executionS
     status: execution.status,
     output: execution.rawOutput,
     tool_calls: [...execution.toolCalls],
+    reasoning: execution.reasoning.map((block) => ({ ...block })),
     finish_reason: execution.finishReason,
     provider: execution.provider,
     model: execution.model,
@@ -160,13 +174,21 @@ export function toExecutionView(execution: Execution): z.infer<typeof executionS
 }
 
 /** As it was sent. */
-function toMessageView({ role, content, toolCalls, toolCallId }: Message) {
+function toMessageView({ role, content, toolCalls, toolCallId, reasoning }: Message) {
   return {
     role,
-    content,
+    content: toContentView(content),
     ...(toolCalls ? { tool_calls: toolCalls.map((call) => ({ ...call })) } : {}),
     ...(toolCallId === undefined ? {} : { tool_call_id: toolCallId }),
+    ...(reasoning ? { reasoning } : {}),
   };
+}
+
+function toContentView(content: Content) {
+  if (typeof content === 'string') return content;
+  return content.map((part) =>
+    part.type === 'text' ? { ...part } : { type: part.type, ...toMediaValue(part) },
+  );
 }
 
 export function toExecutionDetail(

@@ -99,7 +99,7 @@ function createMessagesEvents(): AnswerEvents {
   return {
     begin: (admission) => [event('message_start', { message: toDraft(admission) })],
     piece(delta) {
-      if (delta.type === 'reasoning') return [];
+      if (delta.type === 'reasoning' || delta.type === 'reasoning_end') return [];
       if (delta.type === 'tool_call') {
         const { id, name } = delta;
         const opening = enter(delta.index, { type: 'tool_use', id, name, input: {} });

@@ -129,7 +129,7 @@ function createResponsesEvents(): AnswerEvents {
     },
     piece(delta) {
       if (delta.type === 'tool_call') return addCall(delta.index, delta);
-      if (delta.type === 'reasoning') return [];
+      if (delta.type === 'reasoning' || delta.type === 'reasoning_end') return [];
       return addText(delta.type === 'refusal' ? 'refusal' : 'output_text', delta.text);
     },
     finish(execution) {

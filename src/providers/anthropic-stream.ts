@@ -10,7 +10,9 @@ type Members = Record<string, Json | undefined>;
 
 interface Block {
   readonly start: JsonObject;
+  /** What it says, or thinks. */
   text: string;
+  signature: string;
   /** Arguments of a call, as they were written; empty when there were none. */
   input: string;
   /** Position among the caller's tool calls; null for any other block, the provider's own tools among them. */
@@ -25,6 +27,8 @@ export function assembleAnthropicStream(): StreamAssembler {
   let usage: JsonObject = {};
   let calls = 0;
   let ended = false;
+  /** The explanation of a refusal has been handed on. */
+  let told = false;
 
   const readers: Record<string, (event: Members) => StreamDelta[]> = {
     message_start(event) {
@@ -37,16 +41,17 @@ export function assembleAnthropicStream(): StreamAssembler {
     content_block_start(event) {
       const start = readObject(event.content_block) ?? {};
       const isCall = start.type === 'tool_use';
-      const text = readString(start.text) ?? '';
+      const isThought = start.type === 'thinking';
       const block: Block = {
         start,
-        text,
+        text: readString(isThought ? start.thinking : start.text) ?? '',
+        signature: readString(start.signature) ?? '',
         input: isCall ? whole(start.input) : '',
         call: isCall ? calls++ : null,
       };
       blocks.set(event.index ?? 0, block);
-      if (block.call === null) return block.text === '' ? [] : [{ type: 'text', text: block.text }];
-      return [toolCall(block, block.call, block.input)];
+      if (block.call !== null) return [toolCall(block, block.call, block.input)];
+      return block.text === '' ? [] : [{ type: isThought ? 'reasoning' : 'text', text: block.text }];
     },
     content_block_delta(event) {
       const block = blocks.get(event.index ?? 0);
@@ -59,8 +64,12 @@ export function assembleAnthropicStream(): StreamAssembler {
         }
         case 'thinking_delta': {
           const text = readString(delta.thinking) ?? '';
-          return text === '' ? [] : [{ type: 'reasoning', text }];
+          if (block) block.text += text;
+          return text === '' || !block ? [] : [{ type: 'reasoning', text }];
         }
+        case 'signature_delta':
+          if (block) block.signature += readString(delta.signature) ?? '';
+          return [];
         case 'input_json_delta': {
           const more = readString(delta.partial_json) ?? '';
           if (block?.call == null || more === '') return [];
@@ -71,11 +80,21 @@ export function assembleAnthropicStream(): StreamAssembler {
           return [];
       }
     },
-    content_block_stop: () => [],
+    content_block_stop(event) {
+      const { start, signature } = blocks.get(event.index ?? 0) ?? {};
+      if (start?.type === 'thinking') return [{ type: 'reasoning_end', ...(signature ? { signature } : {}) }];
+      if (start?.type !== 'redacted_thinking') return [];
+      return [{ type: 'reasoning_end', encrypted: readString(start.data) ?? '' }];
+    },
     message_delta(event) {
       for (const [name, value] of Object.entries(readObject(event.delta) ?? {})) stop[name] = value;
       addUsage(event.usage);
-      return [];
+      // Of a refusal that says nothing the explanation is the answer.
+      const said = [...blocks.values()].some(({ start, text }) => start.type === 'text' && text !== '');
+      const explained = isRecord(stop.stop_details) ? readString(stop.stop_details.explanation) : null;
+      if (said || explained === null || stop.stop_reason !== 'refusal' || told) return [];
+      told = true;
+      return [{ type: 'refusal', text: explained }];
     },
     message_stop() {
       ended = true;
@@ -103,8 +122,9 @@ export function assembleAnthropicStream(): StreamAssembler {
     body: () => ({
       ...head,
       type: 'message',
-      content: [...blocks.values()].map(({ start, text, input }) => {
+      content: [...blocks.values()].map(({ start, text, signature, input }) => {
         if (start.type === 'text') return { ...start, text };
+        if (start.type === 'thinking') return { ...start, thinking: text, signature };
         return input === '' ? start : { ...start, input };
       }),
       stop_reason: stop.stop_reason ?? null,

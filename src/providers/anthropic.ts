@@ -3,9 +3,11 @@ import Anthropic from '@anthropic-ai/sdk';
 import type { ProviderAnswer, ProviderCall, ProviderSettings } from '../application/provider.ts';
 import type { FinishReason } from '../domain/execution.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
-import type { Message } from '../domain/message.ts';
+import { type Message, textOf } from '../domain/message.ts';
+import type { ReasoningBlock } from '../domain/reasoning.ts';
 import { parseArguments, type Tool, type ToolCall } from '../domain/tool.ts';
 import type { Usage } from '../domain/usage.ts';
+import { toAnthropicBlocks, toAnthropicContent, toThinking } from './anthropic-content.ts';
 import { assembleAnthropicStream } from './anthropic-stream.ts';
 import { isRecord } from './attempt-failure.ts';
 import type { HttpClient } from './http-client.ts';
@@ -39,7 +41,7 @@ export function createAnthropicClient(settings: ProviderSettings, http: HttpClie
 /** Sampling parameters are sent although newer models refuse them: the refusal is theirs to make. */
 export function toAnthropicRequest(call: ProviderCall): JsonObject {
   const { parameters } = call;
-  const system = call.messages.filter(({ role }) => role === 'system').map(({ content }) => content);
+  const system = call.messages.filter(({ role }) => role === 'system').map(({ content }) => textOf(content));
   const optional: Record<string, Json | undefined> = {
     system: toSystem(system),
     temperature: parameters.temperature,
@@ -63,18 +65,24 @@ export function toAnthropicRequest(call: ProviderCall): JsonObject {
 function toAnthropicMessages(messages: readonly Message[]): Json[] {
   const sent: { role: string; content: string | Json[] }[] = [];
   let results: Json[] | undefined;
-  for (const { role, content, toolCalls, toolCallId } of messages) {
+  for (const { role, content, toolCalls = [], toolCallId, reasoning = [] } of messages) {
     if (role === 'tool') {
       if (!results) {
         results = [];
         sent.push({ role: 'user', content: results });
       }
-      results.push({ type: 'tool_result', tool_use_id: toolCallId ?? '', content });
+      results.push({
+        type: 'tool_result',
+        tool_use_id: toolCallId ?? '',
+        content: toAnthropicContent(content),
+      });
       continue;
     }
     results = undefined;
-    const text = content === '' ? [] : [{ type: 'text', text: content }];
-    sent.push({ role, content: toolCalls?.length ? [...text, ...toolCalls.map(toToolUse)] : content });
+    const before = toThinking(reasoning);
+    const plain = before.length + toolCalls.length === 0;
+    const blocks = () => [...before, ...toAnthropicBlocks(content), ...toolCalls.map(toToolUse)];
+    sent.push({ role, content: plain ? toAnthropicContent(content) : blocks() });
   }
   return sent;
 }
@@ -115,6 +123,7 @@ export function fromAnthropicBody(
   return {
     output: joinText(body.content) || (stop === 'refusal' ? explainRefusal(body.stop_details) : ''),
     toolCalls: readToolCalls(body.content),
+    reasoning: readReasoning(body.content),
     finishReason: toFinishReason(stop),
     usage: toUsage(rawUsage),
     rawUsage,
@@ -133,6 +142,16 @@ function readToolCalls(content: Json[]): ToolCall[] {
       const said = typeof input === 'string' ? input : JSON.stringify(input ?? {});
       return { id: readString(id) ?? '', name: readString(name) ?? '', arguments: said };
     });
+}
+
+function readReasoning(content: Json[]): ReasoningBlock[] {
+  return content.flatMap((block): ReasoningBlock[] => {
+    if (!isRecord(block)) return [];
+    if (block.type === 'redacted_thinking') return [{ text: '', encrypted: readString(block.data) ?? '' }];
+    if (block.type !== 'thinking') return [];
+    const signature = readString(block.signature);
+    return [{ text: readString(block.thinking) ?? '', ...(signature === null ? {} : { signature }) }];
+  });
 }
 
 function explainRefusal(details: Json | undefined): string {

@@ -32,6 +32,8 @@ interface Item {
   call: number | null;
   /** Arguments of a call, as they were written. */
   said: string;
+  /** Of reasoning, as it was handed on: the provider encrypts it anew for each event. */
+  encrypted: string | null;
 }
 
 /** Complete means `response.completed` or `response.incomplete`. */
@@ -51,7 +53,15 @@ export function assembleResponsesStream(): StreamAssembler {
 
   function open(event: Members, latest: JsonObject): Item {
     const { id } = latest;
-    const item = { index: event.output_index, id, latest, texts: new Map(), call: null, said: '' };
+    const item = {
+      index: event.output_index,
+      id,
+      latest,
+      texts: new Map(),
+      call: null,
+      said: '',
+      encrypted: null,
+    };
     items.push(item);
     return item;
   }
@@ -60,9 +70,12 @@ export function assembleResponsesStream(): StreamAssembler {
     const type = kind === 'output_text' || kind === 'refusal' ? 'message' : 'reasoning';
     const item = find(event) ?? open(event, { type });
     const key = `${kind} ${event.summary_index ?? event.content_index ?? 0}`;
-    const known = item.texts.get(key);
-    item.texts.set(key, { kind, text: (known?.text ?? '') + more });
-    return more === '' ? [] : [{ type: textKinds[kind].delta, text: more }];
+    const known = item.texts.get(key)?.text ?? '';
+    // Paragraphs keep apart what the parts of reasoning kept apart.
+    const follows =
+      type === 'reasoning' && known === '' && [...item.texts.values()].some(({ text }) => text !== '');
+    item.texts.set(key, { kind, text: known + more });
+    return more === '' ? [] : [{ type: textKinds[kind].delta, text: follows ? `\n\n${more}` : more }];
   }
 
   function completeText(event: Members, kind: TextKind, whole: Json | undefined): StreamDelta[] {
@@ -102,6 +115,15 @@ export function assembleResponsesStream(): StreamAssembler {
     ];
   }
 
+  function endReasoning(event: Members): StreamDelta[] {
+    const item = find(event);
+    if (item?.latest.type !== 'reasoning') return [];
+    const [encrypted, id] = [readString(item.latest.encrypted_content), readString(item.latest.id)];
+    item.encrypted = encrypted;
+    if (encrypted === null) return [{ type: 'reasoning_end' }];
+    return [{ type: 'reasoning_end', encrypted, ...(id === null ? {} : { id }) }];
+  }
+
   /** Some servers name the model only at the beginning. */
   function takeHead(event: Members): void {
     response = { ...response, ...readObject(event.response) };
@@ -124,7 +146,7 @@ export function assembleResponsesStream(): StreamAssembler {
   const readers: Record<string, (event: Members) => StreamDelta[]> = {
     'response.output_item.added': (event) =>
       takeItem(event, typeof event.output_index === 'number' ? find(event) : undefined),
-    'response.output_item.done': (event) => takeItem(event, find(event)),
+    'response.output_item.done': (event) => [...takeItem(event, find(event)), ...endReasoning(event)],
     'response.content_part.added': (event) => completePart(event, event.part),
     'response.content_part.done': (event) => completePart(event, event.part),
     'response.output_text.delta': (event) => addText(event, 'output_text', textOf(event.delta)),
@@ -195,7 +217,8 @@ function missing(said: string, whole: Json | undefined): string {
   return text.startsWith(said) ? text.slice(said.length) : '';
 }
 
-function toItem({ latest, texts, said }: Item): JsonObject {
+function toItem({ latest: sent, texts, said, encrypted }: Item): JsonObject {
+  const latest = encrypted === null ? sent : { ...sent, encrypted_content: encrypted };
   if (isCall(latest)) {
     return { ...latest, [latest.type === 'custom_tool_call' ? 'input' : 'arguments']: said };
   }

@@ -3,10 +3,12 @@ import type { ProviderAnswer, ProviderCall, ProviderSettings } from '../applicat
 import type { FinishReason } from '../domain/execution.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import type { Message } from '../domain/message.ts';
+import type { ReasoningBlock } from '../domain/reasoning.ts';
 import type { Tool, ToolCall } from '../domain/tool.ts';
 import type { Usage } from '../domain/usage.ts';
 import { isRecord } from './attempt-failure.ts';
 import type { HttpClient } from './http-client.ts';
+import { toReasoningItems, toResponsesContent } from './openai-responses-content.ts';
 import { assembleResponsesStream } from './openai-responses-stream.ts';
 import { createOpenaiSdk } from './openai-sdk.ts';
 import { isStrictSchema } from './strict-schema.ts';
@@ -48,15 +50,17 @@ export function toResponsesRequest(call: ProviderCall): JsonObject {
 }
 
 /** Calls and their results are items beside the messages. Without ids: with one, OpenAI looks for what it has not kept. */
-function toInputItems({ role, content, toolCalls = [], toolCallId }: Message): JsonObject[] {
-  if (role === 'tool') return [{ type: 'function_call_output', call_id: toolCallId ?? '', output: content }];
+function toInputItems({ role, content, toolCalls = [], toolCallId, reasoning = [] }: Message): JsonObject[] {
+  const sent = toResponsesContent(content);
+  if (role === 'tool') return [{ type: 'function_call_output', call_id: toolCallId ?? '', output: sent }];
   const calls = toolCalls.map(({ id, name, arguments: said }) => ({
     type: 'function_call',
     call_id: id,
     name,
     arguments: said || '{}',
   }));
-  return content === '' && calls.length > 0 ? calls : [{ role, content }, ...calls];
+  const said = content === '' && calls.length > 0 ? [] : [{ role, content: sent }];
+  return [...toReasoningItems(reasoning), ...said, ...calls];
 }
 
 /** Not strict, as on the other wires: by default this one rewrites the schema and makes every argument required. */
@@ -92,6 +96,7 @@ export function fromResponsesBody(
   return {
     output: text || refusal,
     toolCalls,
+    reasoning: items.flatMap(readReasoning),
     finishReason: toFinishReason(body, refusal !== '', toolCalls.length > 0),
     usage: toUsage(rawUsage),
     rawUsage,
@@ -121,6 +126,16 @@ function readToolCall(item: Record<string, Json | undefined>): ToolCall[] {
       arguments: readString(said) ?? '{}',
     },
   ];
+}
+
+/** What it says of itself, as summary or in full; paragraphs keep apart what its parts kept apart. */
+function readReasoning(item: Record<string, Json | undefined>): ReasoningBlock[] {
+  if (item.type !== 'reasoning') return [];
+  const parts = [...recordsOf(item.summary), ...recordsOf(item.content)];
+  const text = parts.flatMap((part) => readString(part.text) ?? []).join('\n\n');
+  const [encrypted, id] = [readString(item.encrypted_content), readString(item.id)];
+  if (encrypted === null) return text === '' ? [] : [{ text }];
+  return [{ text, encrypted, ...(id === null ? {} : { id }) }];
 }
 
 /** What is incomplete was cut off; some servers do not say by what, and then it was not a filter. */

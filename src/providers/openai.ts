@@ -2,11 +2,13 @@
 import type { ProviderAnswer, ProviderCall, ProviderSettings } from '../application/provider.ts';
 import type { FinishReason } from '../domain/execution.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
-import type { Message } from '../domain/message.ts';
+import { type Message, textOf } from '../domain/message.ts';
+import type { ReasoningBlock } from '../domain/reasoning.ts';
 import type { Tool, ToolCall } from '../domain/tool.ts';
 import type { Usage } from '../domain/usage.ts';
 import { isRecord } from './attempt-failure.ts';
 import type { HttpClient } from './http-client.ts';
+import { toOpenaiContent } from './openai-content.ts';
 import { createOpenaiSdk } from './openai-sdk.ts';
 import { assembleOpenaiStream } from './openai-stream.ts';
 import { isStrictSchema } from './strict-schema.ts';
@@ -49,14 +51,14 @@ export function toOpenaiRequest(call: ProviderCall): JsonObject {
 }
 
 function toOpenaiMessage({ role, content, toolCalls, toolCallId }: Message): JsonObject {
-  if (role === 'tool') return { role, tool_call_id: toolCallId ?? '', content };
-  if (!toolCalls?.length) return { role, content };
+  if (role === 'tool') return { role, tool_call_id: toolCallId ?? '', content: textOf(content) };
+  if (!toolCalls?.length) return { role, content: toOpenaiContent(content) };
   const calls = toolCalls.map(({ id, name, arguments: said }) => ({
     id,
     type: 'function',
     function: { name, arguments: said || '{}' },
   }));
-  return { role, content: content || null, tool_calls: calls };
+  return { role, content: textOf(content) || null, tool_calls: calls };
 }
 
 function toOpenaiTool({ name, description, inputSchema }: Tool): JsonObject {
@@ -94,6 +96,7 @@ export function fromOpenaiBody(
   return {
     output: output || (refusal ?? ''),
     toolCalls: readToolCalls(message),
+    reasoning: readReasoning(message),
     finishReason: toFinishReason(finish, refusal !== null, message),
     usage: toUsage(rawUsage),
     rawUsage,
@@ -101,6 +104,12 @@ export function fromOpenaiBody(
     systemFingerprint: readString(body.system_fingerprint),
     serviceTier: readString(body.service_tier),
   };
+}
+
+/** OpenAI itself shows none here; its compatible servers do, under one of two names. */
+function readReasoning(message: JsonObject): ReasoningBlock[] {
+  const text = readString(message.reasoning_content) ?? readString(message.reasoning);
+  return text === null ? [] : [{ text }];
 }
 
 /** The legacy form, one call without an id, comes from some compatible servers still. */

@@ -15,7 +15,7 @@ import { createHttpClient, type Fetch, type HttpClient } from './http-client.ts'
 import { createOpenaiClient } from './openai.ts';
 import { createOpenaiResponsesClient } from './openai-responses.ts';
 import { callWithRetries, type RetryDependencies } from './retry.ts';
-import { unsupportedParameters, type WireAnswer, type WireClient } from './wire.ts';
+import { unsupportedContent, unsupportedParameters, type WireAnswer, type WireClient } from './wire.ts';
 
 export interface ProvidersDependencies extends RetryDependencies {
   /** Stands in for the network in tests. */
@@ -113,6 +113,13 @@ function problemsOf(settings: readonly ProviderSettings[], model: string, parame
 
 function refuse(settings: ProviderSettings, call: ProviderCall): PromptgateError | undefined {
   const names = unsupportedParameters(settings.wire, call.parameters);
+  const content = unsupportedContent(settings.wire, call.messages);
+  if (names.length === 0 && content.length > 0) {
+    return new PromptgateError(
+      'provider_rejected',
+      `The ${settings.wire} wire cannot carry ${content.join(', ')}. Send it in another form; no request was made.`,
+    );
+  }
   if (names.length === 0) return undefined;
   return new PromptgateError(
     'provider_rejected',

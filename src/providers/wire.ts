@@ -4,7 +4,9 @@
  */
 import type { ProviderAnswer, ProviderCall, Wire } from '../application/provider.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
+import type { Message } from '../domain/message.ts';
 import type { Parameters } from '../domain/prompt-version.ts';
+import { anthropicContentProblems } from './anthropic-content.ts';
 import {
   type Asked,
   AttemptFailure,
@@ -16,6 +18,7 @@ import {
   toName,
 } from './attempt-failure.ts';
 import { readBody } from './http-client.ts';
+import { openaiContentProblems } from './openai-content.ts';
 import type { StreamOptions } from './stream.ts';
 
 export interface WireAnswer {
@@ -47,6 +50,17 @@ const missingOnWire: Readonly<Record<Wire, readonly (keyof Parameters)[]>> = {
 /** @returns names of the given parameters that the wire cannot carry, so that they are refused and never dropped */
 export function unsupportedParameters(wire: Wire, parameters: Parameters): string[] {
   return missingOnWire[wire].filter((name) => parameters[name] !== undefined);
+}
+
+const contentProblems: Readonly<Record<Wire, (message: Message) => string[]>> = {
+  openai: openaiContentProblems,
+  'openai-responses': () => [],
+  anthropic: anthropicContentProblems,
+};
+
+/** @returns what of the messages the wire cannot carry, each as `a …` and once, so that nothing is dropped */
+export function unsupportedContent(wire: Wire, messages: readonly Message[]): string[] {
+  return [...new Set(messages.flatMap(contentProblems[wire]))];
 }
 
 /** Our clocks decide; the SDKs' own must never fire first. A day, in milliseconds. */

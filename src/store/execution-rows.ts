@@ -14,6 +14,7 @@ import {
   type StoredExecution,
 } from '../domain/execution.ts';
 import type { JsonObject } from '../domain/json.ts';
+import type { ReasoningBlock } from '../domain/reasoning.ts';
 import type { Row } from './query-catalog.ts';
 
 const text = z.string().nullable();
@@ -71,6 +72,16 @@ const executionSchema = z.object({
   error_message: text,
   raw_output: text,
   tool_calls: z.array(z.object({ id: z.string(), name: z.string(), arguments: z.string() })).nullable(),
+  reasoning: z
+    .array(
+      z.object({
+        text: z.string(),
+        signature: z.string().optional(),
+        encrypted: z.string().optional(),
+        id: z.string().optional(),
+      }),
+    )
+    .nullable(),
   finish_reason: z.enum(finishReasons).nullable(),
   response_model: text,
   system_fingerprint: text,
@@ -186,6 +197,7 @@ export function fromExecution(execution: Execution): string {
     error_message: execution.errorMessage,
     raw_output: execution.rawOutput,
     tool_calls: execution.toolCalls.length === 0 ? null : execution.toolCalls,
+    reasoning: execution.reasoning.length === 0 ? null : execution.reasoning,
     finish_reason: execution.finishReason,
     response_model: execution.responseModel,
     system_fingerprint: execution.systemFingerprint,
@@ -220,6 +232,7 @@ export function toStoredExecution(row: Row): StoredExecution {
     errorMessage: parsed.error_message,
     rawOutput: parsed.raw_output,
     toolCalls: parsed.tool_calls ?? [],
+    reasoning: (parsed.reasoning ?? []) as ReasoningBlock[],
     finishReason: parsed.finish_reason,
     responseModel: parsed.response_model,
     systemFingerprint: parsed.system_fingerprint,

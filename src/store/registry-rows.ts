@@ -95,6 +95,7 @@ export function fromPromptVersion(version: NewPromptVersion, createdBy: string):
     version.gitMessage,
     JSON.stringify(version.metadata),
     createdBy,
+    JSON.stringify(version.tools),
   ];
 }
 

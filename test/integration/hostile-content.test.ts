@@ -73,7 +73,7 @@ describe.each(databases)('hostile content on $name', ({ create }) => {
     ...{ providerRequestId: text, retryAfterMs: null },
   });
   const answerOf = (output: string, text: string): ProviderAnswer => ({
-    ...{ output, toolCalls: [], finishReason: 'stop', usage: noUsage, rawUsage: null },
+    ...{ output, toolCalls: [], reasoning: [], finishReason: 'stop', usage: noUsage, rawUsage: null },
     ...{ responseModel: text, systemFingerprint: text, serviceTier: text, providerRequestId: text },
   });
 

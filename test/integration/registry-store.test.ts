@@ -44,21 +44,24 @@ describe.each(databases)('the registry on $name', ({ name, create }) => {
 
   describe('adding a version', () => {
     it('keeps every field, and the order of schema keys', async () => {
-      const wanted = promptVersion();
-      const { created, version } = await one.registry.addVersion(wanted, 'cli:ada');
+      const { tools, ...wanted } = promptVersion();
+      const { created, version } = await one.registry.addVersion({ ...wanted, tools }, 'cli:ada');
       expect(created).toBe(true);
       expect(version).toMatchObject(wanted);
+      const sql = postgres(database.url, { max: 1 });
+      expect([...(await sql`select tools from prompt_versions`)]).toEqual([{ tools }]);
+      await sql.end();
       const { versions } = await other.registry.loadChanges(0);
       expect(versions).toEqual([version]);
       expect(JSON.stringify(versions[0]?.outputSchema)).toBe(JSON.stringify(wanted.outputSchema));
     });
 
     it('keeps absent fields as null', async () => {
-      const bare = promptVersion({
+      const { tools, ...bare } = promptVersion({
         ...{ parameters: {}, messages: [], outputFormat: 'text', outputSchema: null, description: null },
         ...{ author: null, partials: {}, path: null, gitCommit: null, gitMessage: null, metadata: {} },
       });
-      expect((await one.registry.addVersion(bare, 'cli:ada')).version).toMatchObject(bare);
+      expect((await one.registry.addVersion({ ...bare, tools }, 'cli:ada')).version).toMatchObject(bare);
     });
 
     it('twice at once ends the same for both', async () => {

@@ -28,6 +28,7 @@ export function promptVersion(changes: Partial<NewPromptVersion> = {}): NewPromp
     gitCommit: 'c0ffee',
     gitMessage: 'Shorten the summary',
     metadata: { team: 'search', nested: { n: 1 } },
+    tools: [{ name: 'look_up', description: null, inputSchema: { type: 'object', properties: {} } }],
     ...changes,
   };
 }
@@ -85,6 +86,7 @@ export function execution(changes: Partial<Execution> = {}): Execution {
     errorMessage: null,
     rawOutput: 'An answer with "quotes", ünicode 🙂 and\nlines.',
     toolCalls: [{ id: 'call_1', name: 'look_up', arguments: '{"z":1,"a":"ü"}' }],
+    reasoning: [{ text: 'Hmm.', signature: 'proof' }],
     finishReason: 'stop',
     responseModel: 'gpt-4o-mini-2024-07-18',
     systemFingerprint: 'fp_1',

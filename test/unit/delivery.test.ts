@@ -28,14 +28,18 @@ describe('the delivery of a stream', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  it('counts the bytes of content, whatever its kind, and keeps text as the output', () => {
+  it('counts the bytes of content, whatever its kind, and keeps the answer as far as it came', () => {
     const { control, delivery } = open();
     for (const delta of [text('Zoë'), { type: 'reasoning', text: 'hm' }, text('!')] as StreamDelta[]) {
       control.onDelta(delta);
     }
     control.onDelta({ type: 'tool_call', index: 0, id: 'a', name: 'f', arguments: '{}' });
     expect(delivery.close()).toMatchObject({
-      partialOutput: 'Zoë!',
+      partial: {
+        output: 'Zoë!',
+        toolCalls: [{ id: 'a', name: 'f', arguments: '{}' }],
+        reasoning: [{ text: 'hm' }],
+      },
       delivery: { deliveredBytes: 9, disconnectedAt: null, timeToFirstTokenMs: expect.any(Number) },
     });
   });
@@ -68,7 +72,7 @@ describe('the delivery of a stream', () => {
     expect(written).toHaveLength(1);
     expect(control.signal.aborted).toBe(false);
     expect(delivery.close()).toMatchObject({
-      partialOutput: 'ab',
+      partial: { output: 'ab', toolCalls: [], reasoning: [] },
       delivery: { deliveredBytes: 1, disconnectedAt: expect.any(Date) },
     });
   });

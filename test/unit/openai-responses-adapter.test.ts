@@ -333,9 +333,10 @@ describe('the stream', () => {
     expect(deltas).toEqual([
       { type: 'reasoning', text: 'Hm' },
       { type: 'reasoning', text: '.' },
+      { type: 'reasoning_end' },
       { type: 'text', text: 'Yes.' },
     ]);
-    expect(answer.output).toBe('Yes.');
+    expect(answer).toMatchObject({ output: 'Yes.', reasoning: [{ text: 'Hm.' }] });
   });
 
   test('a refusal is one, whole and in pieces', () => {

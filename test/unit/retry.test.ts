@@ -11,6 +11,7 @@ import { controlOf } from '../support/provider-calls.ts';
 const answer: ProviderAnswer = {
   output: 'Hello.',
   toolCalls: [],
+  reasoning: [],
   finishReason: 'stop',
   usage: noUsage,
   rawUsage: null,

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { collectAnswer } from '../../src/application/partial-answer.ts';
 import type { ProviderResult, StreamDelta, Wire } from '../../src/application/provider.ts';
 import type { ErrorCode } from '../../src/domain/errors.ts';
 import { assembleAnthropicStream } from '../../src/providers/anthropic-stream.ts';
@@ -153,6 +154,9 @@ describe.runIf(recordingsArePresent)('recorded streams', () => {
     expect(joined(deltas, 'refusal')).toBe(choice?.refusal ?? '');
     expect(answer.output).toBe(text || joined(deltas, 'refusal'));
     expect(answer.finishReason).toBe(quirk.finish ?? finishOf(recording));
+    const collected = collectAnswer();
+    for (const delta of deltas) collected.push(delta);
+    expect(collected.build().reasoning).toEqual(answer.reasoning);
     const calls = toolCalls(deltas);
     expect(answer.toolCalls).toEqual(calls.map((call) => ({ ...call, arguments: call.arguments || '{}' })));
     const { name } = quirk;

@@ -1,0 +1,62 @@
+/** The pieces of an answer put together as they come, so that one that breaks off is recorded as far as it came. */
+import type { ReasoningBlock } from '../domain/reasoning.ts';
+import type { ToolCall } from '../domain/tool.ts';
+import type { StreamDelta } from './provider.ts';
+
+export interface PartialAnswer {
+  /** Null: none came. */
+  readonly output: string | null;
+  /** Arguments as far as they came: seldom whole JSON. */
+  readonly toolCalls: readonly ToolCall[];
+  readonly reasoning: readonly ReasoningBlock[];
+}
+
+export const nothingYet: PartialAnswer = { output: null, toolCalls: [], reasoning: [] };
+
+export interface PartialAnswerBuilder {
+  push(delta: StreamDelta): void;
+  build(): PartialAnswer;
+}
+
+export function collectAnswer(): PartialAnswerBuilder {
+  const said = { text: '', refusal: '' };
+  const calls: ToolCall[] = [];
+  const blocks: ReasoningBlock[] = [];
+  /** The last block may still grow. */
+  let open = false;
+
+  function think(more: Partial<ReasoningBlock>): void {
+    const last = open ? blocks.pop() : undefined;
+    blocks.push({ ...last, ...more, text: (last?.text ?? '') + (more.text ?? '') });
+  }
+
+  return {
+    push(delta) {
+      switch (delta.type) {
+        case 'text':
+        case 'refusal':
+          said[delta.type] += delta.text;
+          break;
+        case 'tool_call': {
+          const { index, id, name, arguments: more } = delta;
+          calls[index] = { id, name, arguments: (calls[index]?.arguments ?? '') + more };
+          break;
+        }
+        case 'reasoning':
+          think({ text: delta.text });
+          break;
+        case 'reasoning_end': {
+          const { type: _type, ...proof } = delta;
+          if (open || Object.keys(proof).length > 0) think(proof);
+          break;
+        }
+      }
+      open = delta.type === 'reasoning';
+    },
+    build: () => ({
+      output: said.text || said.refusal || null,
+      toolCalls: calls.filter(() => true),
+      reasoning: [...blocks],
+    }),
+  };
+}
