@@ -13,7 +13,13 @@ import type { AuditStore } from './audit-store.ts';
 import type { AuditTrail, ClaimHolder, IdempotencyClaim } from './audit-trail.ts';
 import { type ClosedDelivery, openDelivery, type StreamReader } from './delivery.ts';
 import { type ExecutionClock, startExecutionClock } from './execution-clock.ts';
-import { toAnswered, toFailed, toWritableAttempt, toWritableOutcome } from './execution-outcome.ts';
+import {
+  toAnswered,
+  toFailed,
+  toRefused,
+  toWritableAttempt,
+  toWritableOutcome,
+} from './execution-outcome.ts';
 import { claimOf, refuseClaim, replayStored } from './idempotency.ts';
 import { draftAdmission, type Prepared, prepareExecution, toWritableDraft } from './prepare-execution.ts';
 import type { AttemptControl, ProviderAnswer, ProviderResult, Providers } from './provider.ts';
@@ -174,7 +180,7 @@ async function settle(
   if (failure) failure.providerAsked = result.attempts.length > 0;
   const outcome = result.ok
     ? toAnswered(admission, route, result, failure, clock)
-    : toFailed(admission, result.error, result.attempts, clock, delivered?.partial);
+    : toFailed(admission, route, result, clock, delivered?.partial);
   const execution = { ...outcome, delivery: delivered?.delivery ?? null };
   const settling = deps.trail.settle(toWritableOutcome(execution));
   if (failure?.code === 'audit_unavailable' && result.attempts.length === 0) {
@@ -217,7 +223,7 @@ async function refuse(
   error: PromptgateError,
   clock: ExecutionClock,
 ): Promise<PromptgateError> {
-  const execution = toFailed(toWritableDraft(draft), error, [], clock);
+  const execution = toRefused(toWritableDraft(draft), error, clock);
   try {
     await deps.trail.settle(execution);
   } catch (cause) {

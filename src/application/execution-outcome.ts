@@ -2,11 +2,11 @@
 import { hashJson, sha256 } from '../domain/canonical-json.ts';
 import type { PromptgateError } from '../domain/errors.ts';
 import type { Admission, Attempt, Execution } from '../domain/execution.ts';
-import type { Json } from '../domain/json.ts';
-import { computePrice, noPrice } from '../domain/price.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
+import { type Bill, computePrice, noPrice } from '../domain/price.ts';
 import type { ReasoningBlock } from '../domain/reasoning.ts';
 import type { ToolCall } from '../domain/tool.ts';
-import { noUsage } from '../domain/usage.ts';
+import { noUsage, sumUsage } from '../domain/usage.ts';
 import { toWritableJson, toWritableText } from '../domain/writable-text.ts';
 import type { ExecutionClock } from './execution-clock.ts';
 import { nothingYet, type PartialAnswer } from './partial-answer.ts';
@@ -16,7 +16,7 @@ import type { ModelRoute, ProviderAnswer, ProviderResult } from './provider.ts';
 export function toAnswered(
   admission: Admission,
   route: ModelRoute,
-  { answer, attempts }: ProviderResult & { ok: true },
+  { answer, attempts, billed = [] }: ProviderResult & { ok: true },
   refusal: PromptgateError | undefined,
   clock: ExecutionClock,
 ): Execution {
@@ -33,17 +33,17 @@ export function toAnswered(
     systemFingerprint: answer.systemFingerprint,
     serviceTier: answer.serviceTier,
     providerRequestId: answer.providerRequestId,
-    ...answer.usage,
-    usageSource: answer.rawUsage ? 'provider' : 'none',
-    price: computePrice({
-      ...route,
-      responseModel: answer.responseModel,
-      usage: answer.usage,
-      rawUsage: answer.rawUsage,
-      serviceTier: answer.serviceTier,
-      at: admission.startedAt,
-    }),
+    ...toSpent(admission, route, [...billed, answer]),
   };
+}
+
+/** Tokens and price of everything that was billed: those of an attempt that failed are spent like those of the answer. */
+function toSpent(admission: Admission, route: ModelRoute, bills: readonly Bill[]) {
+  return {
+    ...sumUsage(bills.map(({ usage }) => usage)),
+    usageSource: bills.some(({ rawUsage }) => rawUsage) ? 'provider' : 'none',
+    price: computePrice({ ...route, bills, at: admission.startedAt }),
+  } satisfies Partial<Execution>;
 }
 
 /** The ids of calls are the provider's and differ each time: what is said does not depend on them. */
@@ -52,14 +52,19 @@ function hashAnswer({ output, toolCalls }: ProviderAnswer): string {
   return hashJson({ output, toolCalls: toolCalls.map(({ name, arguments: said }) => ({ name, said })) });
 }
 
+/** A request that was refused: no provider was called. */
+export function toRefused(admission: Admission, error: PromptgateError, clock: ExecutionClock): Execution {
+  return { ...unsettled(admission, [], clock), ...toEnd(error) };
+}
+
 /**
  * No answer, or a part of one. A hash is of a whole answer: what was cut off has none.
  * @param partial as far as it came
  */
 export function toFailed(
   admission: Admission,
-  error: PromptgateError,
-  attempts: readonly Attempt[],
+  route: ModelRoute,
+  { error, attempts, billed = [] }: ProviderResult & { ok: false },
   clock: ExecutionClock,
   partial: PartialAnswer = nothingYet,
 ): Execution {
@@ -71,6 +76,9 @@ export function toFailed(
     ...toWritableParts(partial),
     outputNormalised: output.changed,
     providerRequestId: attempts.at(-1)?.providerRequestId ?? null,
+    ...(billed.length > 0 ? toSpent(admission, route, billed) : {}),
+    responseModel: billed.at(-1)?.responseModel ?? null,
+    serviceTier: billed.at(-1)?.serviceTier ?? null,
   };
 }
 
@@ -130,7 +138,12 @@ export function toWritableOutcome(execution: Execution): Execution {
     systemFingerprint: writable(execution.systemFingerprint),
     serviceTier: writable(execution.serviceTier),
     providerRequestId: writable(execution.providerRequestId),
-    price: { ...execution.price, unknownReason: writable(execution.price.unknownReason) },
+    price: {
+      ...execution.price,
+      unknownReason: writable(execution.price.unknownReason),
+      unitPrices: execution.price.unitPrices && (toWritableJson(execution.price.unitPrices) as JsonObject),
+      billed: execution.price.billed && toWritableJson(execution.price.billed),
+    },
     attempts: execution.attempts.map(toWritableAttempt),
   };
 }

@@ -1,11 +1,12 @@
+import type { ContractPrice } from '../domain/contract-price.ts';
 import type { PromptgateError } from '../domain/errors.ts';
 import type { Attempt, FinishReason } from '../domain/execution.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Message } from '../domain/message.ts';
+import type { Bill } from '../domain/price.ts';
 import type { Parameters } from '../domain/prompt-version.ts';
 import type { ReasoningBlock } from '../domain/reasoning.ts';
 import type { Tool, ToolCall } from '../domain/tool.ts';
-import type { Usage } from '../domain/usage.ts';
 
 /** Where a model name leads. */
 export interface ModelRoute {
@@ -16,6 +17,8 @@ export interface ModelRoute {
   readonly simulated: boolean;
   /** Where that provider listens: it decides whose price list applies. */
   readonly baseUrl?: string;
+  /** Contract prices of that provider. */
+  readonly prices?: readonly ContractPrice[];
 }
 
 export interface ProviderCall {
@@ -27,18 +30,13 @@ export interface ProviderCall {
 }
 
 /** An answer with proof that it is complete. */
-export interface ProviderAnswer {
+export interface ProviderAnswer extends Bill {
   readonly output: string;
   readonly toolCalls: readonly ToolCall[];
   /** What it thought before, in order; empty when the provider shows nothing. */
   readonly reasoning: readonly ReasoningBlock[];
   readonly finishReason: FinishReason;
-  readonly usage: Usage;
-  /** The usage object exactly as the provider sent it, for the price calculation. */
-  readonly rawUsage: JsonObject | null;
-  readonly responseModel: string | null;
   readonly systemFingerprint: string | null;
-  readonly serviceTier: string | null;
   readonly providerRequestId: string | null;
 }
 
@@ -76,9 +74,11 @@ export interface StreamControl extends AttemptControl {
   readonly onDelta: (delta: StreamDelta) => Promise<void> | void;
 }
 
-export type ProviderResult =
-  | { readonly ok: true; readonly answer: ProviderAnswer; readonly attempts: readonly Attempt[] }
-  | { readonly ok: false; readonly error: PromptgateError; readonly attempts: readonly Attempt[] };
+/** `billed`: what the provider reported for attempts that failed all the same. */
+export type ProviderResult = { readonly attempts: readonly Attempt[]; readonly billed?: readonly Bill[] } & (
+  | { readonly ok: true; readonly answer: ProviderAnswer }
+  | { readonly ok: false; readonly error: PromptgateError }
+);
 
 /** Port to the providers. Retries are made inside, by one policy; the caller sees one result. */
 export interface Providers {
@@ -115,4 +115,6 @@ export interface ProviderSettings {
   readonly firstTokenTimeoutMs: number;
   /** Bound on the pause between two contents of a stream, in milliseconds. */
   readonly idleTimeoutMs: number;
+  /** What the configuration says that its models cost. */
+  readonly prices?: readonly ContractPrice[];
 }

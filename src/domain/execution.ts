@@ -51,8 +51,10 @@ export interface Price {
   /** Where the unit prices came from, e.g. `genai-prices@0.1.8`; null when none was found. */
   readonly source: string | null;
   readonly unknownReason: string | null;
-  /** Unit prices used, as the source states them. */
+  /** Unit prices used by model, as decimals: of a million tokens (`_mtok`), of a thousand of anything else (`_kcount`). */
   readonly unitPrices: JsonObject | null;
+  /** What was billed and could not be priced, as the provider reported it, for a later calculation. */
+  readonly billed: Json | null;
 }
 
 /** What is known when an execution is admitted. */

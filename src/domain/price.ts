@@ -1,90 +1,134 @@
 /**
- * What one answer cost. A number only when every token of it has a known unit price; otherwise NULL with the reason.
- * The prices are the table inside genai-prices, which this file never updates: no network, one version, one answer.
+ * What one execution cost. A number only when every token of it has a known unit price; otherwise NULL with the reason.
+ * Contract prices come first, then the published list; sums are exact decimals.
  */
-import { calcPrice, extractUsage, findProvider } from '@pydantic/genai-prices';
+import { type ContractPrice, findContractPrice } from './contract-price.ts';
 import type { Price } from './execution.ts';
 import type { Json, JsonObject } from './json.ts';
+import { formatMoney, parseMoney } from './money.ts';
+import { findListPrices, findPriceList, type PriceList, priceSource, readCounts } from './price-list.ts';
+import { priceCounts, type TokenCounts, type UnitPrices, UnknownPrice } from './unit-prices.ts';
 import type { Usage } from './usage.ts';
 
-/** The installed version; a test compares it with the package. */
-export const priceSource = 'genai-prices@0.1.8';
+/** What a provider reported of one request, be it an answer or a failure that it billed. */
+export interface Bill {
+  /** The model that answered; null when it did not say. */
+  readonly responseModel: string | null;
+  readonly usage: Usage;
+  /** The usage object as the provider sent it; null when it sent none. */
+  readonly rawUsage: JsonObject | null;
+  readonly serviceTier: string | null;
+}
 
 export interface PriceQuestion {
   /** Name of the configured provider. */
   readonly provider: string;
   /** Where that provider listens. When given, it alone decides whose price list applies. */
   readonly baseUrl?: string | undefined;
+  /** Contract prices of that provider. */
+  readonly prices?: readonly ContractPrice[] | undefined;
+  /** The model that was asked for. */
   readonly model: string;
-  readonly responseModel: string | null;
-  readonly usage: Usage;
-  /** The usage object as the provider sent it; null when it sent none. */
-  readonly rawUsage: JsonObject | null;
-  readonly serviceTier: string | null;
+  /** One for each request that the provider reported a usage of; the answer's last. */
+  readonly bills: readonly Bill[];
   readonly simulated: boolean;
   /** When the call was made: prices change by date. */
   readonly at: Date;
 }
 
-type PriceList = NonNullable<ReturnType<typeof findProvider>>;
-type TokenCounts = Readonly<Record<string, number | undefined>>;
-
-/** A part of the answer's usage that one model produced. */
+/** A part of a bill that one model produced. */
 interface Share {
   readonly model: string;
-  readonly usage: TokenCounts;
+  readonly counts: TokenCounts;
 }
 
-/** A reason why the cost is unknown; never leaves this file. No Error: behind an own base URL every answer ends here. */
-class UnknownPrice {
-  readonly message: string;
-
-  constructor(message: string) {
-    this.message = message;
-  }
+interface Priced {
+  readonly model: string;
+  readonly cost: bigint;
+  readonly currency: string;
+  readonly source: string;
+  readonly unitPrices: JsonObject;
 }
 
 /**
- * @returns the cost in USD as an exact decimal string, e.g. `0.000081`, with the unit prices by model; or null with the
- * reason: simulated, no usage, an unknown model, a tier, region or kind of token that the price list does not state
+ * @returns the cost as an exact decimal string, e.g. `0.000081`, with the unit prices by model; or null with the reason:
+ * simulated, no usage, an unknown model, a tier, region or kind of token that no price is stated for
  */
 export function computePrice(question: PriceQuestion): Price {
   if (question.simulated) return noPrice('simulated: nothing was bought');
-  if (!question.rawUsage) return noPrice('the provider reported no usage');
+  const bills = question.bills.filter(({ rawUsage }) => rawUsage !== null);
+  if (bills.length === 0) return noPrice('the provider reported no usage');
+  const billed = bills.map(({ responseModel, serviceTier, rawUsage }) => ({
+    model: responseModel ?? question.model,
+    tier: serviceTier,
+    usage: rawUsage,
+  }));
   try {
-    return priceShares(question, question.rawUsage);
+    return sum(bills.flatMap((bill) => priceBill(question, bill, bill.rawUsage!)));
   } catch (error) {
-    if (error instanceof UnknownPrice) return noPrice(error.message);
-    // The library refuses contradictory counts (more cached than prompt tokens) by throwing.
-    return noPrice('the reported usage contradicts itself');
+    // The reader of usage refuses counts that are no numbers by throwing.
+    const reason = error instanceof UnknownPrice ? error.message : 'the reported usage contradicts itself';
+    return { ...noPrice(reason), billed: bounded(billed) };
   }
 }
 
 export function noPrice(reason: string): Price {
-  return { cost: null, currency: 'USD', source: null, unknownReason: reason, unitPrices: null };
+  return { cost: null, currency: 'USD', source: null, unknownReason: reason, unitPrices: null, billed: null };
 }
 
-function priceShares(question: PriceQuestion, rawUsage: JsonObject): Price {
-  refuseSurcharges(question, rawUsage);
-  const list = findPriceList(question);
-  let total = 0;
-  const unitPrices: JsonObject = {};
-  for (const share of sharesOf(question, rawUsage, list)) {
-    const priced = calcPrice(share.usage, share.model, { provider: list, timestamp: question.at });
-    if (!priced) throw new UnknownPrice(`no price is known for the model ${share.model}`);
-    refuseUnpriced(share, priced.model_price);
-    total += priced.total_price;
-    unitPrices[share.model] = plain(priced.model_price);
-  }
-  return { cost: toDecimal(total), currency: 'USD', source: priceSource, unknownReason: null, unitPrices };
+/** Kept for a later calculation; what some server made up is not kept at any length. */
+function bounded(billed: Json): Json {
+  return JSON.stringify(billed).length > 8_192 ? null : billed;
 }
 
-/** The list is for the standard tier, speed and region; the others cost more or less, by factors it does not state. */
-function refuseSurcharges(question: PriceQuestion, rawUsage: JsonObject): void {
-  const tier = question.serviceTier;
-  if (tier !== null && tier !== 'default' && tier !== 'standard') {
-    throw new UnknownPrice(`no price is known for the service tier ${tier}`);
+/** A count that some server made up must not become a sum that spoils every other. */
+const absurd = parseMoney('1000000')!;
+
+function sum(parts: readonly Priced[]): Price {
+  const [first] = parts;
+  if (!first) throw new UnknownPrice('the usage has no parts');
+  if (parts.some(({ currency }) => currency !== first.currency)) {
+    throw new UnknownPrice('its parts are priced in different currencies');
   }
+  const total = parts.reduce((total, { cost }) => total + cost, 0n);
+  if (total >= absurd) throw new UnknownPrice('the reported usage is beyond any bill');
+  return {
+    cost: formatMoney(total),
+    currency: first.currency,
+    source: [...new Set(parts.map(({ source }) => source))].join(', '),
+    unknownReason: null,
+    unitPrices: merge(parts),
+    billed: null,
+  };
+}
+
+/** By model. Where one model has two sets of prices, as for a long prompt and a short one, both stay. */
+function merge(parts: readonly Priced[]): JsonObject {
+  const merged: Record<string, Json> = {};
+  for (const { model, unitPrices } of parts) {
+    let name = model;
+    for (let n = 2; name in merged && JSON.stringify(merged[name]) !== JSON.stringify(unitPrices); n++)
+      name = `${model} (${n})`;
+    merged[name] = unitPrices;
+  }
+  return merged;
+}
+
+function priceBill(question: PriceQuestion, bill: Bill, rawUsage: JsonObject): Priced[] {
+  refuseSurcharges(rawUsage);
+  const list = findPriceList(question.provider, question.baseUrl);
+  const answering = bill.responseModel ?? question.model;
+  return sharesOf(answering, bill, rawUsage, list).map(({ model, counts }) => {
+    // A dated answer (gpt-4o-2024-08-06) to a contract about the name that was asked for is under that contract.
+    const names = model === answering ? [model, question.model] : [model];
+    const { prices, source, currency, note } = pricesOf(question, names, bill.serviceTier, list);
+    const { cost, unitPrices } = priceCounts(model, counts, prices);
+    return { model, cost, currency, source, unitPrices: { ...unitPrices, ...note } };
+  });
+}
+
+/** Prices are for the standard speed and region; the others cost more, by factors that nobody states here. */
+function refuseSurcharges(rawUsage: JsonObject): void {
   if (typeof rawUsage.speed === 'string' && rawUsage.speed !== 'standard') {
     throw new UnknownPrice(`no price is known for the speed ${rawUsage.speed}`);
   }
@@ -94,36 +138,83 @@ function refuseSurcharges(question: PriceQuestion, rawUsage: JsonObject): void {
   }
 }
 
-/** By address when it is known; else by exact name. A name that merely contains `openai` proves nothing. */
-function findPriceList({ provider, baseUrl }: PriceQuestion): PriceList {
-  const found = baseUrl
-    ? findProvider({ providerApiUrl: baseUrl })
-    : findProvider({ providerId: provider.toLowerCase() });
-  if (!found || (!baseUrl && found.id !== provider.toLowerCase())) {
-    throw new UnknownPrice(`no price list is known for the provider ${provider}`);
-  }
-  return found;
+interface Found {
+  readonly prices: UnitPrices;
+  readonly source: string;
+  readonly currency: string;
+  /** What was done to the prices of the source. */
+  readonly note: JsonObject;
 }
 
-function sharesOf(question: PriceQuestion, rawUsage: JsonObject, list: PriceList): Share[] {
-  const model = question.responseModel ?? question.model;
+function pricesOf(
+  question: PriceQuestion,
+  names: readonly string[],
+  serviceTier: string | null,
+  list: PriceList | null,
+): Found {
+  const tier = serviceTier === null || serviceTier === 'default' ? 'standard' : serviceTier;
+  const { prices = [], at } = question;
+  const contract = names.map((name) => findContractPrice(prices, name, at)).find((price) => price);
+  if (contract) {
+    const stated = contract.tiers.get(tier);
+    if (!stated) throw new UnknownPrice(`the contract prices state none for the service tier ${tier}`);
+    return { prices: stated, source: contract.source, currency: contract.currency, note: {} };
+  }
+  if (!list) throw new UnknownPrice(`no price list is known for the provider ${question.provider}`);
+  const published = findListPrices(list, names[0]!, at);
+  if (!published) throw new UnknownPrice(`no price is known for the model ${names[0]}`);
+  const found = { source: priceSource, currency: 'USD' };
+  if (tier === 'standard') return { ...found, prices: published, note: {} };
+  if (!halfPriced[list.id]?.includes(tier)) {
+    throw new UnknownPrice(`no price is known for the service tier ${tier}`);
+  }
+  return { ...found, prices: halve(published), note: { service_tier: `${tier}: half of the list` } };
+}
+
+/**
+ * Tiers that cost half by the provider's own rule, of all tokens of every model that takes them. The list states none. A
+ * premium tier has a price of its own for each model, so it is unknown until the configuration states it.
+ */
+const halfPriced: Readonly<Record<string, readonly string[]>> = {
+  openai: ['flex', 'batch'],
+  anthropic: ['batch'],
+};
+
+/** The rule is about tokens: a web search costs the same. */
+function halve(prices: UnitPrices): UnitPrices {
+  return new Map(
+    [...prices].map(([kind, { base, steps }]) => [
+      kind,
+      kind.endsWith('_tokens')
+        ? { base: base / 2n, steps: steps.map(({ above, price }) => ({ above, price: price / 2n })) }
+        : { base, steps },
+    ]),
+  );
+}
+
+function sharesOf(model: string, bill: Bill, rawUsage: JsonObject, list: PriceList | null): Share[] {
   const { iterations } = rawUsage;
   if (!Array.isArray(iterations) || iterations.length === 0) {
-    return [{ model, usage: countTokens(list, model, rawUsage, question.usage) }];
+    return [{ model, counts: countTokens(list, model, rawUsage, bill.usage) }];
   }
   // Anthropic bills each iteration, some by another model's price; the top level does not show all of them.
   const shares = iterations.map((iteration) => {
     if (!isObject(iteration)) throw new UnknownPrice('the usage has an iteration of an unknown shape');
     const by = typeof iteration.model === 'string' ? iteration.model : model;
-    return { model: by, usage: countTokens(list, by, iteration, null) };
+    return { model: by, counts: countTokens(list, by, iteration, null) };
   });
   const searches = countTokens(list, model, rawUsage, null).web_searches;
-  return searches ? [...shares, { model, usage: { web_searches: searches } }] : shares;
+  return searches ? [...shares, { model, counts: { web_searches: searches } }] : shares;
 }
 
-function countTokens(list: PriceList, model: string, rawUsage: JsonObject, usage: Usage | null): TokenCounts {
-  const flavour = extractorFlavour(list, rawUsage);
-  if (flavour) return extractUsage(list, { model, usage: rawUsage }, flavour).usage;
+function countTokens(
+  list: PriceList | null,
+  model: string,
+  rawUsage: JsonObject,
+  usage: Usage | null,
+): TokenCounts {
+  const read = readCounts(list, model, rawUsage);
+  if (read) return read;
   if (usage?.promptTokens == null || usage.completionTokens == null) {
     throw new UnknownPrice('the reported usage has no token counts');
   }
@@ -133,52 +224,6 @@ function countTokens(list: PriceList, model: string, rawUsage: JsonObject, usage
     ...(usage.cachedTokens === null ? {} : { cache_read_tokens: usage.cachedTokens }),
     ...(usage.cacheWriteTokens === null ? {} : { cache_write_tokens: usage.cacheWriteTokens }),
   };
-}
-
-/** A price list may read several wires (Anthropic's own endpoint speaks OpenAI's too): the members decide. */
-function extractorFlavour(list: PriceList, rawUsage: JsonObject): string | undefined {
-  const flavours = list.extractors?.map((extractor) => extractor.api_flavor) ?? [];
-  return preferredFlavours(rawUsage).find((flavour) => flavours.includes(flavour));
-}
-
-/** OpenAI's Responses and Anthropic's Messages both count `input_tokens`, the latter without the cached ones. */
-function preferredFlavours(rawUsage: JsonObject): string[] {
-  if ('prompt_tokens' in rawUsage) return ['chat', 'default'];
-  return 'input_tokens_details' in rawUsage ? ['responses'] : ['anthropic', 'default'];
-}
-
-/** Counts that are priced with their parent by design. Any other count needs a price of its own. */
-const pricedWithParent = new Set([
-  'input_tokens',
-  'output_tokens',
-  'output_reasoning_tokens',
-  'cache_write_5m_tokens',
-  'input_text_tokens',
-  'output_text_tokens',
-]);
-
-/** The library prices a count without a price of its own as if it were plain text: a guess. */
-function refuseUnpriced(share: Share, prices: object): void {
-  for (const [count, value] of Object.entries(share.usage)) {
-    if (!value || pricedWithParent.has(count)) continue;
-    const key = count.endsWith('_tokens') ? count.replace(/_tokens$/, '_mtok') : `${count}_kcount`;
-    if (!(key in prices))
-      throw new UnknownPrice(`no price is known for ${count} of the model ${share.model}`);
-  }
-}
-
-/** A count that some server made up must not become a sum that spoils every other. */
-const absurdDollars = 1_000_000;
-
-/** 12 decimals hold any unit price with six decimals per million tokens; double precision is exact to that up to $1,000. */
-function toDecimal(dollars: number): string {
-  if (dollars >= absurdDollars) throw new UnknownPrice('the reported usage is beyond any bill');
-  const fixed = dollars.toFixed(12).replace(/0+$/, '');
-  return fixed.endsWith('.') ? fixed.slice(0, -1) : fixed;
-}
-
-function plain(prices: object): JsonObject {
-  return JSON.parse(JSON.stringify(prices)) as JsonObject;
 }
 
 function isObject(value: Json | undefined): value is JsonObject {

@@ -18,3 +18,18 @@ export const noUsage: Usage = {
   cacheWriteTokens: null,
   reasoningTokens: null,
 };
+
+/** Counts of several requests together; null where none of them reported one. */
+export function sumUsage(usages: readonly Usage[]): Usage {
+  const sum = (name: keyof Usage) => {
+    const counts = usages.map((usage) => usage[name]).filter((count) => count !== null);
+    return counts.length === 0 ? null : counts.reduce((total, count) => total + count, 0);
+  };
+  return {
+    promptTokens: sum('promptTokens'),
+    completionTokens: sum('completionTokens'),
+    cachedTokens: sum('cachedTokens'),
+    cacheWriteTokens: sum('cacheWriteTokens'),
+    reasoningTokens: sum('reasoningTokens'),
+  };
+}

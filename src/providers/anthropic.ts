@@ -1,6 +1,6 @@
 /** Anthropic's Messages wire. The only file that imports `@anthropic-ai/sdk`. */
 import Anthropic from '@anthropic-ai/sdk';
-import type { ProviderAnswer, ProviderCall, ProviderSettings } from '../application/provider.ts';
+import type { ProviderCall, ProviderSettings } from '../application/provider.ts';
 import type { FinishReason } from '../domain/execution.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import { type Message, textOf } from '../domain/message.ts';
@@ -11,7 +11,15 @@ import { toAnthropicBlocks, toAnthropicContent, toThinking } from './anthropic-c
 import { assembleAnthropicStream } from './anthropic-stream.ts';
 import { isRecord } from './attempt-failure.ts';
 import type { HttpClient } from './http-client.ts';
-import { joinText, readCount, readObject, readString, sdkTimeoutMs, type WireClient } from './wire.ts';
+import {
+  joinText,
+  type ReadAnswer,
+  readCount,
+  readObject,
+  readString,
+  sdkTimeoutMs,
+  type WireClient,
+} from './wire.ts';
 import { createWireClient } from './wire-client.ts';
 
 /** The wire demands a limit. This one fits every model; a definition that needs more says so. */
@@ -112,24 +120,26 @@ function toOutputConfig({ output, parameters }: ProviderCall): JsonObject | unde
 }
 
 /** Proof of completeness: a message with a stop reason. */
-export function fromAnthropicBody(
-  body: unknown,
-): Omit<ProviderAnswer, 'providerRequestId'> | { unusable: string } {
+export function fromAnthropicBody(body: unknown): ReturnType<ReadAnswer> {
   if (!isRecord(body) || body.type !== 'message') return { unusable: 'it is not a message' };
   const stop = readString(body.stop_reason);
+  // Until the reason to stop is known the counts are those of a beginning.
   if (stop === null) return { unusable: 'nothing proves that it is complete: there is no stop_reason' };
-  if (!Array.isArray(body.content)) return { unusable: 'it holds no content' };
   const rawUsage = readObject(body.usage);
+  const bill = {
+    usage: toUsage(rawUsage),
+    rawUsage,
+    responseModel: readString(body.model),
+    serviceTier: readString(rawUsage?.service_tier),
+  };
+  if (!Array.isArray(body.content)) return { unusable: 'it holds no content', bill };
   return {
+    ...bill,
     output: joinText(body.content) || (stop === 'refusal' ? explainRefusal(body.stop_details) : ''),
     toolCalls: readToolCalls(body.content),
     reasoning: readReasoning(body.content),
     finishReason: toFinishReason(stop),
-    usage: toUsage(rawUsage),
-    rawUsage,
-    responseModel: readString(body.model),
     systemFingerprint: null,
-    serviceTier: readString(rawUsage?.service_tier),
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import { type ErrorCode, PromptgateError } from '../domain/errors.ts';
 import type { Json } from '../domain/json.ts';
+import type { Bill } from '../domain/price.ts';
 import { toWritableText } from '../domain/writable-text.ts';
 import { redact } from './redact.ts';
 import { readRetryAfter } from './retry-after.ts';
@@ -15,10 +16,17 @@ export class AttemptFailure extends Error {
   readonly retryable: boolean;
   readonly httpStatus: number | null;
   readonly providerRequestId: string | null;
+  /** What the provider reports to have billed for it all the same. */
+  readonly bill: Bill | null;
 
   constructor(
     error: PromptgateError,
-    facts: { retryable: boolean; httpStatus?: number | null; providerRequestId?: string | null },
+    facts: {
+      retryable: boolean;
+      httpStatus?: number | null;
+      providerRequestId?: string | null;
+      bill?: Bill | null;
+    },
   ) {
     super(error.message);
     this.name = 'AttemptFailure';
@@ -26,11 +34,17 @@ export class AttemptFailure extends Error {
     this.retryable = facts.retryable;
     this.httpStatus = facts.httpStatus ?? null;
     this.providerRequestId = facts.providerRequestId ?? null;
+    this.bill = facts.bill ?? null;
   }
 
   /** The same failure, of a request that must not be repeated. */
   asFinal(): AttemptFailure {
     return new AttemptFailure(this.error, { ...this, retryable: false });
+  }
+
+  /** The same failure, which the provider billed. */
+  withBill(bill: Bill | null): AttemptFailure {
+    return bill === null ? this : new AttemptFailure(this.error, { ...this, bill });
   }
 }
 

@@ -1,5 +1,5 @@
 /** OpenAI's Chat Completions wire, for OpenAI and for every server that speaks it. */
-import type { ProviderAnswer, ProviderCall, ProviderSettings } from '../application/provider.ts';
+import type { ProviderCall, ProviderSettings } from '../application/provider.ts';
 import type { FinishReason } from '../domain/execution.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import { type Message, textOf } from '../domain/message.ts';
@@ -12,7 +12,7 @@ import { toOpenaiContent } from './openai-content.ts';
 import { createOpenaiSdk } from './openai-sdk.ts';
 import { assembleOpenaiStream } from './openai-stream.ts';
 import { isStrictSchema } from './strict-schema.ts';
-import { joinText, readCount, readObject, readString, type WireClient } from './wire.ts';
+import { joinText, type ReadAnswer, readCount, readObject, readString, type WireClient } from './wire.ts';
 import { createWireClient } from './wire-client.ts';
 
 export function createOpenaiClient(settings: ProviderSettings, http: HttpClient): WireClient {
@@ -79,30 +79,33 @@ function toResponseFormat({ format, schema }: ProviderCall['output']): JsonObjec
 }
 
 /** Proof of completeness: a first choice with a finish reason. */
-export function fromOpenaiBody(
-  body: unknown,
-): Omit<ProviderAnswer, 'providerRequestId'> | { unusable: string } {
+export function fromOpenaiBody(body: unknown): ReturnType<ReadAnswer> {
   if (!isRecord(body)) return { unusable: 'the body is not an object' };
+  const rawUsage = readObject(body.usage);
+  const bill = {
+    usage: toUsage(rawUsage),
+    rawUsage,
+    responseModel: readString(body.model),
+    serviceTier: readString(body.service_tier),
+  };
   const choice = Array.isArray(body.choices) ? body.choices[0] : undefined;
-  if (!isRecord(choice)) return { unusable: 'it holds no choice' };
+  if (!isRecord(choice)) return { unusable: 'it holds no choice', bill };
   const finish = readFinish(choice);
-  if (finish === null) return { unusable: 'nothing proves that it is complete: there is no finish_reason' };
+  if (finish === null)
+    return { unusable: 'nothing proves that it is complete: there is no finish_reason', bill };
   // A filtered answer may come without any message.
-  if (!isRecord(choice.message) && finish !== 'content_filter') return { unusable: 'it holds no message' };
+  if (!isRecord(choice.message) && finish !== 'content_filter')
+    return { unusable: 'it holds no message', bill };
   const message = readObject(choice.message) ?? {};
   const output = joinText(message.content);
   const refusal = readString(message.refusal);
-  const rawUsage = readObject(body.usage);
   return {
+    ...bill,
     output: output || (refusal ?? ''),
     toolCalls: readToolCalls(message),
     reasoning: readReasoning(message),
     finishReason: toFinishReason(finish, refusal !== null, message),
-    usage: toUsage(rawUsage),
-    rawUsage,
-    responseModel: readString(body.model),
     systemFingerprint: readString(body.system_fingerprint),
-    serviceTier: readString(body.service_tier),
   };
 }
 

@@ -87,7 +87,8 @@ function route(settings: readonly ProviderSettings[], model: string): ModelRoute
 }
 
 function toRoute(provider: ProviderSettings, model: string): ModelRoute {
-  return { provider: provider.name, model, simulated: provider.simulated, baseUrl: provider.baseUrl };
+  const { name, simulated, baseUrl, prices } = provider;
+  return { provider: name, model, simulated, baseUrl, ...(prices ? { prices } : {}) };
 }
 
 async function callProvider(

@@ -10,6 +10,7 @@ import pRetry from 'p-retry';
 import type { AttemptControl, ProviderResult } from '../application/provider.ts';
 import { PromptgateError, toPromptgateError } from '../domain/errors.ts';
 import type { Attempt } from '../domain/execution.ts';
+import type { Bill } from '../domain/price.ts';
 import { AttemptFailure } from './attempt-failure.ts';
 import type { WireAnswer } from './wire.ts';
 
@@ -46,16 +47,20 @@ export async function callWithRetries(
   const policy = deps.policy ?? defaultRetryPolicy;
   const stop = startStop(control);
   const attempts: Attempt[] = [];
+  const billed: Bill[] = [];
   try {
     const { answer } = await pRetry((number) => attemptOnce(request, control, stop, attempts, number, deps), {
       retries: policy.attemptsMax - 1,
       minTimeout: 0,
+      onFailedAttempt({ error }) {
+        if (error instanceof AttemptFailure && error.bill) billed.push(error.bill);
+      },
       shouldRetry: async ({ error, attemptNumber, retriesLeft }) =>
         retriesLeft > 0 && waitForNext(error, attemptNumber, stop, policy, deps),
     });
-    return { ok: true, answer, attempts };
+    return { ok: true, answer, attempts, billed };
   } catch (error) {
-    return { ok: false, error: stop.reasonFor(error), attempts };
+    return { ok: false, error: stop.reasonFor(error), attempts, billed };
   } finally {
     stop.release();
   }
@@ -142,6 +147,7 @@ function toFailure(thrown: unknown, stop: Stop): AttemptFailure {
       retryable: false,
       httpStatus: seen?.httpStatus ?? null,
       providerRequestId: seen?.providerRequestId ?? null,
+      bill: seen?.bill ?? null,
     });
   }
   return seen ?? new AttemptFailure(toPromptgateError(thrown), { retryable: false });

@@ -5,6 +5,7 @@
  */
 import type { StreamDelta } from '../application/provider.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
+import type { Bill } from '../domain/price.ts';
 import {
   type Asked,
   AttemptFailure,
@@ -15,7 +16,7 @@ import {
 import { responseBytesMax, toTransportError } from './http-client.ts';
 import { createSseParser, type SseEvent } from './sse-parser.ts';
 import { TransportError } from './transport-error.ts';
-import { fromSdkError, proveAnswer, proveText, type ReadAnswer, type WireAnswer } from './wire.ts';
+import { fromSdkError, named, proveAnswer, proveText, type ReadAnswer, type WireAnswer } from './wire.ts';
 
 /** What turns the events of one wire into deltas and a body. */
 export interface StreamAssembler {
@@ -88,11 +89,23 @@ export async function streamExchange(request: StreamRequest): Promise<WireAnswer
     if (!assembler.ended) throw new StreamFault('its stream ended before its terminator', null);
     return proveAnswer(asked, response, assembler.body(), request.read);
   } catch (thrown) {
-    const failure = toFailure(request, clock.fault() ?? thrown, response);
+    const failure = billed(toFailure(request, clock.fault() ?? thrown, response), request);
     throw delivered && failure.retryable ? failure.asFinal() : failure;
   } finally {
     clock.stop();
   }
+}
+
+/** A stream may break after its last counts have come: the work was done and billed. */
+function billed(failure: AttemptFailure, { assembler, read }: StreamRequest): AttemptFailure {
+  if (failure.bill !== null) return failure;
+  const answer = read(assembler.body());
+  const bill = 'unusable' in answer ? answer.bill : answer;
+  return bill?.rawUsage ? failure.withBill(named(toBill(bill))) : failure;
+}
+
+function toBill({ responseModel, usage, rawUsage, serviceTier }: Bill): Bill {
+  return { responseModel, usage, rawUsage, serviceTier };
 }
 
 async function readWhole(

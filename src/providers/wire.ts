@@ -5,6 +5,7 @@
 import type { ProviderAnswer, ProviderCall, Wire } from '../application/provider.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import type { Message } from '../domain/message.ts';
+import type { Bill } from '../domain/price.ts';
 import type { Parameters } from '../domain/prompt-version.ts';
 import { anthropicContentProblems } from './anthropic-content.ts';
 import {
@@ -38,7 +39,9 @@ export interface WireClient {
 }
 
 /** What a converter makes of a parsed body: the answer, or why it is none. */
-export type ReadAnswer = (body: unknown) => Omit<ProviderAnswer, 'providerRequestId'> | { unusable: string };
+export type ReadAnswer = (
+  body: unknown,
+) => Omit<ProviderAnswer, 'providerRequestId'> | { unusable: string; bill?: Bill };
 
 /** Parameters that a wire has no place for. The others are sent as they are, for the provider to accept or refuse. */
 const missingOnWire: Readonly<Record<Wire, readonly (keyof Parameters)[]>> = {
@@ -120,17 +123,23 @@ export async function proveText(
 export function proveAnswer(asked: Asked, response: Response, body: unknown, read: ReadAnswer): WireAnswer {
   const { status, headers } = response;
   const answer = read(body);
-  if ('unusable' in answer) throw fromUnusableAnswer(asked, { status, headers, body }, answer.unusable);
+  if ('unusable' in answer) {
+    const failure = fromUnusableAnswer(asked, { status, headers, body }, answer.unusable);
+    throw failure.withBill(answer.bill ? named(answer.bill) : null);
+  }
   return {
     httpStatus: status,
     answer: {
-      ...answer,
-      responseModel: toName(answer.responseModel),
+      ...named(answer),
       systemFingerprint: toName(answer.systemFingerprint),
-      serviceTier: toName(answer.serviceTier),
       providerRequestId: readRequestId({ headers, body }),
     },
   };
+}
+
+/** What the provider calls things, as the audit can hold it. */
+export function named<T extends Bill>(bill: T): T {
+  return { ...bill, responseModel: toName(bill.responseModel), serviceTier: toName(bill.serviceTier) };
 }
 
 export function fromSdkError(asked: Asked, thrown: unknown): AttemptFailure {

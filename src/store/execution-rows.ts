@@ -13,7 +13,7 @@ import {
   type Intent,
   type StoredExecution,
 } from '../domain/execution.ts';
-import type { JsonObject } from '../domain/json.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
 import type { ReasoningBlock } from '../domain/reasoning.ts';
 import type { Row } from './query-catalog.ts';
 
@@ -95,7 +95,12 @@ const executionSchema = z.object({
   reasoning_tokens: count,
   cost: text,
   currency: z.string(),
-  price: z.object({ source: text, unknownReason: text, unitPrices: jsonObject.nullable() }),
+  price: z.object({
+    source: text,
+    unknownReason: text,
+    unitPrices: jsonObject.nullable(),
+    billed: z.custom<Json | null>(() => true).default(null),
+  }),
   response_hash: text,
   output_normalised: z.boolean(),
   latency_ms: z.number(),
@@ -189,7 +194,7 @@ export function toIntent(row: Row): Intent {
 
 /** An outcome as one element of the json argument of `settleExecutions`; its keys are the columns. */
 export function fromExecution(execution: Execution): string {
-  const { cost, currency, source, unknownReason, unitPrices } = execution.price;
+  const { cost, currency, ...price } = execution.price;
   return JSON.stringify({
     ...fromAdmission(execution),
     status: execution.status,
@@ -211,7 +216,7 @@ export function fromExecution(execution: Execution): string {
     reasoning_tokens: execution.reasoningTokens,
     cost,
     currency,
-    price: { source, unknownReason, unitPrices },
+    price,
     response_hash: execution.responseHash,
     output_normalised: execution.outputNormalised,
     latency_ms: execution.latencyMs,

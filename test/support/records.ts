@@ -104,6 +104,7 @@ export function execution(changes: Partial<Execution> = {}): Execution {
       source: 'genai-prices@0.1.8',
       unknownReason: null,
       unitPrices: { input_mtok: '0.15' },
+      billed: null,
     },
     responseHash: 'e'.repeat(64),
     outputNormalised: false,

@@ -51,7 +51,7 @@ const confined: Record<string, RegExp> = {
   'fastest-levenshtein': /^domain\/assertion-text\.ts$/,
   handlebars: /^domain\/template/,
   jstat: /^domain\/pass-rate\.ts$/,
-  '@pydantic/genai-prices': /^domain\/price\.ts$/,
+  '@pydantic/genai-prices': /^domain\/price-list\.ts$/,
 };
 
 interface Import {
