@@ -2,11 +2,11 @@
  * The only reader of the environment and of the configuration file. Everything that is wrong is reported together.
  * Environment variables hold what is short or secret; the optional file holds named OpenAI-compatible providers.
  */
-import { existsSync, readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { parse as parseYaml, YAMLParseError } from 'yaml';
+import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { type ProviderSettings, wires } from './application/provider.ts';
+import type { ProviderSettings } from './application/provider.ts';
+import { httpUrl, readConfigFile } from './config-file.ts';
+import type { ContractPrice } from './domain/contract-price.ts';
 import { type Issue, PromptgateError } from './domain/errors.ts';
 import { nearestName } from './domain/names.ts';
 
@@ -25,7 +25,6 @@ interface Setting<T> {
 const milliseconds = z.coerce.number().int().min(1).max(600_000);
 const byteCount = z.coerce.number().int().min(1_048_576).max(1_099_511_627_776);
 const optionalText = z.string().min(1).optional();
-const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' });
 
 function setting<T>(fallback: T, schema: z.ZodType<T>, about: string, secret = false): Setting<T> {
   return { fallback, schema, about, secret };
@@ -46,7 +45,7 @@ export const settings = {
   PROMPTGATE_CONFIG: setting(
     'promptgate.yaml',
     z.string().min(1),
-    'Configuration file for named providers; it may be absent.',
+    'Configuration file for named providers and contract prices; it may be absent.',
   ),
   OPENAI_API_KEY: setting(undefined, optionalText, 'Key for the provider `openai`.', true),
   OPENAI_BASE_URL: setting('https://api.openai.com/v1', httpUrl, 'Any server that speaks the OpenAI wire.'),
@@ -144,20 +143,6 @@ export const settings = {
 export type SettingName = keyof typeof settings;
 type SettingValues = { readonly [K in SettingName]: z.infer<(typeof settings)[K]['schema']> };
 
-const fileSchema = z.strictObject({
-  providers: z
-    .record(
-      z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'a provider name has lower-case letters, digits and dashes'),
-      z.strictObject({
-        wire: z.enum(wires).default('openai'),
-        base_url: httpUrl,
-        key_variable: z.string().min(1).optional(),
-        model_prefixes: z.array(z.string().min(1)).default([]),
-      }),
-    )
-    .default({}),
-});
-
 export interface ConfigEntry {
   readonly name: string;
   /** As it may be shown: secrets are masked. */
@@ -180,16 +165,20 @@ export interface Config {
 export function loadConfig(environment: NodeJS.ProcessEnv, directory: string): Config {
   const issues: Issue[] = unknownSettings(environment);
   const { values, entries } = readSettings(environment, issues);
-  const file = readConfigFile(environment, directory, values.PROMPTGATE_CONFIG, issues);
+  const file = readConfigFile(directory, values.PROMPTGATE_CONFIG, {
+    named: Boolean(environment.PROMPTGATE_CONFIG),
+    issues,
+  });
   const providers = [...builtInProviders(values, environment)];
+  const placeOf = (...path: string[]) => file?.place(['providers', ...path]) ?? '';
   for (const [name, provider] of Object.entries(file?.providers ?? {})) {
     if (name === 'openai' || name === 'anthropic') {
-      issues.push({ path: `providers.${name}`, message: 'is built in; set it with environment variables' });
+      issues.push({ path: placeOf(name), message: 'is built in; set it with environment variables' });
       continue;
     }
     const key = provider.key_variable === undefined ? 'none' : environment[provider.key_variable];
     if (!key) {
-      issues.push({ path: `providers.${name}.key_variable`, message: `${provider.key_variable} is not set` });
+      issues.push({ path: placeOf(name, 'key_variable'), message: `${provider.key_variable} is not set` });
       continue;
     }
     providers.push({
@@ -202,10 +191,20 @@ export function loadConfig(environment: NodeJS.ProcessEnv, directory: string): C
       simulated: false,
     });
   }
+  for (const [index, { provider }] of (file?.prices ?? []).entries()) {
+    if (['openai', 'anthropic', ...providers.map(({ name }) => name)].includes(provider)) continue;
+    const message = `"${provider}" is not a configured provider`;
+    issues.push({ path: file?.place(['prices', index, 'provider']) ?? '', message });
+  }
   if (issues.length > 0) {
     throw new PromptgateError('invalid_request', 'The configuration is wrong.', { issues });
   }
-  return { values, providers, entries: [...entries, ...providers.map(describeProvider)] };
+  const prices = file?.prices ?? [];
+  return {
+    values,
+    providers: providers.map((provider) => withPrices(provider, prices)),
+    entries: [...entries, ...providers.map(describeProvider), ...prices.map(describePrice)],
+  };
 }
 
 /** An address without its user, password and query: each may hold a secret. */
@@ -252,33 +251,6 @@ function unknownSettings(environment: NodeJS.ProcessEnv): Issue[] {
     });
 }
 
-function readConfigFile(
-  environment: NodeJS.ProcessEnv,
-  directory: string,
-  name: string,
-  issues: Issue[],
-): z.infer<typeof fileSchema> | undefined {
-  const path = resolve(directory, name);
-  if (!existsSync(path)) {
-    if (environment.PROMPTGATE_CONFIG) issues.push({ path: 'PROMPTGATE_CONFIG', message: 'names no file' });
-    return undefined;
-  }
-  let content: unknown;
-  try {
-    content = parseYaml(readFileSync(path, 'utf8'), { strict: true, uniqueKeys: true }) ?? {};
-  } catch (error) {
-    const at = error instanceof YAMLParseError ? `:${error.linePos?.[0].line}:${error.linePos?.[0].col}` : '';
-    issues.push({ path: `${name}${at}`, message: 'is not valid YAML' });
-    return undefined;
-  }
-  const parsed = fileSchema.safeParse(content);
-  if (parsed.success) return parsed.data;
-  for (const issue of parsed.error.issues) {
-    issues.push({ path: `${name}: ${issue.path.join('.') || '(top)'}`, message: issue.message });
-  }
-  return undefined;
-}
-
 /** A base URL alone is enough: many servers that speak the wire want no key. */
 function* builtInProviders(
   values: SettingValues,
@@ -306,6 +278,21 @@ function* builtInProviders(
       simulated: false,
     };
   }
+}
+
+function withPrices(provider: ProviderSettings, prices: readonly ContractPrice[]): ProviderSettings {
+  const own = prices.filter((price) => price.provider === provider.name);
+  return own.length === 0 ? provider : { ...provider, prices: own };
+}
+
+function describePrice({ provider, model, currency, source, since }: ContractPrice): ConfigEntry {
+  const from = since ? ` from ${since.toISOString().slice(0, 10)} on` : '';
+  return {
+    name: `price ${provider}/${model}`,
+    value: `${currency}, ${source}${from}`,
+    from: 'file',
+    about: 'What the configuration says that a model costs.',
+  };
 }
 
 const openaiPrefixes = ['gpt-', 'chatgpt-', 'o1', 'o3', 'o4', 'ft:gpt-'];

@@ -1,5 +1,5 @@
 /** OpenAI's Responses wire, for OpenAI and for every server that speaks it. Nothing is kept there between calls. */
-import type { ProviderAnswer, ProviderCall, ProviderSettings } from '../application/provider.ts';
+import type { ProviderCall, ProviderSettings } from '../application/provider.ts';
 import type { FinishReason } from '../domain/execution.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import type { Message } from '../domain/message.ts';
@@ -12,7 +12,7 @@ import { toReasoningItems, toResponsesContent } from './openai-responses-content
 import { assembleResponsesStream } from './openai-responses-stream.ts';
 import { createOpenaiSdk } from './openai-sdk.ts';
 import { isStrictSchema } from './strict-schema.ts';
-import { readCount, readObject, readString, type WireClient } from './wire.ts';
+import { type ReadAnswer, readCount, readObject, readString, type WireClient } from './wire.ts';
 import { createWireClient } from './wire-client.ts';
 
 export function createOpenaiResponsesClient(settings: ProviderSettings, http: HttpClient): WireClient {
@@ -76,33 +76,34 @@ function toTextFormat({ format, schema }: ProviderCall['output']): JsonObject | 
 }
 
 /** Proof of completeness: the status `completed`, or `incomplete`, which says that no more will come. */
-export function fromResponsesBody(
-  body: unknown,
-): Omit<ProviderAnswer, 'providerRequestId'> | { unusable: string } {
+export function fromResponsesBody(body: unknown): ReturnType<ReadAnswer> {
   if (!isRecord(body)) return { unusable: 'the body is not an object' };
   const { status } = body;
-  if (status === 'failed') return { unusable: 'it reports an error' };
+  const rawUsage = readObject(body.usage);
+  const bill = {
+    usage: toUsage(rawUsage),
+    rawUsage,
+    responseModel: readString(body.model),
+    serviceTier: readString(body.service_tier),
+  };
+  if (status === 'failed') return { unusable: 'it reports an error', bill };
   if (status !== 'completed' && status !== 'incomplete') {
     const found = typeof status === 'string' ? 'its status is neither completed nor incomplete' : 'no status';
     return { unusable: `nothing proves that it is complete: ${found}` };
   }
-  if (!Array.isArray(body.output)) return { unusable: 'it holds no output' };
+  if (!Array.isArray(body.output)) return { unusable: 'it holds no output', bill };
   const items = recordsOf(body.output);
   const parts = items.flatMap(({ type, content }) => (type === 'message' ? recordsOf(content) : []));
   const text = joinParts(parts, 'output_text', 'text');
   const refusal = joinParts(parts, 'refusal', 'refusal');
   const toolCalls = items.flatMap(readToolCall);
-  const rawUsage = readObject(body.usage);
   return {
+    ...bill,
     output: text || refusal,
     toolCalls,
     reasoning: items.flatMap(readReasoning),
     finishReason: toFinishReason(body, refusal !== '', toolCalls.length > 0),
-    usage: toUsage(rawUsage),
-    rawUsage,
-    responseModel: readString(body.model),
     systemFingerprint: null,
-    serviceTier: readString(body.service_tier),
   };
 }
 

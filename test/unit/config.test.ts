@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config.ts';
 import { PromptgateError } from '../../src/domain/errors.ts';
+import { parseMoney } from '../../src/domain/money.ts';
 
 const empty = mkdtempSync(join(tmpdir(), 'promptgate-config-'));
 
@@ -68,7 +69,9 @@ describe('configuration', () => {
       { name: 'groq', wire: 'openai', apiKey: 'gsk', modelPrefixes: ['llama-'] },
       { name: 'ollama', baseUrl: 'http://127.0.0.1:11434/v1', modelPrefixes: [] },
     ]);
-    expect(issuesOf({}, directory)).toEqual(['providers.groq.key_variable: GROQ_API_KEY is not set']);
+    expect(issuesOf({}, directory)).toEqual([
+      'promptgate.yaml:4:5: providers.groq.key_variable: GROQ_API_KEY is not set',
+    ]);
   });
 
   it('takes the wire of a provider from the file, and of the built-in one from the environment', () => {
@@ -95,6 +98,71 @@ describe('configuration', () => {
     ['providers:\n  openai: { base_url: "http://x" }', /built in/],
   ])('refuses the file %j', (file, complaint) => {
     expect(issuesOf({}, directoryWith(file)).join('\n')).toMatch(complaint);
+  });
+
+  it('takes what models cost from the file, for the providers that it names', () => {
+    const directory = directoryWith(
+      [
+        'prices:',
+        '  - { provider: openai, model: gpt-4o*, currency: EUR, input: 2.1, cached_input: "1.05", output: 8.4 }',
+        '  - provider: openai',
+        '    model: gpt-4o*',
+        '    since: 2027-01-01',
+        '    input: { base: 2, above: { 128000: 4 } }',
+        '    output: 8',
+        '    service_tiers: { priority: { input: 4, output: 16 } }',
+      ].join('\n'),
+    );
+    const [openai] = loadConfig({ OPENAI_API_KEY: 'k' }, directory).providers;
+    expect(openai?.prices).toMatchObject([
+      {
+        model: 'gpt-4o*',
+        currency: 'EUR',
+        since: null,
+        source: expect.stringMatching(/^config@[0-9a-f]{12}$/),
+      },
+      { currency: 'USD', since: new Date('2027-01-01T00:00:00Z') },
+    ]);
+    const [now, later] = openai!.prices!;
+    expect(now!.source).not.toBe(later!.source);
+    expect([...now!.tiers.get('standard')!.keys()]).toEqual([
+      'input_tokens',
+      'cache_read_tokens',
+      'output_tokens',
+    ]);
+    const steps = [{ above: 128_000, price: parseMoney('4') }];
+    expect(later!.tiers.get('standard')!.get('input_tokens')).toEqual({ base: parseMoney('2'), steps });
+    expect([...later!.tiers.keys()]).toEqual(['standard', 'priority']);
+  });
+
+  it.each([
+    ['prices:\n  - { provider: openai, model: x, input: 1 }', '2:5: prices.0.output: '],
+    [
+      'prices:\n  - { provider: openai, model: x, input: -1, output: 1 }',
+      '2:35: prices.0.input: must be an amount',
+    ],
+    [
+      'prices:\n  - provider: openai\n    model: x\n    inptu: 1\n    input: 1\n    output: 1',
+      '4:5: prices.0.inptu: is not',
+    ],
+    [
+      'prices:\n  - { provider: opnai, model: x, input: 1, output: 1 }',
+      '2:7: prices.0.provider: "opnai" is not a configured',
+    ],
+    [
+      'prices:\n  - { provider: openai, model: x*y, input: 1, output: 1 }',
+      '2:25: prices.0.model: may have one *',
+    ],
+    [
+      'prices:\n  - { provider: openai, model: x, currency: euro, input: 1, output: 1 }',
+      '2:35: prices.0.currency: ',
+    ],
+    [
+      'prices:\n  - { provider: openai, model: x, input: 0.1234567890123, output: 1 }',
+      '2:35: prices.0.input: ',
+    ],
+  ])('refuses the price %j at its line', (file, complaint) => {
+    expect(issuesOf({}, directoryWith(file)).join('\n')).toContain(`promptgate.yaml:${complaint}`);
   });
 
   it('accepts a base URL without a key, as many local servers want none', () => {
