@@ -83,7 +83,14 @@ describe.each(databases)('the audit trail on $name', ({ create }) => {
       ...{ finishReason: null, responseModel: null, systemFingerprint: null, serviceTier: null },
       ...{ providerRequestId: null, usageSource: 'none', promptTokens: null, completionTokens: null },
       ...{ cachedTokens: null, reasoningTokens: null, responseHash: null, attempts: [], metadata: {} },
-      price: { cost: null, currency: 'USD', source: null, unknownReason: 'no call', unitPrices: null, billed: null },
+      price: {
+        cost: null,
+        currency: 'USD',
+        source: null,
+        unknownReason: 'no call',
+        unitPrices: null,
+        billed: null,
+      },
     });
     await store.audit.settle([written]);
     expect(await store.audit.findExecution(written.id)).toEqual({ ...written, createdAt: expect.any(Date) });
