@@ -31,9 +31,16 @@ function toCompletion(execution: Execution): JsonObject {
   };
   return {
     ...toHead(execution, 'chat.completion'),
-    model: execution.responseModel ?? execution.model ?? '',
+    ...toIdentity(execution),
     choices: [{ index: 0, message, logprobs: null, finish_reason: toFinish(finishReason) }],
     usage: toUsage(execution),
+  };
+}
+
+/** Who answered. */
+function toIdentity(execution: Execution): JsonObject {
+  return {
+    model: execution.responseModel ?? execution.model ?? '',
     service_tier: execution.serviceTier,
     system_fingerprint: execution.systemFingerprint,
   };
@@ -54,20 +61,24 @@ function toFinish(finish: FinishReason | null): string {
 
 /** Null when the provider did not say: a zero would be read as a count. */
 function toUsage(execution: Execution): JsonObject | null {
-  const { promptTokens, completionTokens, cachedTokens, reasoningTokens } = execution;
+  const { promptTokens, completionTokens, cachedTokens, cacheWriteTokens, reasoningTokens } = execution;
   if (promptTokens === null || completionTokens === null) return null;
   return {
     prompt_tokens: promptTokens,
     completion_tokens: completionTokens,
     total_tokens: promptTokens + completionTokens,
-    prompt_tokens_details: { cached_tokens: cachedTokens ?? 0 },
-    completion_tokens_details: { reasoning_tokens: reasoningTokens ?? 0 },
+    prompt_tokens_details: {
+      ...(cachedTokens === null ? {} : { cached_tokens: cachedTokens }),
+      ...(cacheWriteTokens === null ? {} : { cache_write_tokens: cacheWriteTokens }),
+    },
+    completion_tokens_details: reasoningTokens === null ? {} : { reasoning_tokens: reasoningTokens },
   };
 }
 
 /** Reasoning is no part of the answer, and is not told. */
 function createChatEvents(includeUsage: boolean): AnswerEvents {
   let head: JsonObject = {};
+  let begun = false;
   const announced = new Set<number>();
   const chunk = (choices: JsonObject[], extra: JsonObject = {}): ServerSentEvent => ({
     data: { ...head, choices, ...extra },
@@ -83,28 +94,41 @@ function createChatEvents(includeUsage: boolean): AnswerEvents {
     return { index, ...toCall(call) };
   }
 
+  /** The first chunk tells the role, and whether there is a text to come. */
+  function enter(content: '' | null): ServerSentEvent[] {
+    if (begun) return [];
+    begun = true;
+    return [chunk(choice({ role: 'assistant', content }))];
+  }
+
   return {
     begin(admission) {
       head = toHead(admission, 'chat.completion.chunk');
-      return [chunk(choice({ role: 'assistant', content: '' }))];
+      return [];
     },
     piece(delta) {
       switch (delta.type) {
         case 'text':
-          return [chunk(choice({ content: delta.text }))];
+          return [...enter(''), chunk(choice({ content: delta.text }))];
         case 'refusal':
-          return [chunk(choice({ refusal: delta.text }))];
+          return [...enter(null), chunk(choice({ refusal: delta.text }))];
         case 'tool_call':
-          return [chunk(choice({ tool_calls: [toCallDelta(delta.index, delta)] }))];
+          return [...enter(null), chunk(choice({ tool_calls: [toCallDelta(delta.index, delta)] }))];
         default:
           return [];
       }
     },
-    finish: (execution) => [
-      chunk(choice({}, toFinish(execution.finishReason))),
-      ...(includeUsage ? [chunk([], { usage: toUsage(execution) })] : []),
-      { data: '[DONE]' },
-    ],
+    finish(execution) {
+      const opening = enter('');
+      // Which model answered is known only now; a client keeps what it heard last.
+      head = { ...head, ...toIdentity(execution) };
+      return [
+        ...opening,
+        chunk(choice({}, toFinish(execution.finishReason))),
+        ...(includeUsage ? [chunk([], { usage: toUsage(execution) })] : []),
+        { data: '[DONE]' },
+      ];
+    },
     fail: (error) => [{ data: toOpenaiErrorBody(error) }],
   };
 }

@@ -65,12 +65,13 @@ function toStopReason(finish: FinishReason | null): string {
 
 /** Anthropic counts cached reads and writes apart from the input; a count that nobody reported is null. */
 function toUsage(execution: Execution): JsonObject {
-  const { promptTokens, cachedTokens, cacheWriteTokens } = execution;
+  const { promptTokens, cachedTokens, cacheWriteTokens, reasoningTokens } = execution;
   return {
     input_tokens: promptTokens === null ? null : promptTokens - (cachedTokens ?? 0) - (cacheWriteTokens ?? 0),
     cache_read_input_tokens: cachedTokens,
     cache_creation_input_tokens: cacheWriteTokens,
     output_tokens: execution.completionTokens,
+    ...(reasoningTokens === null ? {} : { output_tokens_details: { thinking_tokens: reasoningTokens } }),
   };
 }
 

@@ -69,7 +69,7 @@ export function toResponse(execution: Execution, output: readonly JsonObject[]):
 
 /** The response before there is anything to tell: everything that the admission knows. */
 export function toDraft(admission: Admission): JsonObject {
-  const { temperature, topP, maxOutputTokens } = admission.parameters;
+  const { temperature, topP, maxOutputTokens, reasoningEffort } = admission.parameters;
   return {
     id: `resp_${admission.id}`,
     object: 'response',
@@ -90,6 +90,7 @@ export function toDraft(admission: Admission): JsonObject {
       version: String(admission.promptVersion),
       variables: { ...admission.inputPayload.variables },
     },
+    reasoning: { effort: reasoningEffort ?? null, summary: null },
     store: false,
     temperature: temperature ?? null,
     tool_choice: 'auto',
@@ -102,13 +103,13 @@ export function toDraft(admission: Admission): JsonObject {
 
 /** Null when the provider did not say: a zero would be read as a count. */
 function toUsage(execution: Execution): JsonObject | null {
-  const { promptTokens, completionTokens } = execution;
+  const { promptTokens, completionTokens, cacheWriteTokens } = execution;
   if (promptTokens === null || completionTokens === null) return null;
   return {
     input_tokens: promptTokens,
     input_tokens_details: {
       cached_tokens: execution.cachedTokens ?? 0,
-      cache_write_tokens: execution.cacheWriteTokens ?? 0,
+      ...(cacheWriteTokens === null ? {} : { cache_write_tokens: cacheWriteTokens }),
     },
     output_tokens: completionTokens,
     output_tokens_details: { reasoning_tokens: execution.reasoningTokens ?? 0 },

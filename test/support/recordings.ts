@@ -12,6 +12,7 @@ export interface Recording {
   readonly url?: string;
   readonly note: string;
   readonly source: { readonly recorded_at: string | null };
+  readonly request?: { readonly body?: JsonObject | null };
   readonly response: {
     readonly status: number;
     readonly headers: Readonly<Record<string, string>>;
