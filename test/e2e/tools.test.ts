@@ -11,13 +11,17 @@ const files = {
   'none.prompt': definition('none', 1, 'gpt-4o-mini', '{{role "user"}}\n{{name}}\n{{history}}'),
 };
 
-describe.each(databases)('tools that a definition declares, on $name', ({ create }) => {
+/** Each database with another of OpenAI's wires: they know nothing of each other. */
+const openaiWires: Readonly<Record<string, string>> = { PostgreSQL: 'openai', PGlite: 'openai-responses' };
+
+describe.each(databases)('tools that a definition declares, on $name', ({ name: on, create }) => {
   let database: TestDatabase;
   let gateway: TestGateway;
 
   beforeAll(async () => {
     database = await create();
-    gateway = await startGateway(database, { files });
+    const environment = { OPENAI_WIRE: openaiWires[on] ?? 'openai' };
+    gateway = await startGateway(database, { files, environment });
   });
   afterAll(async () => {
     await gateway?.close();
