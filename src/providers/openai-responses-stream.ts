@@ -184,6 +184,7 @@ export function assembleResponsesStream(): StreamAssembler {
       const members = parseEvent(data);
       const type = readString(members.type) ?? event;
       if (type === 'response.failed') {
+        takeHead(members);
         throw new StreamFault('it reports an error', readObject(members.response) ?? members);
       }
       if (type === 'error' || isRecord(members.error)) throw new StreamFault('it reports an error', members);

@@ -30,11 +30,14 @@ export function createOpenaiResponsesClient(settings: ProviderSettings, http: Ht
 export function toResponsesRequest(call: ProviderCall): JsonObject {
   const { parameters } = call;
   const format = toTextFormat(call.output);
+  const effort = parameters.reasoningEffort;
   const optional: Record<string, Json | undefined> = {
     max_output_tokens: parameters.maxOutputTokens,
     temperature: parameters.temperature,
     top_p: parameters.topP,
-    reasoning: parameters.reasoningEffort === undefined ? undefined : { effort: parameters.reasoningEffort },
+    reasoning: effort === undefined ? undefined : { effort },
+    // Its thoughts come back unreadable, to be sent again with the results of tools. Models without any refuse this.
+    include: effort === undefined ? undefined : ['reasoning.encrypted_content'],
     text: format && { format },
     tools: call.tools.length === 0 ? undefined : call.tools.map(toFunctionTool),
   };

@@ -58,6 +58,7 @@ describe('the request', () => {
       temperature: 0,
       top_p: 0.5,
       reasoning: { effort: 'low' },
+      include: ['reasoning.encrypted_content'],
     });
   });
 
@@ -348,6 +349,17 @@ describe('the stream', () => {
     ]);
     expect(deltas.map(({ type }) => type)).toEqual(['refusal', 'refusal']);
     expect(answer).toMatchObject({ output: 'I will not.', finishReason: 'refusal' });
+  });
+
+  test('that failed keeps the counts of what was billed', () => {
+    const assembler = assembleResponsesStream();
+    const failed = { ...response, status: 'failed', error: { code: 'server_error', message: 'no' } };
+    const data = JSON.stringify(event('failed', { response: failed }));
+    expect(() => assembler.push({ event: 'message', data })).toThrow('it reports an error');
+    expect(fromResponsesBody(assembler.body())).toMatchObject({
+      unusable: 'it reports an error',
+      bill: { rawUsage: response.usage },
+    });
   });
 
   test('that the answer is still to come is no progress; that something is done for it is', () => {
