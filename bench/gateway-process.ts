@@ -91,6 +91,7 @@ async function start(kind: AuditKind, databaseUrl: string, providerUrl: string) 
     gateway,
     maxBodyBytes: values.PROMPTGATE_MAX_BODY_BYTES,
     onError: (error, requestId) => log.error(error, requestId),
+    beginTrace: null,
     operations: {
       version,
       database: store.kind,

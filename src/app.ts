@@ -12,6 +12,7 @@ import { type SimulatedProvider, startSimulatedProvider } from './providers/simu
 import { openStore } from './store/store.ts';
 import { createLog, type Log } from './telemetry/log.ts';
 import { createMetrics } from './telemetry/metrics.ts';
+import type { Traces } from './telemetry/traces.ts';
 
 export interface OpenAppOptions {
   readonly config: Config;
@@ -107,6 +108,8 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
     releasers.push(() => trail.close());
     trail.start();
     const inFlight = createInFlight();
+    const traces = await openTraces(config);
+    releasers.push(() => traces?.close());
     const gateway = createGateway({
       snapshot,
       registry: store.registry,
@@ -116,9 +119,10 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
       keeping: store.keeping,
       providers,
       defaultTimeoutMs: config.values.PROMPTGATE_EXECUTION_TIMEOUT_MS,
-      onExecution(execution) {
+      onExecution(execution, place) {
         metrics.observe(execution);
         log.execution(execution);
+        traces?.record(execution, place);
       },
     });
     let accepting = true;
@@ -126,6 +130,7 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
       gateway,
       maxBodyBytes: config.values.PROMPTGATE_MAX_BODY_BYTES,
       onError: (error, request) => log.error(error, request),
+      beginTrace: traces && (() => traces.begin()),
       operations: {
         version,
         database: store.kind,
@@ -158,6 +163,16 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
     await close();
     throw toPromptgateError(error);
   }
+}
+
+/** Null where no receiver is named: the SDK is not even loaded then. */
+async function openTraces({ values }: Config): Promise<Traces | null> {
+  const base = values.OTEL_EXPORTER_OTLP_ENDPOINT;
+  const url = values.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? (base && `${base.replace(/\/$/, '')}/v1/traces`);
+  if (!url) return null;
+  const { createTraces } = await import('./telemetry/traces.ts');
+  const content = values.OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT === 'true';
+  return createTraces({ url, version, ratio: values.OTEL_TRACES_SAMPLER_ARG, content });
 }
 
 function retentionOf({ serving, config }: OpenAppOptions): { retentionMonths?: number } {

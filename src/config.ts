@@ -136,6 +136,26 @@ export const settings = {
     z.enum(['debug', 'info', 'warn', 'error', 'silent']),
     'Least severe line that is logged.',
   ),
+  OTEL_EXPORTER_OTLP_ENDPOINT: setting(
+    undefined,
+    httpUrl.optional(),
+    'OTLP/HTTP receiver of traces; without it none are made. The other standard variables of the exporter hold too.',
+  ),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: setting(
+    undefined,
+    httpUrl.optional(),
+    'Whole address for traces; instead of OTEL_EXPORTER_OTLP_ENDPOINT.',
+  ),
+  OTEL_TRACES_SAMPLER_ARG: setting(
+    1,
+    z.coerce.number().min(0).max(1),
+    "Share of the traces that begin here that is exported; a caller's own decision comes first.",
+  ),
+  OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT: setting(
+    'false',
+    z.enum(['true', 'false']),
+    'Export variables, messages and outputs with the traces too.',
+  ),
   PROMPTGATE_URL: setting(undefined, httpUrl.optional(), 'A running gateway for the CLI to talk to.'),
   PROMPTGATE_KEY: setting(undefined, optionalText, 'Key that the CLI sends to PROMPTGATE_URL.', true),
 } satisfies Record<string, Setting<unknown>>;

@@ -9,6 +9,7 @@ import { PromptgateError, toPromptgateError } from '../domain/errors.ts';
 import type { Admission, Execution, ExecutionPurpose, Intent } from '../domain/execution.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Message } from '../domain/message.ts';
+import type { TraceContext } from '../domain/trace-context.ts';
 import type { AuditStore } from './audit-store.ts';
 import type { AuditTrail, ClaimHolder, IdempotencyClaim } from './audit-trail.ts';
 import { type ClosedDelivery, openDelivery, type StreamReader } from './delivery.ts';
@@ -43,7 +44,8 @@ export interface ExecuteRequest {
   /** The execution that is repeated. */
   readonly replayOf?: string;
   readonly requestId: string;
-  readonly traceId?: string | null;
+  /** The caller's place in its trace. */
+  readonly trace?: TraceContext | null;
   /** Of all requests of this caller with the same key one is executed. */
   readonly idempotencyKey?: string;
   /** Aborts when the caller went away; of a stream, when the call must end whether or not it has a reader. */
@@ -60,8 +62,8 @@ export interface ExecuteDependencies {
   readonly providers: Providers;
   /** Deadline of an execution whose definition states none, in milliseconds. */
   readonly defaultTimeoutMs: number;
-  /** Hears of every execution once it is settled: metrics and log. */
-  readonly onExecution?: (execution: Execution) => void;
+  /** Hears of every execution once it is settled: metrics, traces and log. */
+  readonly onExecution?: (execution: Execution, trace: TraceContext | null) => void;
 }
 
 /** A settled execution. */
@@ -85,7 +87,7 @@ export async function executePrompt(deps: ExecuteDependencies, request: ExecuteR
   try {
     prepared = prepareExecution(deps, request, draft);
   } catch (error) {
-    throw await refuse(deps, draft, toPromptgateError(error), clock);
+    throw await refuse(deps, request, draft, toPromptgateError(error), clock);
   }
   const { admission } = prepared;
   const claim = claimOf(request);
@@ -97,8 +99,8 @@ export async function executePrompt(deps: ExecuteDependencies, request: ExecuteR
   };
   try {
     const { result, delivered } = await callProvider(deps, request, prepared, clock, admit);
-    if (claim && holder) return await answerFor(deps, draft, claim, holder, clock);
-    return await settle(deps, prepared, result, clock, delivered);
+    if (claim && holder) return await answerFor(deps, request, draft, claim, holder, clock);
+    return await settle(deps, request, prepared, result, clock, delivered);
   } finally {
     deps.trail.leave(admission.id);
   }
@@ -131,13 +133,14 @@ async function callProvider(
 /** The answer to a request whose Idempotency-Key an earlier execution holds. */
 async function answerFor(
   deps: ExecuteDependencies,
+  request: ExecuteRequest,
   draft: Admission,
   claim: IdempotencyClaim,
   holder: ClaimHolder,
   clock: ExecutionClock,
 ): Promise<Executed> {
   const refusal = refuseClaim(claim, holder);
-  if (refusal) throw await refuse(deps, draft, refusal, clock);
+  if (refusal) throw await refuse(deps, request, draft, refusal, clock);
   const stored = await deps.audit.findExecution(holder.executionId);
   if (!stored) throw new PromptgateError('internal', 'The stored result of this Idempotency-Key is gone.');
   return replayStored(stored);
@@ -149,7 +152,7 @@ export async function refuseExecution(
   request: Omit<ExecuteRequest, 'variables'>,
   error: PromptgateError,
 ): Promise<PromptgateError> {
-  return refuse(deps, draftAdmission({ ...request, variables: {} }), error, startExecutionClock());
+  return refuse(deps, request, draftAdmission({ ...request, variables: {} }), error, startExecutionClock());
 }
 
 /** Only the first attempt claims: with it the execution is admitted. */
@@ -170,6 +173,7 @@ async function writeIntent(
 
 async function settle(
   deps: ExecuteDependencies,
+  request: ExecuteRequest,
   prepared: Prepared,
   result: ProviderResult,
   clock: ExecutionClock,
@@ -198,7 +202,7 @@ async function settle(
     lost.executionId = execution.id;
     throw lost;
   }
-  deps.onExecution?.(execution);
+  deps.onExecution?.(execution, request.trace ?? null);
   if (!failure) return execution;
   failure.executionId = execution.id;
   throw failure;
@@ -219,6 +223,7 @@ function refuseOutput({ definition }: Prepared, answer: ProviderAnswer): Promptg
 
 async function refuse(
   deps: Pick<ExecuteDependencies, 'trail' | 'onExecution'>,
+  request: Pick<ExecuteRequest, 'trace'>,
   draft: Admission,
   error: PromptgateError,
   clock: ExecutionClock,
@@ -229,7 +234,7 @@ async function refuse(
   } catch (cause) {
     return auditUnavailable(cause, 'The request was refused, and the refusal could not be recorded');
   }
-  deps.onExecution?.(execution);
+  deps.onExecution?.(execution, request.trace ?? null);
   error.executionId = execution.id;
   return error;
 }

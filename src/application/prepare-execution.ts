@@ -49,7 +49,7 @@ export function draftAdmission(request: ExecuteRequest): Admission {
     keyId: request.actor.keyId,
     actor: request.actor.name,
     requestId: request.requestId,
-    traceId: request.traceId ?? null,
+    traceId: request.trace?.traceId ?? null,
     idempotencyKey: request.idempotencyKey ?? null,
     replayOf: request.replayOf ?? null,
     purpose: request.purpose ?? 'call',

@@ -83,7 +83,7 @@ function callerOf(c: HttpContext) {
     actor: c.get('actor'),
     promptName: c.get('promptName') ?? c.req.param('name') ?? '',
     requestId: c.get('requestId'),
-    traceId: c.get('traceId'),
+    trace: c.get('trace'),
   };
 }
 

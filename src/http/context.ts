@@ -1,8 +1,8 @@
-import { isValidTraceId } from '@opentelemetry/api';
 import type { Context, MiddlewareHandler } from 'hono';
 import { v7 as newId } from 'uuid';
 import type { Actor } from '../domain/api-key.ts';
 import type { PromptgateError } from '../domain/errors.ts';
+import { parseTraceparent, type TraceContext } from '../domain/trace-context.ts';
 
 export interface HttpEnvironment {
   Bindings: {
@@ -13,7 +13,7 @@ export interface HttpEnvironment {
   };
   Variables: {
     requestId: string;
-    traceId: string | null;
+    trace: TraceContext | null;
     actor: Actor;
     /** How this route's clients read failures; absent: the gateway's own shape. */
     toErrorBody?: (error: PromptgateError, requestId: string) => object;
@@ -26,20 +26,17 @@ export interface HttpEnvironment {
 
 export type HttpContext = Context<HttpEnvironment>;
 
-/** Takes over the caller's request id and trace id where they are well-formed, and answers the request id. */
-export function identifyRequest(): MiddlewareHandler<HttpEnvironment> {
+/**
+ * Takes over the caller's request id and trace where they are well-formed, and answers the request id.
+ * @param beginTrace for a caller that has no trace of its own; null where traces are not exported
+ */
+export function identifyRequest(beginTrace: (() => TraceContext) | null): MiddlewareHandler<HttpEnvironment> {
   return async function identifyRequest(c, next) {
     const given = c.req.header('x-request-id');
     const requestId = given && /^[\w.:-]{1,128}$/.test(given) ? given : newId();
     c.set('requestId', requestId);
-    c.set('traceId', readTraceId(c.req.header('traceparent')));
+    c.set('trace', parseTraceparent(c.req.header('traceparent')) ?? beginTrace?.() ?? null);
     c.header('x-request-id', requestId);
     await next();
   };
-}
-
-/** The trace id of a W3C `traceparent` header, or null. */
-function readTraceId(traceparent: string | undefined): string | null {
-  const traceId = traceparent?.match(/^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/)?.[1];
-  return traceId && isValidTraceId(traceId) ? traceId : null;
 }

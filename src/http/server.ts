@@ -4,6 +4,7 @@ import type { MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import type { Gateway } from '../application/gateway.ts';
 import { PromptgateError } from '../domain/errors.ts';
+import type { TraceContext } from '../domain/trace-context.ts';
 import { toAnthropicErrorBody } from './anthropic-error.ts';
 import { addAuditRoutes } from './audit-routes.ts';
 import { authenticate } from './authenticate.ts';
@@ -28,6 +29,8 @@ export interface HttpOptions {
   readonly operations: Operations;
   readonly maxBodyBytes: number;
   readonly onError: ErrorLog;
+  /** Null where traces are not exported. */
+  readonly beginTrace: (() => TraceContext) | null;
 }
 
 /** Where a refusal is an execution that was refused. */
@@ -54,7 +57,7 @@ export type HttpApp = OpenAPIHono<HttpEnvironment>;
 export function createHttpApp(options: HttpOptions): HttpApp {
   const app: HttpApp = new OpenAPIHono<HttpEnvironment>();
   app.onError(respondWithError(options.onError));
-  app.use(identifyRequest());
+  app.use(identifyRequest(options.beginTrace));
   app.notFound((c) => {
     throw new PromptgateError(
       'not_found',

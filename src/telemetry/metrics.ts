@@ -1,15 +1,34 @@
+/**
+ * What Prometheus reads. Names follow OpenTelemetry's GenAI conventions in their Prometheus form; ours begin with
+ * `promptgate_`.
+ */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Execution } from '../domain/execution.ts';
+import type { Deployment } from '../domain/prompt-version.ts';
+import { boundValues } from './bounded-values.ts';
 
 export interface Metrics {
   observe(execution: Execution): void;
+  /** A label moved. */
+  observeMove(move: Pick<Deployment, 'label' | 'kind'>): void;
+  /** A move was refused for want of evidence. */
+  observeGateRefusal(label: string): void;
   /** One group commit of the audit trail. */
   observeFlush(lane: string, rows: number, ms: number): void;
   render(): Promise<{ contentType: string; body: string }>;
 }
 
-const secondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+/** As the conventions advise. */
+const secondsBuckets = [
+  0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
+];
+const tokenBuckets = [
+  1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216,
+];
 const overheadBuckets = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5];
+
+/** Distinct values of one label; whatever comes after them is counted together. */
+const valuesMax = { prompt: 1_000, model: 200, label: 100 };
 
 /** What is read at the moment of a scrape. */
 export interface Readings {
@@ -27,24 +46,42 @@ export interface AuditReadings {
 }
 
 /**
- * Labels are bounded: statuses and codes are closed sets, providers and models come from definitions, never from a
- * caller. A refused call carries no model.
+ * Labels are bounded: statuses and codes are closed sets, a prompt is named only when the registry has it, and of any name
+ * there are only so many. A refused call carries no model.
  */
 export function createMetrics(read: () => Readings): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
+  new Gauge({
+    name: 'promptgate_registry_snapshot_age_seconds',
+    help: 'Since the registry snapshot was last compared with the database',
+    registers: [registry],
+    collect() {
+      this.set(read().snapshotAgeMs / 1000);
+    },
+  });
+  return {
+    observe: addExecutionMetrics(registry),
+    ...addLabelMetrics(registry),
+    observeFlush: addAuditMetrics(registry, () => read().audit),
+    async render() {
+      return { contentType: registry.contentType, body: await registry.metrics() };
+    },
+  };
+}
+
+function addExecutionMetrics(registry: Registry): Metrics['observe'] {
   const registers = [registry];
   const executions = new Counter({
     name: 'promptgate_executions_total',
-    help: 'Executions by outcome',
-    labelNames: ['status', 'error_code', 'provider', 'model'],
+    help: 'Executions by outcome; a prompt that the registry does not have is empty',
+    labelNames: ['prompt', 'purpose', 'status', 'error_code', 'provider', 'model'],
     registers,
   });
-  const duration = new Histogram({
-    name: 'gen_ai_client_operation_duration_seconds',
-    help: 'Latency of executions that reached a provider',
-    labelNames: ['gen_ai_provider_name', 'gen_ai_request_model', 'error_type'],
-    buckets: secondsBuckets,
+  const cost = new Counter({
+    name: 'promptgate_cost_total',
+    help: 'Known costs, in the currency of the label',
+    labelNames: ['prompt', 'currency'],
     registers,
   });
   const overhead = new Histogram({
@@ -59,44 +96,104 @@ export function createMetrics(read: () => Readings): Metrics {
     labelNames: ['provider'],
     registers,
   });
-  const tokens = new Counter({
-    name: 'promptgate_tokens_total',
-    help: 'Tokens as the providers reported them',
-    labelNames: ['provider', 'model', 'type'],
+  const retries = new Counter({
+    name: 'promptgate_retries_total',
+    help: 'Requests to providers that repeated a failed one, by what had failed',
+    labelNames: ['provider', 'error_code'],
     registers,
   });
-  new Gauge({
-    name: 'promptgate_registry_snapshot_age_seconds',
-    help: 'Since the registry snapshot was last compared with the database',
+  const observeOperation = addOperationMetrics(registry);
+  const boundPrompt = boundValues(valuesMax.prompt);
+  const boundModel = boundValues(valuesMax.model);
+  return (execution) => {
+    const provider = execution.provider ?? '';
+    const model = boundModel(execution.model ?? '');
+    const prompt = boundPrompt(execution.promptVersionId === null ? '' : execution.promptName);
+    const error_code = execution.errorCode ?? '';
+    executions.inc({
+      prompt,
+      purpose: execution.purpose,
+      status: execution.status,
+      error_code,
+      provider,
+      model,
+    });
+    if (execution.attempts.length === 0) return;
+    overhead.observe(execution.overheadMs / 1000);
+    attempts.inc({ provider }, execution.attempts.length);
+    for (const failed of execution.attempts.slice(0, -1)) {
+      retries.inc({ provider, error_code: failed.errorCode ?? '' });
+    }
+    if (execution.price.cost !== null) {
+      cost.inc({ prompt, currency: execution.price.currency }, Number(execution.price.cost));
+    }
+    observeOperation(execution, provider, model);
+  };
+}
+
+/** The metrics that OpenTelemetry's GenAI conventions define. */
+function addOperationMetrics(
+  registry: Registry,
+): (execution: Execution, provider: string, model: string) => void {
+  const registers = [registry];
+  const about = ['gen_ai_operation_name', 'gen_ai_provider_name', 'gen_ai_request_model'];
+  const duration = new Histogram({
+    name: 'gen_ai_client_operation_duration_seconds',
+    help: 'Latency of executions that reached a provider',
+    labelNames: [...about, 'error_type'],
+    buckets: secondsBuckets,
     registers,
-    collect() {
-      this.set(read().snapshotAgeMs / 1000);
-    },
   });
-  const observeFlush = addAuditMetrics(registry, () => read().audit);
+  const firstChunk = new Histogram({
+    name: 'gen_ai_client_operation_time_to_first_chunk_seconds',
+    help: 'From the request to the first content of a stream',
+    labelNames: about,
+    buckets: secondsBuckets,
+    registers,
+  });
+  const tokens = new Histogram({
+    name: 'gen_ai_client_token_usage',
+    help: 'Tokens of an execution as the provider reported them',
+    labelNames: [...about, 'gen_ai_token_type'],
+    buckets: tokenBuckets,
+    registers,
+  });
+  return (execution, provider, model) => {
+    const { promptTokens, completionTokens, delivery, errorCode } = execution;
+    const operation = {
+      gen_ai_operation_name: 'chat',
+      gen_ai_provider_name: provider,
+      gen_ai_request_model: model,
+    };
+    duration.observe({ ...operation, error_type: errorCode ?? '' }, execution.latencyMs / 1000);
+    if (delivery?.timeToFirstTokenMs != null) {
+      firstChunk.observe(operation, delivery.timeToFirstTokenMs / 1000);
+    }
+    if (promptTokens !== null) tokens.observe({ ...operation, gen_ai_token_type: 'input' }, promptTokens);
+    if (completionTokens !== null) {
+      tokens.observe({ ...operation, gen_ai_token_type: 'output' }, completionTokens);
+    }
+  };
+}
+
+function addLabelMetrics(registry: Registry): Pick<Metrics, 'observeMove' | 'observeGateRefusal'> {
+  const registers = [registry];
+  const moves = new Counter({
+    name: 'promptgate_label_moves_total',
+    help: 'Label moves that this gateway made',
+    labelNames: ['label', 'kind'],
+    registers,
+  });
+  const refusals = new Counter({
+    name: 'promptgate_gate_refusals_total',
+    help: 'Label moves that a gate refused for want of evidence',
+    labelNames: ['label'],
+    registers,
+  });
+  const boundLabel = boundValues(valuesMax.label);
   return {
-    observeFlush,
-    observe(execution) {
-      const provider = execution.provider ?? '';
-      const model = execution.model ?? '';
-      const errorCode = execution.errorCode ?? '';
-      executions.inc({ status: execution.status, error_code: errorCode, provider, model });
-      if (execution.attempts.length === 0) return;
-      duration.observe(
-        { gen_ai_provider_name: provider, gen_ai_request_model: model, error_type: errorCode },
-        execution.latencyMs / 1000,
-      );
-      overhead.observe(execution.overheadMs / 1000);
-      attempts.inc({ provider }, execution.attempts.length);
-      if (execution.promptTokens !== null)
-        tokens.inc({ provider, model, type: 'input' }, execution.promptTokens);
-      if (execution.completionTokens !== null) {
-        tokens.inc({ provider, model, type: 'output' }, execution.completionTokens);
-      }
-    },
-    async render() {
-      return { contentType: registry.contentType, body: await registry.metrics() };
-    },
+    observeMove: ({ label, kind }) => moves.inc({ label: boundLabel(label), kind }),
+    observeGateRefusal: (label) => refusals.inc({ label: boundLabel(label) }),
   };
 }
 

@@ -30,10 +30,20 @@ const rooms: Record<string, { rooms: string[]; packages: string[] }> = {
     rooms: ['domain', 'application'],
     packages: ['openai', '@anthropic-ai/sdk', 'p-retry', 'undici', 'zod'],
   },
-  telemetry: { rooms: ['domain', 'application'], packages: ['pino', 'prom-client', '@opentelemetry/api'] },
+  telemetry: {
+    rooms: ['domain', 'application'],
+    packages: [
+      'pino',
+      'prom-client',
+      '@opentelemetry/api',
+      '@opentelemetry/exporter-trace-otlp-http',
+      '@opentelemetry/resources',
+      '@opentelemetry/sdk-trace',
+    ],
+  },
   http: {
     rooms: ['domain', 'application'],
-    packages: ['hono', '@hono/node-server', '@hono/zod-openapi', 'zod', 'uuid', '@opentelemetry/api'],
+    packages: ['hono', '@hono/node-server', '@hono/zod-openapi', 'zod', 'uuid'],
   },
   cli: { rooms: ['domain', 'application', 'http'], packages: ['commander', 'zod'] },
 };

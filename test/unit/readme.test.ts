@@ -79,6 +79,7 @@ describe('the tables of the README are the code', () => {
       operations: { version: '0' } as never,
       maxBodyBytes: 1,
       onError() {},
+      beginTrace: null,
     });
     const { paths } = app.getOpenAPI31Document({ openapi: '3.1.0', info: { title: '', version: '' } });
     const routes = Object.entries(paths ?? {}).flatMap(([path, item]) =>
