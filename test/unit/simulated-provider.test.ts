@@ -1,4 +1,5 @@
 import Ajv from 'ajv';
+import OpenAI from 'openai';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { exampleOf } from '../../src/providers/simulated-answer.ts';
 import { faultKinds } from '../../src/providers/simulated-fault.ts';
@@ -126,4 +127,31 @@ test('Anthropic’s stream goes from message_start to message_stop with the whol
   expect(events.at(-1)?.type).toBe('message_stop');
   expect(events.map(({ delta }) => delta?.text ?? '').join('')).toBe(whole.content[0]?.text);
   expect(events.find(({ type }) => type === 'message_delta')?.delta?.stop_reason).toBe('end_turn');
+});
+
+test('OpenAI’s client reads the same response whole and streamed, of text, of JSON, of a call and of what was cut', async () => {
+  const client = new OpenAI({ apiKey: 'k', baseURL: `${simulated.url}/v1`, maxRetries: 0 });
+  const schema = { type: 'object', properties: { title: { type: 'string' } }, required: ['title'] };
+  const said = { model: 'gpt-5', input: 'Say hello.' };
+  const requests = [
+    [said, /^\[simulated gpt-5\] .*Say hello\.$/],
+    [
+      { ...said, text: { format: { type: 'json_schema', name: 'output', schema } } },
+      /^{"title":"simulated"}$/,
+    ],
+    [{ ...said, tools: [{ type: 'function', name: 'look_up', parameters: schema, strict: false }] }, /^$/],
+    [{ ...said, max_output_tokens: 2 }, /^\[simulat$/],
+  ] as const;
+  for (const [request, text] of requests) {
+    const whole = await client.responses.create(request as typeof said);
+    const streamed = await client.responses.stream(request as typeof said).finalResponse();
+    expect(whole.output_text).toMatch(text);
+    expect([streamed.output_text, streamed.status]).toEqual([whole.output_text, whole.status]);
+    expect(streamed.usage).toEqual(whole.usage);
+    const calls = [whole, streamed].map(({ output }) =>
+      output.flatMap((item) => (item.type === 'function_call' ? [[item.name, item.arguments]] : [])),
+    );
+    expect(calls[0]).toEqual('tools' in request ? [['look_up', '{"title":"simulated"}']] : []);
+    expect(calls[1]).toEqual(calls[0]);
+  }
 });
