@@ -33,7 +33,7 @@ export function parseArguments(said: string): JsonObject | undefined {
   }
 }
 
-/** What both wires accept as the name of a tool. */
+/** What every wire accepts as the name of a tool. */
 const namePattern = /^[a-zA-Z0-9_-]{1,64}$/;
 
 const toolKeys = z.strictObject({
