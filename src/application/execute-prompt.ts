@@ -5,8 +5,8 @@
  */
 import type { Actor } from '../domain/api-key.ts';
 import type { Definition } from '../domain/definition.ts';
-import { PromptgateError, toPromptgateError } from '../domain/errors.ts';
-import type { Admission, Execution, ExecutionPurpose, Intent } from '../domain/execution.ts';
+import { type Issue, PromptgateError, toPromptgateError } from '../domain/errors.ts';
+import type { Admission, Execution, ExecutionPurpose, Intent, StoredExecution } from '../domain/execution.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Message } from '../domain/message.ts';
 import type { TraceContext } from '../domain/trace-context.ts';
@@ -143,7 +143,15 @@ async function answerFor(
   if (refusal) throw await refuse(deps, request, draft, refusal, clock);
   const stored = await deps.audit.findExecution(holder.executionId);
   if (!stored) throw new PromptgateError('internal', 'The stored result of this Idempotency-Key is gone.');
-  return replayStored(stored);
+  return replayStored(stored, findOutputIssues(deps.snapshot, stored));
+}
+
+/** What was wrong with a stored answer, which its row keeps only in a sentence: a version never changes, so it is the same. */
+function findOutputIssues(snapshot: RegistrySnapshot, stored: StoredExecution): readonly Issue[] {
+  const { promptName, promptVersion, rawOutput, finishReason, errorCode } = stored;
+  if (errorCode !== 'invalid_output' || promptVersion === null || finishReason === null) return [];
+  const version = snapshot.find(promptName)?.versions.get(promptVersion);
+  return version ? snapshot.compile(version).validateOutput(rawOutput ?? '', finishReason) : [];
 }
 
 /** Writes the audit row of a call that was refused before it had variables: an unreadable body, a denied scope. */

@@ -1,8 +1,9 @@
 /** The verbs of a running gateway, bound to their dependencies: what HTTP offers, and nothing below it. */
 import type { Actor, ApiKey, KeyLimits, Scope } from '../domain/api-key.ts';
 import type { PromptgateError } from '../domain/errors.ts';
-import type { StoredExecution } from '../domain/execution.ts';
+import type { Admission, StoredExecution } from '../domain/execution.ts';
 import type { ArchiveFact, Deployment, LabelPolicy, PromptVersion } from '../domain/prompt-version.ts';
+import type { Tool } from '../domain/tool.ts';
 import { type AddedVersion, type AddVersionRequest, addVersion } from './add-version.ts';
 import { type ArchiveRequest, archivePrompt } from './archive-prompt.ts';
 import type { AuditStore, ExecutionFilter } from './audit-store.ts';
@@ -22,7 +23,14 @@ import { type MoveLabelRequest, moveLabel } from './move-label.ts';
 import { type PlanRequest, planSync, type SyncPlan } from './plan-sync.ts';
 import { type ExecutionRecord, getExecution, listExecutions } from './read-executions.ts';
 import { type HistoryPage, labelHistory, labelsAt, listLabelPolicies } from './read-labels.ts';
-import { diffVersions, getPrompt, getVersion, listPrompts, type VersionDiff } from './read-prompts.ts';
+import {
+  diffVersions,
+  findTools,
+  getPrompt,
+  getVersion,
+  listPrompts,
+  type VersionDiff,
+} from './read-prompts.ts';
 import type { PromptEntry, RegistrySnapshot, SnapshotHealth, VersionTarget } from './registry-snapshot.ts';
 import type { HeldLabel, RegistryStore } from './registry-store.ts';
 import { type Rendered, type RenderRequest, renderVersion } from './render-version.ts';
@@ -47,6 +55,7 @@ export interface Gateway {
   listPrompts(actor: Actor): PromptEntry[];
   getPrompt(actor: Actor, name: string): PromptEntry;
   getVersion(actor: Actor, name: string, target: VersionTarget): PromptVersion;
+  findTools(call: Pick<Admission, 'promptName' | 'promptVersion'>): readonly Tool[];
   diffVersions(actor: Actor, name: string, targets: Record<'from' | 'to', VersionTarget>): VersionDiff;
   addVersion(request: AddVersionRequest): Promise<AddedVersion>;
   planSync(request: PlanRequest): Promise<SyncPlan>;
@@ -97,6 +106,7 @@ export function createGateway(
     listPrompts: (actor) => listPrompts(snapshot, actor),
     getPrompt: (actor, name) => getPrompt(snapshot, actor, name),
     getVersion: (actor, name, target) => getVersion(snapshot, actor, name, target),
+    findTools: (call) => findTools(snapshot, call),
     diffVersions: (actor, name, targets) => diffVersions(snapshot, actor, name, targets),
     addVersion: (request) => addVersion(deps, request),
     planSync: (request) => planSync(deps, request),

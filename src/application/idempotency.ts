@@ -3,7 +3,7 @@
  * whatever is not certain is told and never executed again.
  */
 import { hashJson } from '../domain/canonical-json.ts';
-import { PromptgateError } from '../domain/errors.ts';
+import { type Issue, PromptgateError } from '../domain/errors.ts';
 import type { StoredExecution } from '../domain/execution.ts';
 import type { ClaimHolder, IdempotencyClaim } from './audit-trail.ts';
 import type { ExecuteRequest } from './execute-prompt.ts';
@@ -56,9 +56,14 @@ export function refuseClaim(claim: IdempotencyClaim, holder: ClaimHolder): Promp
 }
 
 /** The stored end of an execution once more. @throws PromptgateError — the one it ended with */
-export function replayStored(execution: StoredExecution): StoredExecution & { readonly replayed: true } {
+export function replayStored(
+  execution: StoredExecution,
+  issues: readonly Issue[],
+): StoredExecution & { readonly replayed: true } {
   if (execution.errorCode === null) return { ...execution, replayed: true };
-  const error = new PromptgateError(execution.errorCode, execution.errorMessage ?? 'The execution failed.');
+  const error = new PromptgateError(execution.errorCode, execution.errorMessage ?? 'The execution failed.', {
+    issues,
+  });
   error.executionId = execution.id;
   error.replayed = true;
   error.providerAsked = execution.attempts.length > 0;

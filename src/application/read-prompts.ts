@@ -2,8 +2,10 @@
 import type { Actor } from '../domain/api-key.ts';
 import { type DefinitionDiff, diffDefinitions } from '../domain/definition-diff.ts';
 import { PromptgateError } from '../domain/errors.ts';
+import type { Admission } from '../domain/execution.ts';
 import { mayUseLabel, mayUsePrompt } from '../domain/key-limits.ts';
 import type { PromptVersion } from '../domain/prompt-version.ts';
+import type { Tool } from '../domain/tool.ts';
 import { authorizeAnyVersion, authorizeLabel, authorizePrompt } from './authorize.ts';
 import type { PromptEntry, RegistrySnapshot, VersionTarget } from './registry-snapshot.ts';
 
@@ -43,6 +45,15 @@ export function getVersion(
   if ('label' in target) authorizeLabel(actor, target.label);
   else if (!getPrompt(snapshot, actor, name).versions.has(target.version)) authorizeAnyVersion(actor);
   return snapshot.resolve(name, target).version;
+}
+
+/** The tools that the version of an execution declares; none where it is no version of the registry. */
+export function findTools(
+  snapshot: RegistrySnapshot,
+  { promptName, promptVersion }: Pick<Admission, 'promptName' | 'promptVersion'>,
+): readonly Tool[] {
+  const version = promptVersion === null ? undefined : snapshot.find(promptName)?.versions.get(promptVersion);
+  return version ? snapshot.compile(version).tools : [];
 }
 
 export interface VersionDiff {

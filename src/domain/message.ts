@@ -38,6 +38,13 @@ export interface Message {
   readonly reasoning?: readonly ReasoningBlock[];
 }
 
+/** The content in its shortest form. Texts side by side stay apart: joining them would invent a separator. */
+export function toContent(parts: readonly ContentPart[]): Content {
+  const said = parts.filter((part) => part.type !== 'text' || part.text !== '');
+  if (said.some((part) => part.type !== 'text')) return said;
+  return textOf(said);
+}
+
 /** What is text in it; paragraphs keep apart what its parts kept apart. */
 export function textOf(content: Content): string {
   if (typeof content === 'string') return content;

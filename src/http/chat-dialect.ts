@@ -27,6 +27,7 @@ function toCompletion(execution: Execution): JsonObject {
     role: 'assistant',
     content,
     refusal: refused ? (rawOutput ?? '') : null,
+    ...toReasoning(execution),
     ...(toolCalls.length > 0 ? { tool_calls: toolCalls.map(toCall) } : {}),
   };
   return {
@@ -59,6 +60,12 @@ function toFinish(finish: FinishReason | null): string {
   return finish === null || finish === 'other' || finish === 'refusal' ? 'stop' : finish;
 }
 
+/** OpenAI has no place for it; this is the name that its compatible servers gave it. Proofs have none at all. */
+function toReasoning({ reasoning }: Execution): JsonObject {
+  const text = reasoning.flatMap((block) => block.text || []).join('\n\n');
+  return text === '' ? {} : { reasoning_content: text };
+}
+
 /** Null when the provider did not say: a zero would be read as a count. */
 function toUsage(execution: Execution): JsonObject | null {
   const { promptTokens, completionTokens, cachedTokens, cacheWriteTokens, reasoningTokens } = execution;
@@ -75,11 +82,14 @@ function toUsage(execution: Execution): JsonObject | null {
   };
 }
 
-/** Reasoning is no part of the answer, and is not told. */
 function createChatEvents(includeUsage: boolean): AnswerEvents {
   let head: JsonObject = {};
   let begun = false;
+  let roleTold = false;
   const announced = new Set<number>();
+  let refused = false;
+  /** Blocks of reasoning so far, and whether the latest may still grow. */
+  const thought = { blocks: 0, open: false };
   const chunk = (choices: JsonObject[], extra: JsonObject = {}): ServerSentEvent => ({
     data: { ...head, choices, ...extra },
   });
@@ -94,11 +104,30 @@ function createChatEvents(includeUsage: boolean): AnswerEvents {
     return { index, ...toCall(call) };
   }
 
-  /** The first chunk tells the role, and whether there is a text to come. */
+  /** The first chunk tells the role; the first of what is said, whether there is a text to come. */
   function enter(content: '' | null): ServerSentEvent[] {
     if (begun) return [];
     begun = true;
-    return [chunk(choice({ role: 'assistant', content }))];
+    return [chunk(choice({ ...tellRole(), content }))];
+  }
+
+  function tellRole(): JsonObject {
+    if (roleTold) return {};
+    roleTold = true;
+    return { role: 'assistant' };
+  }
+
+  /** Paragraphs keep apart what its blocks kept apart. */
+  function toReasoningDelta(text: string): JsonObject {
+    const follows = !thought.open && thought.blocks > 0;
+    if (!thought.open) thought.blocks += 1;
+    thought.open = true;
+    return { reasoning_content: follows ? `\n\n${text}` : text };
+  }
+
+  /** What a refusal says may have come as text, or not in pieces at all. */
+  function endRefusal({ finishReason, rawOutput }: Execution): ServerSentEvent[] {
+    return finishReason === 'refusal' && !refused ? [chunk(choice({ refusal: rawOutput ?? '' }))] : [];
   }
 
   return {
@@ -107,10 +136,15 @@ function createChatEvents(includeUsage: boolean): AnswerEvents {
       return [];
     },
     piece(delta) {
+      if (delta.type === 'reasoning') {
+        return [chunk(choice({ ...tellRole(), ...toReasoningDelta(delta.text) }))];
+      }
+      thought.open = false;
       switch (delta.type) {
         case 'text':
           return [...enter(''), chunk(choice({ content: delta.text }))];
         case 'refusal':
+          refused = true;
           return [...enter(null), chunk(choice({ refusal: delta.text }))];
         case 'tool_call':
           return [...enter(null), chunk(choice({ tool_calls: [toCallDelta(delta.index, delta)] }))];
@@ -124,6 +158,7 @@ function createChatEvents(includeUsage: boolean): AnswerEvents {
       head = { ...head, ...toIdentity(execution) };
       return [
         ...opening,
+        ...endRefusal(execution),
         chunk(choice({}, toFinish(execution.finishReason))),
         ...(includeUsage ? [chunk([], { usage: toUsage(execution) })] : []),
         { data: '[DONE]' },

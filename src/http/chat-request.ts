@@ -13,7 +13,7 @@ export const chatBodySchema = z
     prompt_id: z.string().nullish().openapi({ description: "LiteLLM's; then without `model`." }),
     prompt_version: z.union([z.string(), z.number()]).nullish(),
     prompt_variables: jsonObjectSchema.nullish(),
-    messages: z.unknown().optional().openapi({ description: 'Fill {{history}}: messages of text.' }),
+    messages: z.unknown().optional().openapi({ description: 'Fill {{history}}: messages.' }),
     metadata: jsonObjectSchema.nullish(),
     user: z.string().nullish(),
     safety_identifier: z.string().nullish(),

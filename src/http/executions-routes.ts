@@ -3,7 +3,6 @@ import type { ExecutionFilter } from '../application/audit-store.ts';
 import type { Gateway } from '../application/gateway.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import { executionPurposes, executionStatuses } from '../domain/execution.ts';
-import type { Message } from '../domain/message.ts';
 import { callPrompt } from './call-prompt.ts';
 import type { HttpEnvironment } from './context.ts';
 import type { ErrorLog } from './error-response.ts';
@@ -13,19 +12,9 @@ import {
   executionSchema,
   toExecutionDetail,
   toExecutionView,
-  toolCallSchema,
 } from './execution-view.ts';
+import { messageSchema, toMessage } from './message-schema.ts';
 import { addRoute, jsonObjectSchema, pathParam, readBody, readQuery } from './route.ts';
-
-const messageSchema = z.discriminatedUnion('role', [
-  z.strictObject({ role: z.literal('user'), content: z.string() }),
-  z.strictObject({
-    role: z.literal('assistant'),
-    content: z.string().default(''),
-    tool_calls: z.array(toolCallSchema).min(1).max(128).optional(),
-  }),
-  z.strictObject({ role: z.literal('tool'), tool_call_id: z.string().min(1).max(256), content: z.string() }),
-]);
 
 const executeBodySchema = z
   .strictObject({
@@ -117,16 +106,6 @@ export function addExecutionRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: G
       return c.json(toExecutionDetail(execution, late));
     },
   );
-}
-
-function toMessage(sent: z.infer<typeof messageSchema>): Message {
-  const { role, content } = sent;
-  if (role === 'tool') return { role, content, toolCallId: sent.tool_call_id };
-  return {
-    role,
-    content,
-    ...(role === 'assistant' && sent.tool_calls ? { toolCalls: sent.tool_calls } : {}),
-  };
 }
 
 function toFilter(query: z.infer<typeof listQuerySchema>): ExecutionFilter {

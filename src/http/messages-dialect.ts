@@ -1,6 +1,7 @@
 /** Answers as Anthropic's Messages API gives them, whole and as events. */
 import type { Admission, Execution, FinishReason } from '../domain/execution.ts';
 import type { JsonObject } from '../domain/json.ts';
+import { packProof, type ReasoningBlock } from '../domain/reasoning.ts';
 import { parseArguments } from '../domain/tool.ts';
 import { toAnthropicErrorBody } from './anthropic-error.ts';
 import type { AnswerEvents, Dialect } from './dialect.ts';
@@ -36,8 +37,9 @@ function toDraft(admission: Admission): JsonObject {
   };
 }
 
-function toContent({ rawOutput, toolCalls }: Execution): JsonObject[] {
+function toContent({ rawOutput, toolCalls, reasoning }: Execution): JsonObject[] {
   return [
+    ...reasoning.map(toThought),
     ...(rawOutput ? [{ type: 'text', text: rawOutput }] : []),
     // Arguments that are not JSON cannot be said in this shape; the row has them.
     ...toolCalls.map(({ id, name, arguments: said }) => ({
@@ -47,6 +49,22 @@ function toContent({ rawOutput, toolCalls }: Execution): JsonObject[] {
       input: parseArguments(said) ?? {},
     })),
   ];
+}
+
+/** What other providers prove their reasoning with is packed, so that it comes back whole. */
+function toThought(block: ReasoningBlock): JsonObject {
+  const { text, signature, encrypted, id } = block;
+  if (encrypted !== undefined && text === '' && signature === undefined) {
+    return { type: 'redacted_thinking', data: id === undefined ? encrypted : (packProof(block) ?? '') };
+  }
+  return { type: 'thinking', thinking: text, signature: signatureOf(block) };
+}
+
+function signatureOf({ signature, encrypted, id }: Partial<ReasoningBlock>): string {
+  if (encrypted === undefined && id === undefined) return signature ?? '';
+  return (
+    packProof({ ...(signature === undefined ? {} : { signature }), encrypted, id } as ReasoningBlock) ?? ''
+  );
 }
 
 function toStopReason(finish: FinishReason | null): string {
@@ -75,10 +93,10 @@ function toUsage(execution: Execution): JsonObject {
   };
 }
 
-/** A refusal is text whose stop reason says so; reasoning is no part of the answer. */
+/** A refusal is text whose stop reason says so. */
 function createMessagesEvents(): AnswerEvents {
-  /** What the block that is open holds: text, or the tool call of an index; null before the first. */
-  let open: 'text' | number | null = null;
+  /** What the block that is open holds: text, a thought, or the tool call of an index; null when none is. */
+  let open: 'text' | 'thinking' | number | null = null;
   let index = -1;
   const event = (type: string, members: object = {}): ServerSentEvent => ({
     event: type,
@@ -86,10 +104,12 @@ function createMessagesEvents(): AnswerEvents {
   });
 
   function close(): ServerSentEvent[] {
-    return open === null ? [] : [event('content_block_stop', { index })];
+    if (open === null) return [];
+    open = null;
+    return [event('content_block_stop', { index })];
   }
 
-  function enter(block: 'text' | number, content: object): ServerSentEvent[] {
+  function enter(block: 'text' | 'thinking' | number, content: object): ServerSentEvent[] {
     if (open === block) return [];
     const closing = close();
     open = block;
@@ -97,10 +117,33 @@ function createMessagesEvents(): AnswerEvents {
     return [...closing, event('content_block_start', { index, content_block: content })];
   }
 
+  function think(text: string): ServerSentEvent[] {
+    const opening = enter('thinking', { type: 'thinking', thinking: '', signature: '' });
+    const said = { type: 'thinking_delta', thinking: text };
+    return text === '' ? opening : [...opening, event('content_block_delta', { index, delta: said })];
+  }
+
+  /** @param proof of the thought that is open, or of one that has no text */
+  function endThought(proof: Omit<ReasoningBlock, 'text'>): ServerSentEvent[] {
+    const whole = toThought({ text: '', ...proof });
+    if (open !== 'thinking' && whole.type === 'redacted_thinking') {
+      const closing = close();
+      index += 1;
+      const block = event('content_block_start', { index, content_block: whole });
+      return [...closing, block, event('content_block_stop', { index })];
+    }
+    const signature = signatureOf(proof);
+    if (signature === '') return open === 'thinking' ? close() : [];
+    const opening = think('');
+    const signed = { type: 'signature_delta', signature };
+    return [...opening, event('content_block_delta', { index, delta: signed }), ...close()];
+  }
+
   return {
     begin: (admission) => [event('message_start', { message: toDraft(admission) })],
     piece(delta) {
-      if (delta.type === 'reasoning' || delta.type === 'reasoning_end') return [];
+      if (delta.type === 'reasoning') return think(delta.text);
+      if (delta.type === 'reasoning_end') return endThought(delta);
       if (delta.type === 'tool_call') {
         const { id, name } = delta;
         const opening = enter(delta.index, { type: 'tool_use', id, name, input: {} });

@@ -10,7 +10,7 @@ export const messagesBodySchema = z
   .looseObject({
     model: z.string().nullish().openapi({ description: '`prompt/name@label`' }),
     variables: jsonObjectSchema.nullish().openapi({ description: "The prompt's; Anthropic has none." }),
-    messages: z.unknown().optional().openapi({ description: 'Fill {{history}}: messages of text.' }),
+    messages: z.unknown().optional().openapi({ description: 'Fill {{history}}: messages.' }),
     max_tokens: z
       .number()
       .nullish()

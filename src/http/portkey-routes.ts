@@ -19,7 +19,7 @@ import { readTurns } from './turns.ts';
 const bodySchema = z
   .looseObject({
     variables: jsonObjectSchema.nullish(),
-    messages: z.unknown().optional().openapi({ description: 'Fill {{history}}: messages of text.' }),
+    messages: z.unknown().optional().openapi({ description: 'Fill {{history}}: messages.' }),
     metadata: jsonObjectSchema.nullish(),
     stream: z.boolean().nullish(),
     stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),

@@ -1,13 +1,16 @@
 /** Whole answers as OpenAI's Responses API gives them, and the parts that its events are made of. */
 import type { Admission, Execution, FinishReason } from '../domain/execution.ts';
 import type { JsonObject } from '../domain/json.ts';
-import type { ToolCall } from '../domain/tool.ts';
+import { packProof, type ReasoningBlock } from '../domain/reasoning.ts';
+import type { Tool, ToolCall } from '../domain/tool.ts';
 
-export function toResponsesAnswer(execution: Execution): JsonObject {
+export function toResponsesAnswer(execution: Execution, tools: readonly Tool[]): JsonObject {
   const { id, rawOutput, toolCalls } = execution;
+  const thoughts = execution.reasoning.map((block, index) => toReasoningItem(id, index, block));
   const message = toMessage(id, [toPart(execution)], toItemStatus(execution));
   const calls = toolCalls.map((call, index) => toCallItem(id, index, call, 'completed'));
-  return toResponse(execution, rawOutput || calls.length === 0 ? [message, ...calls] : calls);
+  const said = rawOutput || calls.length === 0 ? [message, ...calls] : calls;
+  return toResponse(execution, [...thoughts, ...said], tools);
 }
 
 export type ContentPart =
@@ -54,10 +57,26 @@ export function toCallItem(id: string, index: number, call: ToolCall, status: It
   return { id: `fc_${id}_${index}`, type: 'function_call', status, call_id, name, arguments: said };
 }
 
-export function toResponse(execution: Execution, output: readonly JsonObject[]): JsonObject {
+/** What proves the thought, of whichever provider, is packed: what a client sends back is then what came. */
+export function toReasoningItem(id: string, index: number, block: ReasoningBlock): JsonObject {
+  const { text, ...proof } = block;
+  const packed = packProof(proof);
+  return {
+    id: `rs_${id}_${index}`,
+    type: 'reasoning',
+    summary: text === '' ? [] : [{ type: 'summary_text', text }],
+    ...(packed === undefined ? {} : { encrypted_content: packed }),
+  };
+}
+
+export function toResponse(
+  execution: Execution,
+  output: readonly JsonObject[],
+  tools: readonly Tool[],
+): JsonObject {
   const reason = incompleteReason(execution.finishReason);
   return {
-    ...toDraft(execution),
+    ...toDraft(execution, tools),
     status: reason ? 'incomplete' : 'completed',
     incomplete_details: reason ? { reason } : null,
     model: execution.responseModel ?? execution.model ?? '',
@@ -68,7 +87,7 @@ export function toResponse(execution: Execution, output: readonly JsonObject[]):
 }
 
 /** The response before there is anything to tell: everything that the admission knows. */
-export function toDraft(admission: Admission): JsonObject {
+export function toDraft(admission: Admission, tools: readonly Tool[]): JsonObject {
   const { temperature, topP, maxOutputTokens, reasoningEffort } = admission.parameters;
   return {
     id: `resp_${admission.id}`,
@@ -94,11 +113,15 @@ export function toDraft(admission: Admission): JsonObject {
     store: false,
     temperature: temperature ?? null,
     tool_choice: 'auto',
-    tools: [],
+    tools: tools.map(toFunctionTool),
     top_p: topP ?? null,
     truncation: 'disabled',
     usage: null,
   };
+}
+
+function toFunctionTool({ name, description, inputSchema }: Tool): JsonObject {
+  return { type: 'function', name, description, parameters: inputSchema, strict: false };
 }
 
 /** Null when the provider did not say: a zero would be read as a count. */

@@ -1,8 +1,9 @@
 /** Answers as OpenAI's Responses API streams them: items that open, grow and close, every event numbered. */
 import type { PromptgateError } from '../domain/errors.ts';
-import type { Admission } from '../domain/execution.ts';
+import type { Admission, Execution } from '../domain/execution.ts';
 import type { JsonObject } from '../domain/json.ts';
-import type { ToolCall } from '../domain/tool.ts';
+import type { ReasoningBlock } from '../domain/reasoning.ts';
+import type { Tool, ToolCall } from '../domain/tool.ts';
 import type { AnswerEvents, Dialect } from './dialect.ts';
 import type { ServerSentEvent } from './event-stream.ts';
 import {
@@ -15,25 +16,31 @@ import {
   toItemStatus,
   toMessage,
   toPart,
+  toReasoningItem,
   toResponse,
   toResponsesAnswer,
 } from './responses-answer.ts';
 
-export const responsesDialect: Dialect = {
-  toAnswer: toResponsesAnswer,
-  createEvents: createResponsesEvents,
-};
+/** @param toolsOf the tools that the definition of a call declares */
+export function createResponsesDialect(toolsOf: (call: Admission) => readonly Tool[]): Dialect {
+  return {
+    toAnswer: (execution) => toResponsesAnswer(execution, toolsOf(execution)),
+    createEvents: () => createResponsesEvents(toolsOf),
+  };
+}
 
-/** An item of the output while it grows: the one message, or a call of a tool. */
+/** An item of the output while it grows: the one message, a call of a tool, or a thought. */
 type Item =
   | { readonly kind: 'message'; readonly parts: ContentPart[] }
-  | { readonly kind: 'call'; readonly index: number; call: ToolCall };
+  | { readonly kind: 'call'; readonly index: number; call: ToolCall }
+  | { readonly kind: 'reasoning'; readonly index: number; block: ReasoningBlock };
 
-/** Reasoning is no part of the answer, and is not told. */
-function createResponsesEvents(): AnswerEvents {
+function createResponsesEvents(toolsOf: (call: Admission) => readonly Tool[]): AnswerEvents {
   const items: Item[] = [];
   let sequence = 0;
   let head: Admission | undefined;
+  /** The last thought is whole. */
+  let thought = true;
 
   const event = (type: string, members: object): ServerSentEvent => ({
     event: type,
@@ -43,6 +50,7 @@ function createResponsesEvents(): AnswerEvents {
   function view(item: Item, status: ItemStatus): JsonObject {
     const id = head?.id ?? '';
     if (item.kind === 'message') return toMessage(id, item.parts, status);
+    if (item.kind === 'reasoning') return toReasoningItem(id, item.index, item.block);
     return toCallItem(id, item.index, item.call, status);
   }
 
@@ -62,19 +70,53 @@ function createResponsesEvents(): AnswerEvents {
     return [said, event('response.content_part.done', { ...place(item), part: { ...part } })];
   }
 
+  function closeCall(item: Item & { kind: 'call' }): ServerSentEvent[] {
+    const { name, arguments: said } = item.call;
+    return [event('response.function_call_arguments.done', { ...place(item), name, arguments: said })];
+  }
+
+  function closeSummary(item: Item & { kind: 'reasoning' }): ServerSentEvent[] {
+    const { text } = item.block;
+    if (text === '') return [];
+    const at = { ...place(item), summary_index: 0 };
+    return [
+      event('response.reasoning_summary_text.done', { ...at, text }),
+      event('response.reasoning_summary_part.done', { ...at, part: { type: 'summary_text', text } }),
+    ];
+  }
+
+  function think(text: string): ServerSentEvent[] {
+    const last = items.at(-1);
+    const fits = last?.kind === 'reasoning' && !thought;
+    const index = items.filter(({ kind }) => kind === 'reasoning').length;
+    const item: Item & { kind: 'reasoning' } = fits
+      ? last
+      : { kind: 'reasoning', index, block: { text: '' } };
+    const opening = fits ? [] : openItem(item);
+    thought = false;
+    if (text === '') return opening;
+    const at = { ...place(item), summary_index: 0 };
+    const part = { type: 'summary_text', text: '' };
+    if (item.block.text === '') opening.push(event('response.reasoning_summary_part.added', { ...at, part }));
+    item.block = { ...item.block, text: item.block.text + text };
+    return [...opening, event('response.reasoning_summary_text.delta', { ...at, delta: text })];
+  }
+
+  /** What proves a thought is told with the item, when it closes. */
+  function endThought(proof: Omit<ReasoningBlock, 'text'>): ServerSentEvent[] {
+    const isOpen = !thought && items.at(-1)?.kind === 'reasoning';
+    const opening = !isOpen && Object.keys(proof).length > 0 ? think('') : [];
+    const item = items.at(-1);
+    if (item?.kind === 'reasoning' && !thought) item.block = { ...item.block, ...proof };
+    thought = true;
+    return opening;
+  }
+
   function closeItem(status: ItemStatus): ServerSentEvent[] {
     const item = items.at(-1);
     if (!item) return [];
     const said =
-      item.kind === 'message'
-        ? closePart(item)
-        : [
-            event('response.function_call_arguments.done', {
-              ...place(item),
-              name: item.call.name,
-              arguments: item.call.arguments,
-            }),
-          ];
+      item.kind === 'message' ? closePart(item) : item.kind === 'call' ? closeCall(item) : closeSummary(item);
     const done = { output_index: items.length - 1, item: view(item, status) };
     return [...said, event('response.output_item.done', done)];
   }
@@ -121,32 +163,52 @@ function createResponsesEvents(): AnswerEvents {
     return [...opening, event('response.function_call_arguments.delta', { ...place(item), delta: said })];
   }
 
+  /** An answer says something, be it nothing; what a refusal says may have come as text, and is then not said twice. */
+  function endAnswer(execution: Execution): ServerSentEvent[] {
+    const { type } = toPart(execution);
+    const parts = items.flatMap((item) => (item.kind === 'message' ? item.parts : []));
+    if (type === 'refusal' && execution.rawOutput && parts.every((part) => part.type !== type)) {
+      return parts.length > 0 ? openPart(type) : addText(type, execution.rawOutput);
+    }
+    return items.some(({ kind }) => kind !== 'reasoning') ? [] : openPart(type);
+  }
+
   return {
     begin(admission) {
       head = admission;
-      const response = toDraft(admission);
+      const response = toDraft(admission, toolsOf(admission));
       return [event('response.created', { response }), event('response.in_progress', { response })];
     },
     piece(delta) {
       if (delta.type === 'tool_call') return addCall(delta.index, delta);
-      if (delta.type === 'reasoning' || delta.type === 'reasoning_end') return [];
+      if (delta.type === 'reasoning') return think(delta.text);
+      if (delta.type === 'reasoning_end') {
+        const { type: _type, ...proof } = delta;
+        return endThought(proof);
+      }
       return addText(delta.type === 'refusal' ? 'refusal' : 'output_text', delta.text);
     },
     finish(execution) {
-      const opened = items.length === 0 ? openPart(toPart(execution).type) : [];
+      const opened = endAnswer(execution);
       const status = toItemStatus(execution);
       const closed = closeItem(status);
       const output = items.map((item) => view(item, item === items.at(-1) ? status : 'completed'));
       const kind = incompleteReason(execution.finishReason) ? 'response.incomplete' : 'response.completed';
-      return [...opened, ...closed, event(kind, { response: toResponse(execution, output) })];
+      return [
+        ...opened,
+        ...closed,
+        event(kind, { response: toResponse(execution, output, toolsOf(execution)) }),
+      ];
     },
     fail(error) {
       const output = items.map((item) => view(item, item === items.at(-1) ? 'incomplete' : 'completed'));
-      return head ? [event('response.failed', { response: toFailed(head, output, error) })] : [];
+      return head
+        ? [event('response.failed', { response: toFailed(toDraft(head, toolsOf(head)), output, error) })]
+        : [];
     },
   };
 }
 
-function toFailed(head: Admission, output: JsonObject[], { code, message }: PromptgateError): JsonObject {
-  return { ...toDraft(head), status: 'failed', error: { code, message }, output };
+function toFailed(draft: JsonObject, output: JsonObject[], { code, message }: PromptgateError): JsonObject {
+  return { ...draft, status: 'failed', error: { code, message }, output };
 }

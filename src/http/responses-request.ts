@@ -1,7 +1,7 @@
 /** A request to OpenAI's Responses API as the call of a prompt. */
 import { z } from '@hono/zod-openapi';
-import { PromptgateError } from '../domain/errors.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
+import { toMediaValue } from '../domain/media.ts';
 import { type BodyKeys, refuseOtherKeys } from './body-keys.ts';
 import { type PromptCall, type PromptTarget, readMetadata } from './call-prompt.ts';
 import {
@@ -11,6 +11,7 @@ import {
   refuseRawCall,
 } from './prompt-reference.ts';
 import { jsonObjectSchema } from './route.ts';
+import { readMediaPart } from './turn-parts.ts';
 import { readTurns } from './turns.ts';
 
 const versionSchema = z.union([z.string(), z.number()]).nullish();
@@ -28,7 +29,7 @@ export const responsesBodySchema = z
     prompt_version: versionSchema,
     prompt_variables: jsonObjectSchema.nullish(),
     variables: jsonObjectSchema.nullish(),
-    input: z.unknown().optional().openapi({ description: 'Fills {{history}}: a text or messages of text.' }),
+    input: z.unknown().optional().openapi({ description: 'Fills {{history}}: a text or messages.' }),
     metadata: jsonObjectSchema.nullish(),
     user: z.string().nullish(),
     stream: z.boolean().nullish(),
@@ -81,7 +82,7 @@ export function toResponsesCall(body: ResponsesBody, target: PromptTarget): Prom
   };
 }
 
-/** OpenAI wraps a text as `{type: "input_text", text}`; every other value is taken as it is. */
+/** OpenAI wraps texts, images and files as `{type: "input_…"}`; every other value is taken as it is. */
 function readVariables({ prompt, prompt_variables, variables }: ResponsesBody): JsonObject {
   const given = prompt?.variables ?? prompt_variables ?? variables ?? {};
   const path = prompt?.variables ? 'prompt.variables' : 'variables';
@@ -94,6 +95,6 @@ function unwrap(value: Json, path: string): Json {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   if (value.type === 'input_text' && typeof value.text === 'string') return value.text;
   if (value.type !== 'input_image' && value.type !== 'input_file') return value;
-  const message = 'images and files are not taken as variables';
-  throw new PromptgateError('invalid_request', `${path}: ${message}.`, { issues: [{ path, message }] });
+  const part = readMediaPart(value, path);
+  return part ? toMediaValue(part) : value;
 }

@@ -6,7 +6,7 @@ import type { HttpEnvironment } from './context.ts';
 import type { ErrorLog } from './error-response.ts';
 import { openaiErrorSchema } from './openai-error.ts';
 import { resolveReference } from './prompt-reference.ts';
-import { responsesDialect } from './responses-dialect.ts';
+import { createResponsesDialect } from './responses-dialect.ts';
 import { readResponsesReference, responsesBodySchema, toResponsesCall } from './responses-request.ts';
 import { addRoute, readBody } from './route.ts';
 
@@ -16,6 +16,7 @@ const eventSchema = z
   .openapi('ResponseEvent');
 
 export function addResponsesRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gateway, log: ErrorLog): void {
+  const dialect = createResponsesDialect((call) => gateway.findTools(call));
   addRoute(
     app,
     {
@@ -33,7 +34,7 @@ export function addResponsesRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: G
       const body = await readBody(c, responsesBodySchema);
       const target = resolveReference(gateway, c.get('actor'), readResponsesReference(body));
       c.set('promptName', target.promptName);
-      return callPrompt(c, { gateway, log }, toResponsesCall(body, target), responsesDialect);
+      return callPrompt(c, { gateway, log }, toResponsesCall(body, target), dialect);
     },
   );
 }

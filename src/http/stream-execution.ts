@@ -93,9 +93,13 @@ export async function respondWithStream(
 }
 
 /** A whole answer as if it had come in one piece each. */
-function piecesOf({ rawOutput, finishReason, toolCalls }: Executed): StreamDelta[] {
+function piecesOf({ rawOutput, finishReason, toolCalls, reasoning }: Executed): StreamDelta[] {
   const type = finishReason === 'refusal' ? 'refusal' : 'text';
   return [
+    ...reasoning.flatMap(({ text, ...proof }): StreamDelta[] => [
+      ...(text ? [{ type: 'reasoning', text } as const] : []),
+      { type: 'reasoning_end', ...proof },
+    ]),
     ...(rawOutput ? [{ type, text: rawOutput } as const] : []),
     ...toolCalls.map((call, index) => ({ type: 'tool_call', index, ...call }) as const),
   ];

@@ -2,10 +2,10 @@
  * Earlier turns of a conversation as the messages that fill `{{history}}`. One reader takes the shapes of OpenAI (both
  * APIs) and of Anthropic: what a turn says of itself tells them apart, and a client may send back what it was answered.
  */
-import { PromptgateError } from '../domain/errors.ts';
 import type { Message } from '../domain/message.ts';
 import type { ToolCall } from '../domain/tool.ts';
 import { findJsonFault } from '../domain/writable-text.ts';
+import { isObject, readContent, readReasoningItem, readThinking, refuse } from './turn-parts.ts';
 
 /** As many as the native endpoint takes. */
 const maxTurns = 1_000;
@@ -28,25 +28,42 @@ function isBlank([turn, ...others]: readonly Message[]): boolean {
   return turn?.role === 'user' && turn.content === '' && others.length === 0;
 }
 
-/** The Responses API tells of a call apart from the text that came before it: here both are one turn. */
+/** The Responses API tells of a thought, a text and a call apart: here they are one turn, as long as this is their order. */
 function append(turns: Message[], turn: Message): void {
   const last = turns.at(-1);
-  if (last?.role !== 'assistant' || turn.content !== '' || !turn.toolCalls) {
+  if (last?.role !== 'assistant' || turn.role !== 'assistant') {
     turns.push(turn);
     return;
   }
-  turns[turns.length - 1] = { ...last, toolCalls: [...(last.toolCalls ?? []), ...turn.toolCalls] };
+  const isThought = (one: Message) => one.reasoning !== undefined && one.content === '' && !one.toolCalls;
+  const isCall = turn.content === '' && turn.toolCalls !== undefined && turn.reasoning === undefined;
+  if (!isCall && !isThought(last)) {
+    turns.push(turn);
+    return;
+  }
+  const toolCalls = [...(last.toolCalls ?? []), ...(turn.toolCalls ?? [])];
+  const reasoning = [...(last.reasoning ?? []), ...(turn.reasoning ?? [])];
+  turns[turns.length - 1] = {
+    ...{ role: 'assistant', content: isCall ? last.content : turn.content },
+    ...(toolCalls.length > 0 ? { toolCalls } : {}),
+    ...(reasoning.length > 0 ? { reasoning } : {}),
+  };
 }
 
 function readItem(item: unknown, path: string): Message[] {
   if (!isObject(item)) throw refuse(path, 'a message');
   if (item.type === 'function_call') return [toCalls([readCall(item.call_id, item, path)])];
   if (item.type === 'function_call_output') return [toResult(item.call_id, item.output, path)];
+  if (item.type === 'reasoning') {
+    const thought = readReasoningItem(item);
+    const isNothing = thought.text === '' && Object.keys(thought).length === 1;
+    return isNothing ? [] : [{ role: 'assistant', content: '', reasoning: [thought] }];
+  }
   if (item.type === 'item_reference') {
     throw refuse(path, 'the turn itself; answers are not kept here for later requests (`store: false`)');
   }
   if (item.type !== undefined && item.type !== 'message') {
-    throw refuse(path, 'a message, a call of a function or its output; nothing else is taken');
+    throw refuse(path, 'a message, a call of a function, its output or a thought; nothing else is taken');
   }
   switch (item.role) {
     case 'user':
@@ -74,9 +91,9 @@ function readUser(content: unknown, path: string): Message[] {
       ? [toResult(part.tool_use_id, part.content ?? '', `${path}[${index}]`)]
       : [],
   );
-  if (results.length === 0) return [{ role: 'user', content: readText(content, path) }];
+  if (results.length === 0) return [{ role: 'user', content: readContent(content, path) }];
   const rest = parts.filter((part) => !isObject(part) || part.type !== 'tool_result');
-  return rest.length === 0 ? results : [...results, { role: 'user', content: readText(rest, path) }];
+  return rest.length === 0 ? results : [...results, { role: 'user', content: readContent(rest, path) }];
 }
 
 function readAssistant(item: Record<string, unknown>, path: string): Message {
@@ -93,11 +110,22 @@ function readAssistant(item: Record<string, unknown>, path: string): Message {
     readCall(call?.id, isObject(call?.function) ? call.function : {}, `${path}.tool_calls[${index}]`),
   );
   const content = Array.isArray(item.content)
-    ? parts.filter((part) => !isUse(part))
+    ? parts.filter((part) => !isUse(part) && readThinking(part) === undefined)
     : (item.content ?? item.refusal ?? '');
   const calls = [...used, ...called];
-  const text = readText(content, `${path}.content`);
-  return calls.length === 0 ? { role: 'assistant', content: text } : { ...toCalls(calls), content: text };
+  const reasoning = readThoughts(item, parts);
+  return {
+    ...{ role: 'assistant', content: readContent(content, `${path}.content`) },
+    ...(calls.length > 0 ? { toolCalls: calls } : {}),
+    ...(reasoning.length > 0 ? { reasoning } : {}),
+  };
+}
+
+/** OpenAI's compatible servers have one place for it, under one of two names. */
+function readThoughts({ reasoning_content, reasoning }: Record<string, unknown>, parts: readonly unknown[]) {
+  const told = reasoning_content ?? reasoning;
+  const text = typeof told === 'string' && told !== '' ? [{ text: told }] : [];
+  return [...text, ...parts.flatMap((part) => readThinking(part) ?? [])];
 }
 
 function toCalls(toolCalls: readonly ToolCall[]): Message {
@@ -113,29 +141,5 @@ function readCall(id: unknown, { name, arguments: said }: Record<string, unknown
 
 function toResult(id: unknown, content: unknown, path: string): Message {
   if (typeof id !== 'string') throw refuse(path, 'a result with the id of its call');
-  return { role: 'tool', toolCallId: id, content: readText(content, path) };
-}
-
-/** Paragraphs keep apart what its parts kept apart. */
-function readText(content: unknown, path: string): string {
-  if (typeof content === 'string') return content;
-  if (!Array.isArray(content)) throw refuse(path, 'a text or a list of parts');
-  return content.map((part, index) => readPart(part, `${path}[${index}]`)).join('\n\n');
-}
-
-function readPart(part: unknown, path: string): string {
-  if (!isObject(part)) throw refuse(path, 'a part with a type');
-  const text = part.type === 'refusal' ? part.refusal : part.text;
-  const isText = ['text', 'input_text', 'output_text', 'refusal'].includes(String(part.type));
-  if (!isText || typeof text !== 'string') throw refuse(path, 'a part of text; other content is not taken');
-  return text;
-}
-
-function refuse(path: string, expected: string): PromptgateError {
-  const message = `expected ${expected}`;
-  return new PromptgateError('invalid_request', `${path}: ${message}.`, { issues: [{ path, message }] });
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return { role: 'tool', toolCallId: id, content: readContent(content, path) };
 }

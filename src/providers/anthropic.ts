@@ -160,7 +160,9 @@ function readReasoning(content: Json[]): ReasoningBlock[] {
     if (block.type === 'redacted_thinking') return [{ text: '', encrypted: readString(block.data) ?? '' }];
     if (block.type !== 'thinking') return [];
     const signature = readString(block.signature);
-    return [{ text: readString(block.thinking) ?? '', ...(signature === null ? {} : { signature }) }];
+    const text = readString(block.thinking) ?? '';
+    if (signature === null) return text === '' ? [] : [{ text }];
+    return [{ text, signature }];
   });
 }
 

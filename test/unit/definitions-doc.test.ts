@@ -51,7 +51,7 @@ function firstRefusal(frontMatter: readonly string[], body: string): string | un
 describe('docs/definitions.md', () => {
   it('has examples and refusals to run', () => {
     expect(examples.length).toBe([...doc.matchAll(/^```prompt$/gm)].length);
-    expect([examples.length, partials.size, rowsOf('template').length]).toEqual([4, 1, 32]);
+    expect([examples.length, partials.size, rowsOf('template').length]).toEqual([5, 1, 34]);
     expect(rowsOf('front matter').length).toBeGreaterThan(15);
   });
 

@@ -9,7 +9,8 @@ import { createChatDialect } from '../../src/http/chat-dialect.ts';
 import type { AnswerEvents, Dialect } from '../../src/http/dialect.ts';
 import type { ServerSentEvent } from '../../src/http/event-stream.ts';
 import { messagesDialect } from '../../src/http/messages-dialect.ts';
-import { responsesDialect } from '../../src/http/responses-dialect.ts';
+import { createResponsesDialect } from '../../src/http/responses-dialect.ts';
+import { readTurns } from '../../src/http/turns.ts';
 import { execution } from '../support/records.ts';
 
 const text = (said: string): StreamDelta => ({ type: 'text', text: said });
@@ -21,7 +22,11 @@ const call = (index: number, id: string, said: string): StreamDelta => ({
   arguments: said,
 });
 const look = (id: string, said: string) => ({ id, name: 'look_up', arguments: said });
-const none = { toolCalls: [], completionTokens: 7 };
+const none = { toolCalls: [], reasoning: [], completionTokens: 7 };
+const tools = [
+  { name: 'look_up', description: 'Looks up.', inputSchema: { type: 'object', properties: {} } },
+];
+const responsesDialect = createResponsesDialect(() => tools);
 
 const answers: [string, Partial<Execution>, StreamDelta[]][] = [
   [
@@ -71,8 +76,35 @@ const answers: [string, Partial<Execution>, StreamDelta[]][] = [
   ],
   [
     'reasoning before a text',
-    { ...none, rawOutput: 'Yes.' },
-    [{ type: 'reasoning', text: 'Hm.' }, text('Yes.')],
+    { ...none, rawOutput: 'Yes.', reasoning: [{ text: 'Hm. So.' }] },
+    [{ type: 'reasoning', text: 'Hm. ' }, { type: 'reasoning', text: 'So.' }, text('Yes.')],
+  ],
+  [
+    'proven and hidden reasoning before a call',
+    {
+      ...none,
+      rawOutput: '',
+      finishReason: 'tool_calls',
+      reasoning: [
+        { text: 'Hm.', signature: 'proof' },
+        { text: '', encrypted: 'only for me' },
+        { text: '', signature: 'of nothing shown' },
+        { text: 'As a summary.', encrypted: 'the rest', id: 'rs_1' },
+        { text: '', encrypted: 'all', id: 'rs_2' },
+      ],
+      toolCalls: [look('a', '{"z":1}')],
+    },
+    [
+      { type: 'reasoning', text: 'Hm.' },
+      { type: 'reasoning_end', signature: 'proof' },
+      { type: 'reasoning_end', encrypted: 'only for me' },
+      { type: 'reasoning_end', signature: 'of nothing shown' },
+      { type: 'reasoning', text: 'As a ' },
+      { type: 'reasoning', text: 'summary.' },
+      { type: 'reasoning_end', encrypted: 'the rest', id: 'rs_1' },
+      { type: 'reasoning_end', encrypted: 'all', id: 'rs_2' },
+      call(0, 'a', '{"z":1}'),
+    ],
   ],
 ];
 
@@ -136,6 +168,10 @@ describe.each(answers)('%s is the same whole and streamed', (_, changes, deltas)
     const said = chunks.flatMap(({ choices }) => choices.map(({ delta }) => delta));
     expect(said.map(({ content }) => content ?? '').join('')).toBe(choice?.message.content ?? '');
     expect(said.map(({ refusal }) => refusal ?? '').join('')).toBe(choice?.message.refusal ?? '');
+    const thought = (one: object | undefined) =>
+      (one as { reasoning_content?: string })?.reasoning_content ?? '';
+    expect(said.map(thought).join('')).toBe(thought(choice?.message));
+    expect(thought(choice?.message)).toBe(row.reasoning.flatMap((block) => block.text || []).join('\n\n'));
     const calls: { id: string; name: string; arguments: string }[] = [];
     for (const { index, id, function: said_ } of said.flatMap(({ tool_calls }) => tool_calls ?? [])) {
       if (id) calls[index] = { id, name: said_?.name ?? '', arguments: '' };
@@ -162,6 +198,45 @@ describe.each(answers)('%s is the same whole and streamed', (_, changes, deltas)
       JSON.stringify(streamed, (key, value) => (key === 'parsed_output' ? undefined : value)),
     );
     expect(bare).toEqual(whole);
+  });
+});
+
+describe('what a client sends back of an answer', () => {
+  const [, changes] = answers.at(-1)!;
+  const row = execution(changes);
+  const turn = { role: 'assistant', content: '', toolCalls: row.toolCalls, reasoning: row.reasoning };
+
+  it('is the turn that it was, as items of the Responses API', async () => {
+    const { output } = responsesDialect.toAnswer(row) as { output: object[] };
+    expect(readTurns(output, 'input')).toEqual([turn]);
+  });
+
+  it('is the turn that it was, as a message of Anthropic', () => {
+    const { role, content } = messagesDialect.toAnswer(row) as { role: string; content: object[] };
+    expect(readTurns([{ role, content }], 'messages')).toEqual([turn]);
+  });
+
+  it('is the turn without its proofs, as a message of the Chat API', () => {
+    const { choices } = createChatDialect({ includeUsage: true }).toAnswer(row) as {
+      choices: { message: object }[];
+    };
+    const reasoning = [{ text: 'Hm.\n\nAs a summary.' }];
+    expect(readTurns([choices[0]?.message], 'messages')).toEqual([{ ...turn, reasoning }]);
+  });
+});
+
+describe('a refusal in the middle of a text', () => {
+  const row = execution({ ...none, rawOutput: 'Once upon', finishReason: 'refusal' });
+  const deltas = [text('Once upon')];
+
+  it.each([
+    ['chat', createChatDialect({ includeUsage: false }), '"refusal":"Once upon"'],
+    ['responses', responsesDialect, '{"type":"refusal","refusal":""}'],
+  ])('is told as one in a stream, too (%s)', (_name, dialect, told) => {
+    const events = dialect.createEvents();
+    events.begin(row);
+    for (const delta of deltas) events.piece(delta);
+    expect(JSON.stringify(events.finish(row))).toContain(told);
   });
 });
 

@@ -50,7 +50,7 @@ const differences: Readonly<Record<string, string>> = {
   'metadata/ext': 'a key that is not known is an error, and so is a template without a message',
   'ifEquals/*': 'no comparisons: decide before the call, and send a boolean',
   'unlessEquals/*': 'no comparisons',
-  'media/*': 'messages are text',
+  'media/*': 'the value says its own type, and the schema which it has to be: an image or a file',
   'section/*': 'no sections',
 };
 

@@ -20,7 +20,7 @@ import { createChatDialect } from '../../src/http/chat-dialect.ts';
 import type { Dialect } from '../../src/http/dialect.ts';
 import type { ServerSentEvent } from '../../src/http/event-stream.ts';
 import { messagesDialect } from '../../src/http/messages-dialect.ts';
-import { responsesDialect } from '../../src/http/responses-dialect.ts';
+import { createResponsesDialect } from '../../src/http/responses-dialect.ts';
 import { createProviders } from '../../src/providers/providers.ts';
 import { callOf, controlOf, noWaits, settingsOf } from '../support/provider-calls.ts';
 import {
@@ -62,7 +62,7 @@ async function run(recording: Recording): Promise<{ result: ProviderResult; delt
 
 function dialectOf(wire: Wire, recording: Recording): Dialect {
   if (wire === 'anthropic') return messagesDialect;
-  if (wire === 'openai-responses') return responsesDialect;
+  if (wire === 'openai-responses') return createResponsesDialect(() => []);
   const asked = recording.request?.body?.stream_options as { include_usage?: boolean } | undefined;
   return createChatDialect({ includeUsage: asked?.include_usage ?? Boolean(recording.sdk.result?.usage) });
 }
@@ -188,6 +188,9 @@ const differences: Readonly<Record<string, readonly string[]>> = {
   ],
   // There is no text; the explanation is.
   'vx-ant-refusal': ['content.0.text', 'content.0.type'],
+  // The SDK's helper keeps the last piece of what it does not know, and there the last one is null.
+  'azure-stream-chunk-split-mid-event': ['choices.0.message.reasoning_content'],
+  'azure-stream-chunk-split-mid-event-3': ['choices.0.message.reasoning_content'],
   // A tool of the provider ran too long: nobody here can go on with it.
   'ant-pause-turn': ['stop_reason'],
   'ant-stream-pause-turn': ['stop_reason'],
