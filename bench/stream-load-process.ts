@@ -1,0 +1,120 @@
+/**
+ * Opens streams at the gateway evenly over some seconds, reads them all at once and checks what they say. Beside some of
+ * them it asks the provider itself at the same moment: what it takes longer through the gateway is the gateway's.
+ */
+import { Agent, request } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createSseParser } from '../src/providers/sse-parser.ts';
+import { answerOf } from './stream-content.ts';
+
+export interface StreamOrder {
+  readonly gatewayUrl: string;
+  readonly key: string;
+  readonly providerUrl: string;
+  readonly streams: number;
+  readonly tokens: number;
+  readonly openingMs: number;
+  /** Begins the seed of each stream. */
+  readonly seed: string;
+  /** Every so many streams one is asked of the provider, too. */
+  readonly probeEvery: number;
+}
+
+export interface StreamReport {
+  readonly whole: number;
+  /** What was wrong with the others, each kind once. */
+  readonly faults: readonly string[];
+  /** Milliseconds to the first token, ascending. */
+  readonly firstMs: readonly number[];
+  readonly directFirstMs: readonly number[];
+  readonly seconds: number;
+}
+
+interface Heard {
+  readonly text: string;
+  readonly firstMs: number;
+  readonly last: string;
+}
+
+const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
+
+function listenTo(
+  url: string,
+  headers: object,
+  body: object,
+  read: (event: string, data: string) => string,
+): Promise<Heard> {
+  const from = performance.now();
+  return new Promise((resolve, reject) => {
+    const asking = request(
+      url,
+      { method: 'POST', agent, headers: { 'content-type': 'application/json', ...headers } },
+      (response) => {
+        const parser = createSseParser();
+        const heard = { text: '', firstMs: Number.NaN, last: String(response.statusCode) };
+        response.on('data', (bytes: Buffer) => {
+          for (const { event, data } of parser.push(bytes)) {
+            const text = read(event, data);
+            if (text && Number.isNaN(heard.firstMs)) heard.firstMs = performance.now() - from;
+            heard.text += text;
+            heard.last = event;
+          }
+        });
+        response.on('end', () => resolve(heard));
+        response.on('error', reject);
+      },
+    );
+    asking.on('error', reject);
+    asking.end(JSON.stringify(body));
+  });
+}
+
+const askGateway = ({ gatewayUrl, key }: StreamOrder, seed: string) =>
+  listenTo(
+    `${gatewayUrl}/v1/prompts/bench/executions`,
+    { authorization: `Bearer ${key}` },
+    { variables: { text: `seed:${seed}` }, stream: true },
+    (event, data) => (event === 'delta' ? JSON.parse(data).text : ''),
+  );
+
+const askProvider = ({ providerUrl }: StreamOrder, seed: string) =>
+  listenTo(
+    `${providerUrl}/v1/chat/completions`,
+    {},
+    { model: 'gpt-4o-mini', stream: true, messages: [{ role: 'user', content: `seed:${seed}` }] },
+    (_, data) => (data === '[DONE]' ? '' : (JSON.parse(data).choices[0]?.delta.content ?? '')),
+  );
+
+async function run(order: StreamOrder): Promise<StreamReport> {
+  const { streams, tokens, openingMs, probeEvery } = order;
+  const faults = new Set<string>();
+  const firstMs: number[] = [];
+  const directFirstMs: number[] = [];
+  const from = performance.now();
+  const one = async (index: number) => {
+    await delay((index * openingMs) / streams);
+    const seed = `${order.seed}${index}`;
+    const probe = index % probeEvery === 0 ? askProvider(order, seed) : undefined;
+    try {
+      const heard = await askGateway(order, seed);
+      if (heard.last !== 'done') faults.add(`ended with ${heard.last}`);
+      else if (heard.text !== answerOf(seed, tokens)) faults.add('said something else');
+      else firstMs.push(heard.firstMs);
+      if (probe) directFirstMs.push((await probe).firstMs);
+    } catch (error) {
+      faults.add(String(error));
+    }
+  };
+  await Promise.all(Array.from({ length: streams }, (_, index) => one(index)));
+  const ascending = (numbers: number[]) => numbers.toSorted((a, b) => a - b);
+  return {
+    whole: firstMs.length,
+    faults: [...faults],
+    firstMs: ascending(firstMs),
+    directFirstMs: ascending(directFirstMs),
+    seconds: (performance.now() - from) / 1000,
+  };
+}
+
+process.on('message', async (order: StreamOrder) => process.send?.(await run(order)));
+process.on('disconnect', () => process.exit(0));
