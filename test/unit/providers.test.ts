@@ -76,6 +76,28 @@ describe.each(wires)('over the %s wire', (wire, model) => {
     );
   });
 
+  test.each([
+    ['stream_truncate', 'provider_protocol_error'],
+    ['stream_reset', 'provider_unavailable'],
+    ['stream_error', 'provider_unavailable'],
+  ] as const)('%s strikes after some of the text, ends as %s, and is not repeated', async (kind, code) => {
+    const whole = await providers.call(call, controlOf());
+    simulated.reset();
+    simulated.setFault({ kind });
+    let text = '';
+    const result = await providers.stream(call, {
+      ...controlOf(),
+      onDelta(delta) {
+        text += 'text' in delta ? delta.text : '';
+      },
+    });
+    expect(result).toMatchObject({ ok: false, error: { code } });
+    expect(text).not.toBe('');
+    expect(whole.ok && whole.answer.output.startsWith(text)).toBe(true);
+    expect(whole.ok && whole.answer.output).not.toBe(text);
+    expect(simulated.requestCount).toBe(1);
+  });
+
   test('a fault that passes is retried into an answer, and every attempt is on record', async () => {
     simulated.setFault({ kind: 'server_error', times: 2 });
     const seen: number[] = [];
