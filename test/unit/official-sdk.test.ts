@@ -15,6 +15,7 @@ import {
   wires,
 } from '../../src/application/provider.ts';
 import type { Json, JsonObject } from '../../src/domain/json.ts';
+import { unpackProof } from '../../src/domain/reasoning.ts';
 import { parseArguments } from '../../src/domain/tool.ts';
 import { createChatDialect } from '../../src/http/chat-dialect.ts';
 import type { Dialect } from '../../src/http/dialect.ts';
@@ -186,6 +187,8 @@ const differences: Readonly<Record<string, readonly string[]>> = {
     ...['content.0.text', 'content.0.type', 'role', 'status', 'type'].map((name) => `output.0.${name}`),
     'usage.total_tokens',
   ],
+  // The provider encrypts anew in each event; ours is of the one that ended the thought.
+  'oai-resp-stream-reasoning-summary': ['output.0.encrypted_content'],
   // There is no text; the explanation is.
   'vx-ant-refusal': ['content.0.text', 'content.0.type'],
   // The SDK's helper keeps the last piece of what it does not know, and there the last one is null.
@@ -212,13 +215,24 @@ const unreadable: Readonly<Record<string, RegExp>> = {
 
 if (!recordingsArePresent) test.skip(recordingsAbsent, () => {});
 
-/** One text where the provider interrupts it by what it ran itself, and nothing of that. */
+const isFilled = (value: Json | undefined) => JSON.stringify(value ?? []).length > 2;
+
+/** What proves a thought is packed with us: what counts is that it comes back as it was. */
+function unpack(item: JsonObject): JsonObject {
+  const proof = typeof item.encrypted_content === 'string' ? unpackProof(item.encrypted_content) : undefined;
+  return proof ? { ...item, encrypted_content: proof.encrypted ?? null } : item;
+}
+
+/** One text where the provider interrupts it by what it ran itself, and nothing of that; no thought without content. */
 function withoutForeignParts(answer: JsonObject): JsonObject {
   if (Array.isArray(answer.output)) {
-    const kept = (answer.output as JsonObject[]).filter(({ type }) =>
-      /^(message|function_call)$/.test(String(type)),
+    const kept = (answer.output as JsonObject[]).filter(
+      ({ type, summary, encrypted_content: encrypted }) =>
+        type === 'message' ||
+        type === 'function_call' ||
+        (type === 'reasoning' && (isFilled(summary) || isFilled(encrypted))),
     );
-    return { ...answer, output: kept };
+    return { ...answer, output: kept.map(unpack) };
   }
   if (!Array.isArray(answer.content)) return answer;
   const kept: JsonObject[] = [];
@@ -226,7 +240,7 @@ function withoutForeignParts(answer: JsonObject): JsonObject {
     const before = kept.at(-1);
     if (block.type === 'text' && before?.type === 'text') {
       kept[kept.length - 1] = { ...before, text: `${before.text}${block.text}` };
-    } else if (block.type === 'text' || block.type === 'tool_use') kept.push(block);
+    } else if (/^(text|tool_use|thinking|redacted_thinking)$/.test(String(block.type))) kept.push(block);
   }
   return { ...answer, content: kept };
 }
