@@ -12,6 +12,7 @@ import type { Actor } from '../src/domain/api-key.ts';
 import { listen } from '../src/http/listen.ts';
 import { createHttpApp } from '../src/http/server.ts';
 import { createProviders } from '../src/providers/providers.ts';
+import { createScriptProcess } from '../src/sandbox/script-process.ts';
 import { openStore } from '../src/store/store.ts';
 import { createLog } from '../src/telemetry/log.ts';
 import { createMetrics } from '../src/telemetry/metrics.ts';
@@ -82,6 +83,8 @@ async function start(kind: AuditKind, databaseUrl: string, providerUrl: string) 
     audit: store.audit,
     trail: exchange(kind, trail),
     keeping: store.keeping,
+    evaluations: store.evaluations,
+    scripts: createScriptProcess({ javascript: false }),
     inFlight: createInFlight(),
     providers: createProviders(simulatedProviders(values, providerUrl)),
     defaultTimeoutMs: values.PROMPTGATE_EXECUTION_TIMEOUT_MS,

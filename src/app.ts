@@ -9,6 +9,7 @@ import { errorTable, PromptgateError, toPromptgateError } from './domain/errors.
 import { createHttpApp, type HttpApp } from './http/server.ts';
 import { createProviders } from './providers/providers.ts';
 import { type SimulatedProvider, startSimulatedProvider } from './providers/simulated-provider.ts';
+import { createScriptProcess } from './sandbox/script-process.ts';
 import { openStore } from './store/store.ts';
 import { createLog, type Log } from './telemetry/log.ts';
 import { createMetrics } from './telemetry/metrics.ts';
@@ -110,6 +111,8 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
     const inFlight = createInFlight();
     const traces = await openTraces(config);
     releasers.push(() => traces?.close());
+    const scripts = createScriptProcess({ javascript: values.PROMPTGATE_EVAL_JAVASCRIPT === 'on' });
+    releasers.push(() => scripts.close());
     const gateway = createGateway({
       snapshot,
       registry: store.registry,
@@ -117,6 +120,8 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
       trail,
       inFlight,
       keeping: store.keeping,
+      evaluations: store.evaluations,
+      scripts,
       providers,
       defaultTimeoutMs: config.values.PROMPTGATE_EXECUTION_TIMEOUT_MS,
       onExecution(execution, place) {

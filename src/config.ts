@@ -131,6 +131,11 @@ export const settings = {
     milliseconds,
     'How long calls in flight may take to end after SIGTERM; then they are cancelled and recorded.',
   ),
+  PROMPTGATE_EVAL_JAVASCRIPT: setting(
+    'off',
+    z.enum(['off', 'on']),
+    'Whether `javascript` assertions of suites may run, in a process without files, network or processes.',
+  ),
   PROMPTGATE_LOG_LEVEL: setting(
     'info',
     z.enum(['debug', 'info', 'warn', 'error', 'silent']),

@@ -1,6 +1,8 @@
 /** The verbs of a running gateway, bound to their dependencies: what HTTP offers, and nothing below it. */
+import { setTimeout } from 'node:timers/promises';
 import type { Actor, ApiKey, KeyLimits, Scope } from '../domain/api-key.ts';
 import type { PromptgateError } from '../domain/errors.ts';
+import type { Evaluation } from '../domain/evaluation.ts';
 import type { Admission, StoredExecution } from '../domain/execution.ts';
 import type { ArchiveFact, Deployment, LabelPolicy, PromptVersion } from '../domain/prompt-version.ts';
 import type { Tool } from '../domain/tool.ts';
@@ -8,6 +10,9 @@ import { type AddedVersion, type AddVersionRequest, addVersion } from './add-ver
 import { type ArchiveRequest, archivePrompt } from './archive-prompt.ts';
 import type { AuditStore, ExecutionFilter } from './audit-store.ts';
 import type { AuditCheck, AuditKeeping, Retention } from './audit-verification.ts';
+import { type EvaluateRequest, evaluateVersion } from './evaluate-version.ts';
+import type { EvaluationReport } from './evaluation-report.ts';
+import type { EvaluationFilter, EvaluationStore } from './evaluation-store.ts';
 import {
   type ExecuteDependencies,
   type Executed,
@@ -21,6 +26,7 @@ import type { InFlight } from './in-flight.ts';
 import { authenticate, createKey, revokeKey } from './manage-keys.ts';
 import { type MoveLabelRequest, moveLabel } from './move-label.ts';
 import { type PlanRequest, planSync, type SyncPlan } from './plan-sync.ts';
+import { getEvaluation, listEvaluations } from './read-evaluations.ts';
 import { type ExecutionRecord, getExecution, listExecutions } from './read-executions.ts';
 import { type HistoryPage, labelHistory, labelsAt, listLabelPolicies } from './read-labels.ts';
 import {
@@ -35,6 +41,7 @@ import type { PromptEntry, RegistrySnapshot, SnapshotHealth, VersionTarget } fro
 import type { HeldLabel, RegistryStore } from './registry-store.ts';
 import { type Rendered, type RenderRequest, renderVersion } from './render-version.ts';
 import { type RollBackRequest, rollBack } from './roll-back.ts';
+import type { ScriptRunner } from './script-runner.ts';
 import { type SyncReport, type SyncRequest, syncPrompts } from './sync-prompts.ts';
 
 export interface Gateway {
@@ -67,6 +74,14 @@ export interface Gateway {
     actor: Actor,
     request: { promptName: string; label?: string; limit: number; before?: number },
   ): Promise<HistoryPage>;
+  evaluateVersion(request: EvaluateRequest): Promise<EvaluationReport>;
+  getEvaluation(actor: Actor, runId: string): Promise<Evaluation>;
+  listEvaluations(
+    actor: Actor,
+    promptName: string,
+    filter: EvaluationFilter,
+    page: { limit: number; before?: number },
+  ): Promise<Evaluation[]>;
   archivePrompt(request: ArchiveRequest): Promise<ArchiveFact | null>;
   gateLabel(request: LabelPolicyRequest): Promise<LabelPolicy | null>;
   listLabelPolicies(actor: Actor, label: string): Promise<LabelPolicy[]>;
@@ -90,13 +105,16 @@ export function createGateway(
     snapshot: RegistrySnapshot;
     inFlight: InFlight;
     keeping: AuditKeeping;
+    evaluations: EvaluationStore;
+    scripts: ScriptRunner;
   },
 ): Gateway {
-  const { audit, snapshot } = deps;
+  const { audit, snapshot, evaluations } = deps;
+  const execute = (request: ExecuteRequest) =>
+    deps.inFlight.run(request.signal, (signal) => executePrompt(deps, { ...request, signal }));
   return {
     authenticate: (secret) => authenticate(snapshot, secret),
-    executePrompt: (request) =>
-      deps.inFlight.run(request.signal, (signal) => executePrompt(deps, { ...request, signal })),
+    executePrompt: execute,
     refuseExecution: (request, error) => refuseExecution(deps, request, error),
     renderVersion: (request) => renderVersion(snapshot, request),
     findImportedPrompt: (actor, promptId, promptVersion) =>
@@ -115,6 +133,11 @@ export function createGateway(
     rollBack: (request) => rollBack(deps, request),
     labelsAt: (actor, filter) => labelsAt(deps, actor, filter),
     labelHistory: (actor, request) => labelHistory(deps, actor, request),
+    evaluateVersion: (request) =>
+      evaluateVersion({ ...deps, execute, now: Date.now, wait: (ms) => setTimeout(ms) }, request),
+    getEvaluation: (actor, runId) => getEvaluation(evaluations, actor, runId),
+    listEvaluations: (actor, promptName, filter, page) =>
+      listEvaluations(evaluations, actor, promptName, filter, page),
     archivePrompt: (request) => archivePrompt(deps, request),
     gateLabel: (request) => gateLabel(deps.registry, request),
     listLabelPolicies: (actor, label) => listLabelPolicies(deps.registry, actor, label),

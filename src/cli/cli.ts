@@ -10,6 +10,7 @@ import type { CliContext } from './context.ts';
 import { addDeployCommand } from './deploy.ts';
 import { addDevCommand } from './dev.ts';
 import { addDiffCommand } from './diff.ts';
+import { addEvalCommand } from './eval.ts';
 import { addExecutionsCommand } from './executions.ts';
 import { addExportCommand } from './export.ts';
 import { addGateCommand } from './gate.ts';
@@ -57,6 +58,7 @@ export function createProgram(context: CliContext, setExitCode: (code: number) =
   addRollbackCommand(program, context);
   addHistoryCommand(program, context);
   addArchiveCommand(program, context);
+  addEvalCommand(program, context, setExitCode);
   addGateCommand(program, context);
   addAuditCommand(program, context, setExitCode);
   addKeysCommand(program, context);

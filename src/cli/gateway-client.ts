@@ -13,7 +13,14 @@ import type { CliContext } from './context.ts';
 export interface GatewayClient {
   /** @throws PromptgateError — whatever the gateway answered, or provider_unavailable when it cannot be reached */
   request<T>(method: string, path: string, body?: unknown): Promise<T>;
+  /** Server-sent events, in order, until the gateway ends them. @throws PromptgateError — as `request` */
+  events(method: string, path: string, body: unknown): AsyncIterable<ServerEvent>;
   close(): Promise<void>;
+}
+
+export interface ServerEvent {
+  readonly event: string;
+  readonly data: unknown;
 }
 
 const devGatewaySchema = z.object({ url: z.string(), key: z.string(), pid: z.number() });
@@ -66,18 +73,51 @@ async function findDevGateway(path: string): Promise<DevGateway | undefined> {
 }
 
 function remoteClient(url: string, key: string): GatewayClient {
-  return {
-    async request(method, path, body) {
-      let response: Response;
-      try {
-        response = await fetch(`${url}${path}`, toInit(method, body, { authorization: `Bearer ${key}` }));
-      } catch (cause) {
-        throw new PromptgateError('provider_unavailable', `No gateway answers at ${url}.`, { cause });
-      }
-      return readAnswer(response);
-    },
-    close: async () => {},
+  const ask = async (method: string, path: string, body?: unknown): Promise<Response> => {
+    try {
+      return await fetch(`${url}${path}`, toInit(method, body, { authorization: `Bearer ${key}` }));
+    } catch (cause) {
+      throw new PromptgateError('provider_unavailable', `No gateway answers at ${url}.`, { cause });
+    }
   };
+  return { ...toClient(ask), close: async () => {} };
+}
+
+function toClient(
+  ask: (method: string, path: string, body?: unknown) => Promise<Response>,
+): Omit<GatewayClient, 'close'> {
+  return {
+    request: async (method, path, body) => readAnswer(await ask(method, path, body)),
+    async *events(method, path, body) {
+      const response = await ask(method, path, body);
+      const isStream = response.headers.get('content-type')?.startsWith('text/event-stream');
+      if (!response.ok || !isStream || !response.body) {
+        yield { event: 'answer', data: await readAnswer(response) };
+        return;
+      }
+      yield* readEvents(response.body);
+    },
+  };
+}
+
+/** What this gateway writes: `event:` and `data:` on a line each, comments between. */
+async function* readEvents(body: ReadableStream<Uint8Array>): AsyncIterable<ServerEvent> {
+  let buffer = '';
+  const decoder = new TextDecoder();
+  try {
+    for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) {
+      buffer += decoder.decode(chunk, { stream: true });
+      for (let end = buffer.indexOf('\n\n'); end !== -1; end = buffer.indexOf('\n\n')) {
+        const block = buffer.slice(0, end);
+        buffer = buffer.slice(end + 2);
+        const data = /^data: (.*)$/m.exec(block)?.[1];
+        if (data !== undefined)
+          yield { event: /^event: (.*)$/m.exec(block)?.[1] ?? '', data: JSON.parse(data) };
+      }
+    }
+  } catch (cause) {
+    throw new PromptgateError('provider_unavailable', 'The gateway went away before the end.', { cause });
+  }
 }
 
 async function inProcessClient(context: CliContext, config: Config): Promise<GatewayClient> {
@@ -96,11 +136,9 @@ async function inProcessClient(context: CliContext, config: Config): Promise<Gat
     logLevel: 'silent',
   });
   const env = { actor: { name: `cli:${userInfo().username}`, keyId: null, scopes: ['admin'] as const } };
-  return {
-    request: async (method, path, body) =>
-      readAnswer(await app.http.request(path, toInit(method, body, {}), env)),
-    close: () => app.close(),
-  };
+  const ask = async (method: string, path: string, body?: unknown) =>
+    app.http.request(path, toInit(method, body, {}), env);
+  return { ...toClient(ask), close: () => app.close() };
 }
 
 function toInit(method: string, body: unknown, headers: Record<string, string>): RequestInit {
@@ -128,11 +166,16 @@ async function readAnswer<T>(response: Response): Promise<T> {
     });
   }
   if (response.ok) return body as T;
+  throw toFailure(body, response.status);
+}
+
+/** The error that a body tells of. */
+export function toFailure(body: unknown, status: number): PromptgateError {
   const { error } = body as ErrorBody;
   const code = error?.code && error.code in errorTable ? (error.code as ErrorCode) : 'internal';
-  const failure = new PromptgateError(code, error?.message ?? `HTTP ${response.status}`, {
+  const failure = new PromptgateError(code, error?.message ?? `HTTP ${status}`, {
     issues: error?.issues ?? [],
   });
   failure.executionId = error?.execution_id ?? null;
-  throw failure;
+  return failure;
 }

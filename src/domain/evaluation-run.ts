@@ -133,7 +133,7 @@ function decide(
     const isFailed = trials.some(({ outcome }) => outcome === 'failed');
     (isFailed ? failed : missing).push(`the critical case ${id} ${isFailed ? 'failed' : 'has no verdict'}`);
   }
-  const needed = Math.ceil(threshold * trialCount - 1e-9);
+  const needed = threshold * trialCount;
   if (trialsPassed + open < needed) {
     failed.push(`${trialsPassed} of ${trialCount} answers passed, and ${percent(threshold)} have to`);
   } else if (trialsPassed < needed) missing.push(`${openTrials(outcomes)}: not a pass, and not a failure`);

@@ -12,6 +12,7 @@ import { auditRefusals } from './call-prompt.ts';
 import { addChatRoutes } from './chat-routes.ts';
 import { type HttpEnvironment, identifyRequest } from './context.ts';
 import { type ErrorLog, respondWithError } from './error-response.ts';
+import { addEvaluationRoutes } from './evaluations-routes.ts';
 import { addExecutionRoutes } from './executions-routes.ts';
 import { addKeyRoutes } from './keys-routes.ts';
 import { addLabelRoutes } from './labels-routes.ts';
@@ -78,6 +79,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   addPromptRoutes(app, options.gateway);
   addVersionRoutes(app, options.gateway);
   addLabelRoutes(app, options.gateway);
+  addEvaluationRoutes(app, options.gateway, options.onError);
   addSyncRoutes(app, options.gateway);
   addKeyRoutes(app, options.gateway);
   addAuditRoutes(app, options.gateway);
@@ -101,13 +103,17 @@ function speakErrors(
   };
 }
 
-/** A sync, and its plan, carries a whole directory of definitions. */
+/** A sync, and its plan, carries a whole directory of definitions; an evaluation its cases. */
 const maxSyncBytes = 33_554_432;
 
 function limitBodies(maxBytes: number): MiddlewareHandler<HttpEnvironment> {
   const others = limitBody(maxBytes);
   const sync = limitBody(maxSyncBytes);
-  return (c, next) => (['/v1/plan', '/v1/sync'].includes(c.req.path) ? sync(c, next) : others(c, next));
+  return (c, next) => (isLarge(c.req.path) ? sync(c, next) : others(c, next));
+}
+
+function isLarge(path: string): boolean {
+  return ['/v1/plan', '/v1/sync'].includes(path) || /^\/v1\/prompts\/[^/]+\/evaluations$/.test(path);
 }
 
 function limitBody(maxSize: number) {

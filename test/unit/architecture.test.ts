@@ -161,7 +161,7 @@ describe('architecture', () => {
       rooms.add(roomOf(relative(src, resolve(src, dirname(file), specifier))));
       reach.set(file, rooms);
     }
-    const adapters = ['store', 'providers', 'telemetry'];
+    const adapters = ['store', 'providers', 'sandbox', 'telemetry'];
     const wirers = [...reach].filter(
       ([file, targets]) => adapters.filter((room) => targets.has(room) && roomOf(file) !== room).length > 0,
     );

@@ -1,0 +1,225 @@
+/** Evaluations over HTTP: run a suite on a version, with its progress as events, and read what runs came to. */
+import { type OpenAPIHono, z } from '@hono/zod-openapi';
+import type { EvaluateRequest } from '../application/evaluate-version.ts';
+import type { EvaluationReport } from '../application/evaluation-report.ts';
+import type { Gateway } from '../application/gateway.ts';
+import { toPromptgateError } from '../domain/errors.ts';
+import { parseMoney } from '../domain/money.ts';
+import { maxVersionNumber } from '../domain/names.ts';
+import { maxRepeats } from '../domain/suite-keys.ts';
+import type { HttpContext, HttpEnvironment } from './context.ts';
+import { type ErrorLog, toErrorBody, toFailedRequest } from './error-response.ts';
+import {
+  evaluationDetailSchema,
+  evaluationReportSchema,
+  evaluationSchema,
+  toEvaluationDetail,
+  toEvaluationView,
+  toReportView,
+} from './evaluation-view.ts';
+import { createEventStream } from './event-stream.ts';
+import { addRoute, pathParam, readBody, readQuery } from './route.ts';
+
+const version = z.number().int().min(1).max(maxVersionNumber);
+const texts = z.record(z.string(), z.string());
+
+export const maxConcurrency = 32;
+const defaultConcurrency = 4;
+
+const bodySchema = z
+  .strictObject({
+    suite: z
+      .union([
+        z.string(),
+        z.strictObject({ path: z.string().max(500), source: z.string(), files: texts.default({}) }),
+      ])
+      .optional()
+      .openapi({
+        description: 'Name of a registered suite, default `default`; or the text of one with its files.',
+      }),
+    label: z.string().optional(),
+    version: version.optional(),
+    definition: z
+      .strictObject({ path: z.string().max(500), source: z.string(), partials: texts.default({}) })
+      .optional()
+      .openapi({ description: 'Run this instead of a version; no evidence is recorded.' }),
+    judge: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9._-]*@\d+$/, 'is a prompt and its version, e.g. grade-answer@3')
+      .optional(),
+    repeats: z.number().int().min(1).max(maxRepeats).optional(),
+    concurrency: z.number().int().min(1).max(maxConcurrency).default(defaultConcurrency),
+    budget: z
+      .string()
+      .refine((text) => parseMoney(text) !== undefined, 'is a decimal, e.g. "0.50"')
+      .optional()
+      .openapi({ description: 'The most that the run may cost.' }),
+    timeout_ms: z.number().int().min(1).max(86_400_000).optional(),
+    against: z.string().optional().openapi({ description: 'Label whose version is run beside it.' }),
+    resume: z.uuid().optional().openapi({ description: 'Id of a run to go on with.' }),
+    retry_unanswered: z.boolean().default(false).openapi({
+      description:
+        'Of a run that is gone on with: make calls again that got no answer. They may be paid for twice.',
+    }),
+    stream: z.boolean().default(false),
+  })
+  .openapi('EvaluateRequest');
+
+const listQuerySchema = z.strictObject({
+  version: z.coerce.number().int().min(1).optional(),
+  suite: z.string().optional(),
+  limit: z.coerce.number().int().min(1).max(200).default(20),
+  cursor: z.coerce.number().int().min(1).optional(),
+});
+
+export const progressSchema = z.object({
+  done: z.number().int(),
+  trials: z.number().int(),
+  passed: z.number().int(),
+  failed: z.number().int(),
+  open: z.number().int().openapi({ description: 'Without a verdict.' }),
+  spent: z.string(),
+});
+
+export function addEvaluationRoutes(
+  app: OpenAPIHono<HttpEnvironment>,
+  gateway: Gateway,
+  log: ErrorLog,
+): void {
+  addRoute(
+    app,
+    {
+      method: 'post',
+      path: '/v1/prompts/{name}/evaluations',
+      summary: 'Run a suite on a version, and record what it came to as evidence',
+      tag: 'evaluations',
+      scope: 'execute',
+      params: z.object({ name: z.string() }),
+      body: bodySchema,
+      response: evaluationReportSchema,
+      stream: z.union([progressSchema, evaluationReportSchema]),
+    },
+    async (c) => {
+      const body = await readBody(c, bodySchema);
+      const request = toRequest(c, body);
+      if (!body.stream) {
+        return c.json(toReportView(await gateway.evaluateVersion({ ...request, signal: c.req.raw.signal })));
+      }
+      return streamRun(c, log, (more) => gateway.evaluateVersion({ ...request, ...more }));
+    },
+  );
+  addRoute(
+    app,
+    {
+      method: 'get',
+      path: '/v1/prompts/{name}/evaluations',
+      summary: 'What runs of suites said about the versions of a prompt, newest first',
+      tag: 'evaluations',
+      params: z.object({ name: z.string() }),
+      query: listQuerySchema,
+      response: z.object({ data: z.array(evaluationSchema), next_cursor: z.number().int().nullable() }),
+    },
+    async (c) => {
+      const { limit, cursor, version, suite } = readQuery(c, listQuerySchema);
+      const filter = {
+        ...(version === undefined ? {} : { version }),
+        ...(suite === undefined ? {} : { suite }),
+      };
+      const page = { limit: limit + 1, ...(cursor === undefined ? {} : { before: cursor }) };
+      const found = await gateway.listEvaluations(c.get('actor'), pathParam(c, 'name'), filter, page);
+      const data = found.slice(0, limit);
+      return c.json({
+        data: data.map(toEvaluationView),
+        next_cursor: found.length > limit ? data.at(-1)!.id : null,
+      });
+    },
+  );
+  addRoute(
+    app,
+    {
+      method: 'get',
+      path: '/v1/evaluations/{run}',
+      summary: 'One recorded run with its cases',
+      tag: 'evaluations',
+      params: z.object({ run: z.uuid() }),
+      response: evaluationDetailSchema,
+    },
+    async (c) => {
+      const run = pathParam(c, 'run');
+      const found = await gateway.getEvaluation(
+        c.get('actor'),
+        z.uuid().safeParse(run).success ? run : noRun,
+      );
+      return c.json(toEvaluationDetail(found));
+    },
+  );
+}
+
+/** What is no id finds nothing. */
+const noRun = '00000000-0000-0000-0000-000000000000';
+
+type Unsignalled = Omit<EvaluateRequest, 'signal'>;
+
+function toRequest(c: HttpContext, body: z.infer<typeof bodySchema>): Unsignalled {
+  const { definition, timeout_ms, retry_unanswered, stream: _, ...rest } = body;
+  return {
+    ...dropUndefined(rest),
+    actor: c.get('actor'),
+    promptName: pathParam(c, 'name'),
+    ...(definition ? { draft: definition } : {}),
+    ...(timeout_ms === undefined ? {} : { timeoutMs: timeout_ms }),
+    retryUnanswered: retry_unanswered,
+    requestId: c.get('requestId'),
+  } as Unsignalled;
+}
+
+function dropUndefined<T extends object>(value: T): T {
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as T;
+}
+
+/** Proxies commonly cut a connection that is silent for 30 seconds or more. */
+const keepAliveMs = 10_000;
+
+/** `run`, `progress` for each trial, then `report` or `error`. What fails before the run begins is an ordinary answer. */
+async function streamRun(
+  c: HttpContext,
+  log: ErrorLog,
+  run: (more: Pick<EvaluateRequest, 'signal' | 'onStart' | 'onTrial'>) => Promise<EvaluationReport>,
+): Promise<Response> {
+  const gone = new AbortController();
+  const leave = () => gone.abort();
+  c.req.raw.signal.addEventListener('abort', leave, { once: true });
+  const stream = createEventStream({ keepAliveMs, onGone: leave });
+  const opened = Promise.withResolvers<void>();
+  let isOpen = false;
+  const settled = run({
+    signal: gone.signal,
+    onStart({ runId, trials, warnings }) {
+      isOpen = true;
+      void stream.send({ event: 'run', data: { run_id: runId, trials, warnings: warnings.map(toWarning) } });
+      opened.resolve();
+    },
+    onTrial: (progress) => void stream.send({ event: 'progress', data: progress }),
+  })
+    .then((report) => void stream.send({ event: 'report', data: toReportView(report) }))
+    .catch((thrown: unknown) => {
+      if (!isOpen) throw thrown;
+      const error = toPromptgateError(thrown);
+      log(error, toFailedRequest(c));
+      void stream.send({ event: 'error', data: toErrorBody(error, c.get('requestId')) });
+    })
+    .finally(() => {
+      c.req.raw.signal.removeEventListener('abort', leave);
+      stream.end();
+    });
+  await Promise.race([settled, opened.promise]);
+  return c.body(stream.body, 200, {
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-cache, no-transform',
+    'x-accel-buffering': 'no',
+  });
+}
+
+function toWarning({ path, message }: { readonly path: string; readonly message: string }) {
+  return { path, message };
+}
