@@ -41,6 +41,7 @@ const rooms: Record<string, { rooms: string[]; packages: string[] }> = {
       '@opentelemetry/sdk-trace',
     ],
   },
+  sandbox: { rooms: ['domain', 'application'], packages: [] },
   http: {
     rooms: ['domain', 'application'],
     packages: ['hono', '@hono/node-server', '@hono/zod-openapi', 'zod', 'uuid'],
