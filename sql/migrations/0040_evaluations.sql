@@ -25,7 +25,7 @@ begin
 end $$;
 
 -- Facts in order: the latest one of a prompt and suite name is in force. files has the text of everything that the suite
--- takes in, judges the prompts that it has answers judged by: [{"name", "version"}] or [{"name", "label"}].
+-- takes in, judges the prompts that it has answers judged by: [{"name", "version"}].
 create table evaluation_suites (
   id          bigint generated always as identity primary key,
   prompt_name text not null references prompts (name),

@@ -42,9 +42,16 @@ insert into prompt_versions (
 )
 returning *
 
--- name: explainDeploymentRefusal
+-- name: decideDeployment
 -- Asked before the insert, to refuse with a message that helps; the trigger asks the same function.
-select deployment_refusal($1, $2, $3::integer, $4) as refusal
+select * from decide_deployment($1, $2, $3::integer, $4, $5)
+
+-- name: goesBack
+-- Whether a move to a version takes the label back to what it held once.
+select exists (
+  select from prompt_labels l join prompt_deployments d using (prompt_name, label)
+   where l.prompt_name = $1 and l.label = $2 and l.version > $3::integer and d.to_version = $3::integer
+) as back
 
 -- name: findLabel
 select prompt_name, label, version, moved_at from prompt_labels where prompt_name = $1 and label = $2
@@ -76,9 +83,7 @@ select kind, to_version from prompt_deployments where prompt_name = $1 and label
 -- the registry lock, so the order of ids is the order of commits. Without a time: now, whatever our clock says.
 -- Times are shown in milliseconds: whoever asks at the time that a row shows gets that row.
 select distinct on (prompt_name, label) deployments.*,
-       coalesce((select gated from label_policies policies
-                  where policies.label = deployments.label and date_trunc('milliseconds', policies.created_at) <= coalesce($1::timestamptz, 'infinity')
-                  order by policies.id desc limit 1), false) as gated
+       coalesce((gate_policy(prompt_name, label, coalesce($1::timestamptz, 'infinity'))).gated, false) as gated
   from prompt_deployments deployments
  where date_trunc('milliseconds', created_at) <= coalesce($1::timestamptz, 'infinity')
  order by prompt_name, label, id desc
@@ -99,14 +104,22 @@ returning *
 -- name: listLabelPolicies
 select * from label_policies where label = $1 order by id desc
 
+-- name: findLabelPolicy
+select * from label_policies where label = $1 and prompt_name is not distinct from $2 order by id desc limit 1
+
 -- name: insertLabelPolicy
-insert into label_policies (label, gated, movers, actor, reason)
-values ($1, $2::boolean, $3::text::json, $4, $5)
+insert into label_policies (label, prompt_name, gated, movers, suite, pass_rate_min, lower_bound_min, repeats_min, age_max_s,
+  margin_max, simulated, actor, reason)
+values ($1, $2, $3::boolean, $4::text::json, $5, $6::float8, $7::float8, $8::integer, $9::bigint,
+  $10::float8, $11::boolean, $12, $13)
 returning *
 
--- name: mayMoveLabel
--- The trigger asks the same; this is to say it kindly.
-select may_move_label($1, $2) as allowed
+-- name: listLabelGates
+select prompt_name, label, version, gated, unproven, message, command, evaluation_id, glass_broken from label_gates
+
+-- name: listTestedVersions
+select version, tested, untested, message, score, pass_rate, lower_bound, suite, evaluation_id, evaluated_at
+  from prompt_versions_tested where name = $1
 
 -- name: listenRegistry
 -- The payload is the new revision; a listener reads the registry again instead of trusting it.

@@ -1,4 +1,5 @@
 import type { Evaluation, EvaluationSuite, NewEvaluation, NewEvaluationSuite } from '../domain/evaluation.ts';
+import type { LabelGate, TestedVersion } from '../domain/gate.ts';
 
 export interface EvaluationFilter {
   readonly version?: number;
@@ -27,4 +28,8 @@ export interface EvaluationStore {
     filter: EvaluationFilter,
     page: { readonly limit: number; readonly before?: number },
   ): Promise<Evaluation[]>;
+  /** How every label that is set stands to its gate now. */
+  listLabelGates(): Promise<LabelGate[]>;
+  /** Every version of a prompt, in no order. */
+  listTestedVersions(promptName: string): Promise<TestedVersion[]>;
 }

@@ -4,6 +4,7 @@ import type { Actor, ApiKey, KeyLimits, Scope } from '../domain/api-key.ts';
 import type { PromptgateError } from '../domain/errors.ts';
 import type { Evaluation } from '../domain/evaluation.ts';
 import type { Admission, StoredExecution } from '../domain/execution.ts';
+import type { TestedVersion } from '../domain/gate.ts';
 import type { ArchiveFact, Deployment, LabelPolicy, PromptVersion } from '../domain/prompt-version.ts';
 import type { Tool } from '../domain/tool.ts';
 import { type AddedVersion, type AddVersionRequest, addVersion } from './add-version.ts';
@@ -28,7 +29,8 @@ import { type MoveLabelRequest, moveLabel } from './move-label.ts';
 import { type PlanRequest, planSync, type SyncPlan } from './plan-sync.ts';
 import { getEvaluation, listEvaluations } from './read-evaluations.ts';
 import { type ExecutionRecord, getExecution, listExecutions } from './read-executions.ts';
-import { type HistoryPage, labelHistory, labelsAt, listLabelPolicies } from './read-labels.ts';
+import { type GateReport, readGate, readTestedVersions } from './read-gates.ts';
+import { type HistoryPage, type LabelState, labelHistory, labelsAt } from './read-labels.ts';
 import {
   diffVersions,
   findTools,
@@ -38,7 +40,7 @@ import {
   type VersionDiff,
 } from './read-prompts.ts';
 import type { PromptEntry, RegistrySnapshot, SnapshotHealth, VersionTarget } from './registry-snapshot.ts';
-import type { HeldLabel, RegistryStore } from './registry-store.ts';
+import type { RegistryStore } from './registry-store.ts';
 import { type Rendered, type RenderRequest, renderVersion } from './render-version.ts';
 import { type RollBackRequest, rollBack } from './roll-back.ts';
 import type { ScriptRunner } from './script-runner.ts';
@@ -69,7 +71,7 @@ export interface Gateway {
   syncPrompts(request: SyncRequest): Promise<SyncReport>;
   moveLabel(request: MoveLabelRequest): Promise<Deployment | null>;
   rollBack(request: RollBackRequest): Promise<Deployment>;
-  labelsAt(actor: Actor, filter: { at: Date | null; promptName?: string }): Promise<HeldLabel[]>;
+  labelsAt(actor: Actor, filter: { at: Date | null; promptName?: string }): Promise<LabelState[]>;
   labelHistory(
     actor: Actor,
     request: { promptName: string; label?: string; limit: number; before?: number },
@@ -84,7 +86,8 @@ export interface Gateway {
   ): Promise<Evaluation[]>;
   archivePrompt(request: ArchiveRequest): Promise<ArchiveFact | null>;
   gateLabel(request: LabelPolicyRequest): Promise<LabelPolicy | null>;
-  listLabelPolicies(actor: Actor, label: string): Promise<LabelPolicy[]>;
+  readGate(actor: Actor, label: string): Promise<GateReport>;
+  readTestedVersions(promptName: string): Promise<ReadonlyMap<number, TestedVersion>>;
   createKey(request: {
     actor: Actor;
     name: string;
@@ -140,7 +143,8 @@ export function createGateway(
       listEvaluations(evaluations, actor, promptName, filter, page),
     archivePrompt: (request) => archivePrompt(deps, request),
     gateLabel: (request) => gateLabel(deps.registry, request),
-    listLabelPolicies: (actor, label) => listLabelPolicies(deps.registry, actor, label),
+    readGate: (actor, label) => readGate(deps, actor, label),
+    readTestedVersions: (promptName) => readTestedVersions(deps, promptName),
     createKey: (request) => createKey(deps, request),
     listKeys: () => snapshot.listKeys(),
     revokeKey: (idOrName) => revokeKey(deps, idOrName),

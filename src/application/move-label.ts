@@ -16,6 +16,8 @@ export interface MoveLabelRequest {
   readonly expectedVersion?: number | null;
   /** Callers may break: the contract of the version is not compared with the one that the label holds. */
   readonly breaking?: boolean;
+  /** Past a gate that has no evidence: with a reason, and on record until the version has passed. */
+  readonly breakGlass?: boolean;
   readonly reason: string | null;
   readonly gitCommit?: string | null;
 }
@@ -23,7 +25,7 @@ export interface MoveLabelRequest {
 /**
  * Points a label at a version, in one audited step.
  * @returns the ledger's record, or null when the label was there already
- * @throws PromptgateError invalid_request, forbidden, not_found
+ * @throws PromptgateError invalid_request — also when the glass is to be broken without a reason; forbidden, not_found
  * @throws PromptgateError conflict — the label holds another version than expected, the contract breaks, the version is
  * archived, the label is gated
  */
@@ -33,6 +35,9 @@ export async function moveLabel(
 ): Promise<Deployment | null> {
   const { actor, promptName, label } = request;
   refuseLabelName(label);
+  if (request.breakGlass && !request.reason?.trim()) {
+    throw new PromptgateError('invalid_request', 'Say why the glass is broken: the ledger keeps it.');
+  }
   authorizePrompt(actor, promptName);
   authorizeLabel(actor, label);
   await deps.snapshot.refresh();
@@ -43,7 +48,7 @@ export async function moveLabel(
     label,
     toVersion: request.version,
     ...(request.expectedVersion === undefined ? {} : { expectedVersion: request.expectedVersion }),
-    kind: 'deploy',
+    kind: request.breakGlass ? 'break_glass' : 'deploy',
     actor: actor.name,
     reason: request.reason,
     gitCommit: request.gitCommit ?? null,

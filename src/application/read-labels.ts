@@ -1,8 +1,9 @@
 /** What labels hold and held, from the ledger; each reader sees what the limits of its key let it. */
 import type { Actor } from '../domain/api-key.ts';
-import { PromptgateError } from '../domain/errors.ts';
+import type { LabelGate } from '../domain/gate.ts';
 import { mayUseLabel, mayUsePrompt } from '../domain/key-limits.ts';
-import type { Deployment, LabelPolicy } from '../domain/prompt-version.ts';
+import type { Deployment } from '../domain/prompt-version.ts';
+import type { EvaluationStore } from './evaluation-store.ts';
 import { getPrompt } from './read-prompts.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
 import type { HeldLabel, RegistryStore } from './registry-store.ts';
@@ -12,15 +13,20 @@ interface LabelReaders {
   readonly snapshot: RegistrySnapshot;
 }
 
+export interface LabelState extends HeldLabel {
+  /** How it stands to its gate now; null of a time that is past. */
+  readonly gate: LabelGate | null;
+}
+
 /**
  * What every label held at a time (null: now), by prompt and label.
  * @throws PromptgateError not_found — there is no such prompt: no answer is an answer only about one that there is
  */
 export async function labelsAt(
-  { registry, snapshot }: LabelReaders,
+  { registry, snapshot, evaluations }: LabelReaders & { evaluations: EvaluationStore },
   actor: Actor,
   filter: { at: Date | null; promptName?: string },
-): Promise<HeldLabel[]> {
+): Promise<LabelState[]> {
   const all = await registry.labelsAt(filter.at);
   const held = all.filter(
     ({ deployment: { promptName, label } }) =>
@@ -29,7 +35,14 @@ export async function labelsAt(
       mayUseLabel(actor, label),
   );
   if (held.length === 0 && filter.promptName !== undefined) getPrompt(snapshot, actor, filter.promptName);
-  return held;
+  const gates = filter.at === null && held.length > 0 ? await evaluations.listLabelGates() : [];
+  return held.map((state) => {
+    const { promptName, label } = state.deployment;
+    return {
+      ...state,
+      gate: gates.find((gate) => gate.promptName === promptName && gate.label === label) ?? null,
+    };
+  });
 }
 
 export interface HistoryPage {
@@ -50,16 +63,4 @@ export async function labelHistory(
   const nextCursor = rows.length > limit ? (rows[limit - 1]?.id ?? null) : null;
   const deployments = rows.slice(0, limit).filter(({ label }) => mayUseLabel(actor, label));
   return { deployments, nextCursor };
-}
-
-/** Every fact about a label, newest first; none: it was never gated. */
-export async function listLabelPolicies(
-  registry: RegistryStore,
-  actor: Actor,
-  label: string,
-): Promise<LabelPolicy[]> {
-  if (!mayUseLabel(actor, label)) {
-    throw new PromptgateError('not_found', 'There is no label of that name, or this key may not see it.');
-  }
-  return registry.listLabelPolicies(label);
 }

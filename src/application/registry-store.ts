@@ -1,4 +1,5 @@
 import type { ApiKey } from '../domain/api-key.ts';
+import type { GateRequirements } from '../domain/gate.ts';
 import type {
   ArchiveFact,
   Deployment,
@@ -36,7 +37,8 @@ export interface LabelMove {
   readonly review?: (held: PromptVersion | null, target: PromptVersion) => void;
 }
 
-export type Rollback = Omit<LabelMove, 'toVersion' | 'kind' | 'review'>;
+/** Left out `toVersion`: what the ledger says ran before. */
+export type Rollback = Omit<LabelMove, 'toVersion' | 'kind' | 'review'> & { readonly toVersion?: number };
 
 /** What a label held at a time: the ledger row that put it there, and whether the label was gated then. */
 export interface HeldLabel {
@@ -46,7 +48,9 @@ export interface HeldLabel {
 
 /** What is left out stays as it is. */
 export type LabelPolicyChange = Pick<LabelPolicy, 'label' | 'actor' | 'reason'> &
-  Partial<Pick<LabelPolicy, 'gated' | 'movers'>>;
+  Partial<Pick<LabelPolicy, 'promptName' | 'gated' | 'movers'>> & {
+    readonly requirements?: Partial<GateRequirements>;
+  };
 
 /** Port to the registry: prompts, versions, labels, keys. Every write raises the revision in its own transaction. */
 export interface RegistryStore {
@@ -68,6 +72,8 @@ export interface RegistryStore {
   ): Promise<{ created: boolean; version: PromptVersion }>;
   /**
    * Moves a label and writes the ledger row in one transaction. Moving to where it points already does nothing: null.
+   * A sync that takes the label back to an older version that it held is recorded as the rollback that it is, and the
+   * glass is broken only where the gate would have refused a deploy.
    * @throws PromptgateError not_found — no such prompt version; conflict — the label holds another version than
    * expected, or the database does not allow it: archived, gated
    */
@@ -77,7 +83,7 @@ export interface RegistryStore {
     move: Pick<LabelMove, 'promptName' | 'label' | 'toVersion' | 'actor'>,
   ): Promise<string | null>;
   /**
-   * Moves a label to what its ledger says ran before, in one transaction.
+   * Moves a label to what its ledger says ran before, or to a version that it held, in one transaction.
    * @throws PromptgateError not_found — the label was never set; conflict — nothing ran before, or as `moveLabel`
    */
   rollBack(rollback: Rollback): Promise<Deployment>;

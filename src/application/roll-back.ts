@@ -8,15 +8,17 @@ export interface RollBackRequest {
   readonly actor: Actor;
   readonly promptName: string;
   readonly label: string;
+  /** A version that the label held; left out: what the ledger says ran before. */
+  readonly version?: number;
   /** What the caller wants to get away from; left out: whatever the label holds. */
   readonly expectedVersion?: number;
   readonly reason: string | null;
 }
 
 /**
- * Puts a label back to what its ledger says ran before. It ran there once, so neither its contract nor a gate is asked.
+ * Puts a label back to what its ledger says ran before, or to a version that it held. It ran there once, so neither its contract nor a gate is asked.
  * @throws PromptgateError forbidden, not_found — the label was never set
- * @throws PromptgateError conflict — nothing ran before, what ran is archived, or the label holds another version
+ * @throws PromptgateError conflict — nothing ran before, the label never held that version, what ran is archived, or the label holds another version
  */
 export async function rollBack(
   deps: { registry: RegistryStore; snapshot: RegistrySnapshot },
@@ -28,6 +30,7 @@ export async function rollBack(
   const deployment = await deps.registry.rollBack({
     promptName,
     label,
+    ...(request.version === undefined ? {} : { toVersion: request.version }),
     ...(expectedVersion === undefined ? {} : { expectedVersion }),
     actor: actor.name,
     reason: request.reason,

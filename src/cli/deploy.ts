@@ -8,6 +8,7 @@ interface DeployOptions {
   readonly reason: string;
   readonly expect?: string;
   readonly breaking?: boolean;
+  readonly breakGlass?: boolean;
   readonly gitCommit?: string;
   readonly json?: boolean;
 }
@@ -25,6 +26,10 @@ export function addDeployCommand(program: Command, context: CliContext): void {
       'refuse unless the label holds this version, or `none` (default: what it holds now)',
     )
     .option('--breaking', 'move although the contract breaks')
+    .option(
+      '--break-glass',
+      'past a gate that has no evidence; wants the scope `break_glass`, and shows in `status`',
+    )
     .option('--git-commit <sha>', 'the commit that asks for it')
     .option('--json', 'print JSON')
     .action((name: string, label: string, version: string, options: DeployOptions) =>
@@ -42,6 +47,7 @@ export function addDeployCommand(program: Command, context: CliContext): void {
               : await heldVersion(client, name, label),
             reason: options.reason,
             breaking: options.breaking ?? false,
+            break_glass: options.breakGlass ?? false,
             ...(options.gitCommit ? { git_commit: options.gitCommit } : {}),
           },
         );

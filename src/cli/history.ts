@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { CliContext } from './context.ts';
-import { type DeploymentView, renderStep } from './deployment-view.ts';
+import { type DeploymentView, paintKind, renderStep } from './deployment-view.ts';
 import { withGateway } from './gateway-client.ts';
 import { oneLine, paint, renderTable } from './render.ts';
 import { renderTime } from './time.ts';
@@ -42,10 +42,17 @@ function renderHistory(moves: readonly DeploymentView[]): string {
     renderTime(move.created_at),
     move.label,
     renderStep(move),
-    paint(move.kind === 'rollback' ? 'yellow' : 'cyan', move.kind),
+    paintKind(move.kind),
     move.actor,
     oneLine(move.reason),
     move.git_commit?.slice(0, 12) ?? '—',
+    move.evaluation_id === null ? '—' : String(move.evaluation_id),
   ]);
-  return renderTable(['when (UTC)', 'label', 'move', 'how', 'who', 'why', 'commit'], rows);
+  const header = ['when (UTC)', 'label', 'move', 'how', 'who', 'why', 'commit', 'evaluation'];
+  // Where no gate was passed the last column would say nothing.
+  const columns = moves.some((move) => move.evaluation_id !== null) ? header.length : header.length - 1;
+  return renderTable(
+    header.slice(0, columns),
+    rows.map((row) => row.slice(0, columns)),
+  );
 }

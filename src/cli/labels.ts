@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
+import type { LabelGateView } from '../http/gate-view.ts';
 import type { CliContext } from './context.ts';
 import type { LabelView } from './deployment-view.ts';
+import { renderGateState } from './gate-report.ts';
 import { withGateway } from './gateway-client.ts';
 import { oneLine, paint, renderTable } from './render.ts';
 import { readTime, renderAge, renderTime } from './time.ts';
@@ -33,9 +35,9 @@ export function addLabelsCommand(program: Command, context: CliContext): void {
 }
 
 function renderLabels(labels: readonly LabelView[], at: string, word: 'ago' | 'before'): string {
-  const rows = labels.map(({ prompt, label, version, since, gated, deployment }) => [
+  const rows = labels.map(({ prompt, label, version, since, gated, gate, deployment }) => [
     prompt,
-    gated ? `${label} (gated)` : label,
+    renderLabel(label, gated, gate),
     `v${version}`,
     `${renderTime(since)}, ${renderAge(since, Date.parse(at), word)}`,
     deployment.from_version === null ? '—' : `v${deployment.from_version}`,
@@ -44,4 +46,10 @@ function renderLabels(labels: readonly LabelView[], at: string, word: 'ago' | 'b
     oneLine(deployment.reason),
   ]);
   return renderTable(['prompt', 'label', 'holds', 'since (UTC)', 'before', 'how', 'who', 'why'], rows);
+}
+
+function renderLabel(label: string, gated: boolean, gate: LabelGateView | null): string {
+  if (gate?.glass_broken) return `${label} (${renderGateState(gate)})`;
+  if (!gated) return label;
+  return gate ? `${label} (gated, ${renderGateState(gate)})` : `${label} (gated)`;
 }

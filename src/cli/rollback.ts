@@ -6,6 +6,7 @@ import { withGateway } from './gateway-client.ts';
 import { readVersion } from './version-argument.ts';
 
 interface RollbackOptions {
+  readonly to?: string;
   readonly reason?: string;
   readonly expect?: string;
   readonly json?: boolean;
@@ -17,6 +18,7 @@ export function addRollbackCommand(program: Command, context: CliContext): void 
     .description('Put a label back to what ran before; twice goes back twice')
     .argument('<name>', 'prompt')
     .argument('<label>', 'e.g. production')
+    .option('--to <version>', 'a version that the label held (default: what ran before)')
     .option('--reason <text>', 'why; the ledger keeps it')
     .option('--expect <version>', 'refuse unless the label holds this version (default: what it holds now)')
     .option('--json', 'print JSON')
@@ -29,6 +31,7 @@ export function addRollbackCommand(program: Command, context: CliContext): void 
           'POST',
           `/v1/prompts/${encodeURIComponent(name)}/labels/${encodeURIComponent(label)}/rollback`,
           {
+            ...(options.to ? { version: readVersion(options.to) } : {}),
             ...(expected === null ? {} : { expected_version: expected }),
             ...(options.reason ? { reason: options.reason } : {}),
           },

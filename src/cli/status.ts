@@ -3,8 +3,10 @@ import type { Command } from 'commander';
 import type { SyncPlanView } from '../http/sync-routes.ts';
 import type { CliContext } from './context.ts';
 import { promptsDirectory, readDefinitionFiles } from './definition-files.ts';
-import { withGateway } from './gateway-client.ts';
-import { paint } from './render.ts';
+import type { LabelView } from './deployment-view.ts';
+import { type GatewayClient, withGateway } from './gateway-client.ts';
+import { oneLine, paint } from './render.ts';
+import { renderTime } from './time.ts';
 
 /** Each state that is no agreement is one bit of the exit code. 1 is left to the command itself. */
 const bits = {
@@ -51,18 +53,32 @@ export function addStatusCommand(
     .addHelpText('after', `\n${exitCodeHelp()}`)
     .action(async (options: { dir?: string; json?: boolean }) => {
       const files = await readDefinitionFiles(promptsDirectory(context, options.dir));
-      const plan = await withGateway(context, (client) =>
-        client.request<SyncPlanView>('POST', '/v1/plan', { files }),
-      );
+      const { plan, broken } = await withGateway(context, async (client) => ({
+        plan: await client.request<SyncPlanView>('POST', '/v1/plan', { files }),
+        broken: await listBrokenGlass(client),
+      }));
       const lines = [...plan.files.map(toLine), ...plan.prompts.flatMap(toLines)];
       const exitCode = lines.reduce(
         (code, { state }) => (state === 'unchanged' ? code : code | bits[state]),
         0,
       );
-      if (options.json) context.out(JSON.stringify({ exit_code: exitCode, states: lines }, null, 2));
-      else context.out(renderStatus(lines));
+      if (options.json) {
+        context.out(JSON.stringify({ exit_code: exitCode, states: lines, glass_broken: broken }, null, 2));
+      } else context.out([...broken.map(renderBrokenGlass), renderStatus(lines)].join('\n'));
       setExitCode(exitCode);
     });
+}
+
+/** What came past its gate and has not passed since: told first, whatever the files are. */
+async function listBrokenGlass(client: GatewayClient): Promise<LabelView[]> {
+  const { data } = await client.request<{ data: LabelView[] }>('GET', '/v1/labels');
+  return data.filter(({ gate }) => gate?.glass_broken);
+}
+
+function renderBrokenGlass({ prompt, label, version, since, gate, deployment }: LabelView): string {
+  const state = paint('red', 'GLASS BROKEN'.padEnd(14));
+  const next = gate?.command ?? `promptgate eval ${prompt} --version ${version}`;
+  return `${state}  ${prompt} ${label} v${version}, by ${deployment.actor}, ${renderTime(since)} UTC: ${oneLine(deployment.reason)}  Next: ${next}`;
 }
 
 function exitCodeHelp(): string {

@@ -34,6 +34,13 @@ export function readTime(text: string, now: number): string {
   );
 }
 
+/** `30s`, `30m`, `2h`, `7d`, `1w`. @returns milliseconds @throws PromptgateError invalid_request */
+export function readDuration(text: string): number {
+  const [, amount, unit] = /^(\d{1,6})([smhdw])$/.exec(text) ?? [];
+  if (amount && unit) return Number(amount) * (units[unit] ?? 0);
+  throw new PromptgateError('invalid_request', 'A length of time is written 90s, 30m, 2h, 7d or 4w.');
+}
+
 /** `2026-11-17 10:00:00`, UTC. */
 export function renderTime(iso: string): string {
   return iso.slice(0, 19).replace('T', ' ');

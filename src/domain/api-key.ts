@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { z } from 'zod';
 
-/** `publish` adds versions, `deploy` moves labels, `admin` includes every other one. */
-export const scopes = ['execute', 'publish', 'deploy', 'admin'] as const;
+/** `publish` adds versions, `deploy` moves labels, `break_glass` past their gates, `admin` includes every other one. */
+export const scopes = ['execute', 'publish', 'deploy', 'break_glass', 'admin'] as const;
 export const scopeSchema = z.enum(scopes);
 export type Scope = z.infer<typeof scopeSchema>;
 

@@ -1,12 +1,9 @@
+import type { JudgeReference } from './evaluation-judge.ts';
+
 /** Suites in force, and what a run of one said about a version. Both are facts: they are only ever added. */
 
 /** Rendering a version gives the same request under one number. Raised with a migration, so that the database knows it. */
 export const rendererVersion = 1;
-
-/** A prompt that judges answers: a pinned version, or whatever a label holds when the suite runs. */
-export type SuiteJudge =
-  | { readonly name: string; readonly version: number }
-  | { readonly name: string; readonly label: string };
 
 /** A suite as it is registered; of one prompt and name the latest is in force. */
 export interface EvaluationSuite {
@@ -18,7 +15,7 @@ export interface EvaluationSuite {
   readonly source: string;
   /** Text of everything that it takes in, by path as the suite writes it. */
   readonly files: Readonly<Record<string, string>>;
-  readonly judges: readonly SuiteJudge[];
+  readonly judges: readonly JudgeReference[];
   /** Path of the file below the prompts directory, or null when it came over HTTP. */
   readonly path: string | null;
   readonly gitCommit: string | null;
@@ -31,9 +28,7 @@ export type NewEvaluationSuite = Omit<EvaluationSuite, 'id' | 'createdAt'>;
 /** `insufficient`: what was tried is too little to say either. */
 export type EvaluationVerdict = 'passed' | 'failed' | 'insufficient';
 
-export interface JudgeVersion {
-  readonly name: string;
-  readonly version: number;
+export interface JudgeVersion extends JudgeReference {
   readonly checksum: string;
 }
 

@@ -1,3 +1,4 @@
+import type { GateRequirements } from './gate.ts';
 import type { Json, JsonObject } from './json.ts';
 import type { Role } from './message.ts';
 import type { Tool } from './tool.ts';
@@ -61,7 +62,9 @@ export interface Label {
   readonly movedAt: Date;
 }
 
-export type DeploymentKind = 'deploy' | 'rollback' | 'sync';
+export const deploymentKinds = ['deploy', 'rollback', 'sync', 'break_glass'] as const;
+/** `break_glass`: past a gate that had no evidence, with a reason. */
+export type DeploymentKind = (typeof deploymentKinds)[number];
 
 /** One append-only record of a label move. */
 export interface Deployment {
@@ -74,6 +77,8 @@ export interface Deployment {
   readonly actor: string;
   readonly reason: string | null;
   readonly gitCommit: string | null;
+  /** The evidence that a gate let it in on; null where none was asked for. */
+  readonly evaluationId: number | null;
   readonly createdAt: Date;
 }
 
@@ -89,12 +94,15 @@ export interface ArchiveFact {
   readonly createdAt: Date;
 }
 
-/** One append-only fact about a label of every prompt; the latest one of a label holds. */
+/** One append-only fact about a label, of every prompt or of one; the latest one of its subject holds. */
 export interface LabelPolicy {
   readonly label: string;
-  /** A version reaches the label only with evidence; what counts as evidence, the database decides. */
-  readonly gated: boolean;
-  /** Actors who may move the label, e.g. `key:ada`; null: whoever has the scope. */
+  /** Null: every prompt that has no policy of its own. */
+  readonly promptName: string | null;
+  /** A version reaches the label only with evidence. Null, of one prompt: as the label of every prompt. */
+  readonly gated: boolean | null;
+  readonly requirements: GateRequirements;
+  /** Actors who may move the label, e.g. `key:ada`; null: whoever has the scope. Of every prompt only. */
   readonly movers: readonly string[] | null;
   readonly actor: string;
   readonly reason: string | null;

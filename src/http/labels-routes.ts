@@ -1,8 +1,8 @@
-/** Labels over HTTP: move, roll back, what they hold and held, their ledger, their gates. */
+/** Labels over HTTP: move, roll back, what they hold and held, their ledger. */
 import { type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Gateway } from '../application/gateway.ts';
 import { maxVersionNumber } from '../domain/names.ts';
-import type { LabelPolicy } from '../domain/prompt-version.ts';
+import { requireScope } from './authenticate.ts';
 import type { HttpEnvironment } from './context.ts';
 import { deploymentSchema, labelSchema, reasonSchema, toDeploymentView, toLabelView } from './prompt-view.ts';
 import { addRoute, pathParam, readBody, readQuery } from './route.ts';
@@ -20,12 +20,19 @@ const moveBodySchema = z
     breaking: z.boolean().default(false).openapi({
       description: 'Move although the contract breaks: callers of the version that the label holds may fail.',
     }),
+    break_glass: z.boolean().default(false).openapi({
+      description:
+        'Move past a gate that has no evidence; wants a reason and the scope `break_glass`, and shows until the version has passed.',
+    }),
     git_commit: z.string().max(64).optional(),
   })
   .openapi('MoveLabelRequest');
 
 const rollbackBodySchema = z
   .strictObject({
+    version: version
+      .optional()
+      .openapi({ description: 'A version that the label held; default: what ran before.' }),
     expected_version: version.optional().openapi({
       description: 'Version you want to get away from; a conflict when the label holds another.',
     }),
@@ -47,31 +54,9 @@ const historyQuerySchema = z.strictObject({
   cursor: z.coerce.number().int().min(1).optional(),
 });
 
-const gateBodySchema = z
-  .strictObject({
-    gated: z.boolean().optional(),
-    keys: z.array(z.string().min(1).max(64)).max(100).nullable().optional().openapi({
-      description: 'Names of the keys that alone may move the label; null: every key with the scope.',
-    }),
-    reason: reasonSchema.optional(),
-  })
-  .openapi('GateRequest');
-
-const policySchema = z
-  .object({
-    label: z.string(),
-    gated: z.boolean(),
-    movers: z.array(z.string()).nullable(),
-    actor: z.string(),
-    reason: z.string().nullable(),
-    created_at: z.iso.datetime(),
-  })
-  .openapi('LabelPolicy');
-
 export function addLabelRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gateway): void {
   addMoves(app, gateway);
   addReads(app, gateway);
-  addGates(app, gateway);
 }
 
 const labelParams = z.object({ name: z.string(), label: z.string() });
@@ -91,6 +76,7 @@ function addMoves(app: OpenAPIHono<HttpEnvironment>, gateway: Gateway): void {
     },
     async (c) => {
       const body = await readBody(c, moveBodySchema);
+      if (body.break_glass) requireScope(c.get('actor'), 'break_glass');
       const deployment = await gateway.moveLabel({
         actor: c.get('actor'),
         promptName: pathParam(c, 'name'),
@@ -98,6 +84,7 @@ function addMoves(app: OpenAPIHono<HttpEnvironment>, gateway: Gateway): void {
         version: body.version,
         ...(body.expected_version === undefined ? {} : { expectedVersion: body.expected_version }),
         breaking: body.breaking,
+        breakGlass: body.break_glass,
         reason: body.reason ?? null,
         gitCommit: body.git_commit ?? null,
       });
@@ -122,6 +109,7 @@ function addMoves(app: OpenAPIHono<HttpEnvironment>, gateway: Gateway): void {
         actor: c.get('actor'),
         promptName: pathParam(c, 'name'),
         label: pathParam(c, 'label'),
+        ...(body.version === undefined ? {} : { version: body.version }),
         ...(body.expected_version === undefined ? {} : { expectedVersion: body.expected_version }),
         reason: body.reason ?? null,
       });
@@ -173,56 +161,4 @@ function addReads(app: OpenAPIHono<HttpEnvironment>, gateway: Gateway): void {
       return c.json({ data: deployments.map(toDeploymentView), next_cursor: nextCursor });
     },
   );
-}
-
-function addGates(app: OpenAPIHono<HttpEnvironment>, gateway: Gateway): void {
-  const params = z.object({ label: z.string() });
-  addRoute(
-    app,
-    {
-      method: 'get',
-      path: '/v1/labels/{label}/gate',
-      summary: 'Whether a label is gated, who may move it, and every change of that, newest first',
-      tag: 'labels',
-      params,
-      response: z.object({
-        gated: z.boolean(),
-        movers: z.array(z.string()).nullable(),
-        data: z.array(policySchema),
-      }),
-    },
-    async (c) => {
-      const policies = await gateway.listLabelPolicies(c.get('actor'), pathParam(c, 'label'));
-      const { gated = false, movers = null } = policies[0] ?? {};
-      return c.json({ gated, movers, data: policies.map(toPolicyView) });
-    },
-  );
-  addRoute(
-    app,
-    {
-      method: 'put',
-      path: '/v1/labels/{label}/gate',
-      summary: 'Gate a label or open it, and say which keys may move it',
-      tag: 'labels',
-      scope: 'admin',
-      params,
-      body: gateBodySchema,
-      response: z.object({ changed: z.boolean(), policy: policySchema.nullable() }),
-    },
-    async (c) => {
-      const { gated, keys, reason = null } = await readBody(c, gateBodySchema);
-      const policy = await gateway.gateLabel({
-        actor: c.get('actor'),
-        label: pathParam(c, 'label'),
-        ...(gated === undefined ? {} : { gated }),
-        ...(keys === undefined ? {} : { keys }),
-        reason,
-      });
-      return c.json({ changed: policy !== null, policy: policy && toPolicyView(policy) });
-    },
-  );
-}
-
-function toPolicyView({ createdAt, ...policy }: LabelPolicy): z.infer<typeof policySchema> {
-  return { ...policy, movers: policy.movers && [...policy.movers], created_at: createdAt.toISOString() };
 }

@@ -1,8 +1,11 @@
 /** The wire form of prompts, versions, deployments and labels. */
 import { z } from '@hono/zod-openapi';
+import type { LabelState } from '../application/read-labels.ts';
 import type { PromptEntry } from '../application/registry-snapshot.ts';
-import type { HeldLabel } from '../application/registry-store.ts';
-import type { Deployment, PromptVersion } from '../domain/prompt-version.ts';
+import type { TestedVersion } from '../domain/gate.ts';
+import { type Deployment, deploymentKinds, type PromptVersion } from '../domain/prompt-version.ts';
+
+import { labelGateSchema, testedSchema, toLabelGateView, toTestedView } from './gate-view.ts';
 
 const text = z.string().nullable();
 
@@ -48,11 +51,18 @@ export const versionSchema = z
     git_commit: text,
     git_message: text,
     archived: z.boolean().openapi({ description: 'It, or its whole prompt: not newly deployed.' }),
+    tested: testedSchema
+      .nullable()
+      .openapi({ description: 'Whether its suite has passed it as it would run now; null: not known.' }),
     created_at: z.iso.datetime(),
   })
   .openapi('PromptVersion');
 
-export function toVersionView(version: PromptVersion, entry: PromptEntry): z.infer<typeof versionSchema> {
+export function toVersionView(
+  version: PromptVersion,
+  entry: PromptEntry,
+  tested?: TestedVersion,
+): z.infer<typeof versionSchema> {
   return {
     version: version.version,
     model: version.model,
@@ -68,6 +78,7 @@ export function toVersionView(version: PromptVersion, entry: PromptEntry): z.inf
     git_commit: version.gitCommit,
     git_message: version.gitMessage,
     archived: entry.archived || entry.archivedVersions.has(version.version),
+    tested: tested ? toTestedView(tested) : null,
     created_at: version.createdAt.toISOString(),
   };
 }
@@ -86,9 +97,10 @@ export const versionDetailSchema = versionSchema
 export function toVersionDetail(
   version: PromptVersion,
   entry: PromptEntry,
+  tested?: TestedVersion,
 ): z.infer<typeof versionDetailSchema> {
   const { name: prompt, source, partials, metadata } = version;
-  return { prompt, ...toVersionView(version, entry), source, partials, metadata };
+  return { prompt, ...toVersionView(version, entry, tested), source, partials, metadata };
 }
 
 export const deploymentSchema = z
@@ -96,12 +108,17 @@ export const deploymentSchema = z
     id: z.number().int(),
     prompt: z.string(),
     label: z.string(),
-    kind: z.enum(['deploy', 'rollback', 'sync']),
+    kind: z.enum(deploymentKinds),
     from_version: z.number().int().nullable(),
     to_version: z.number().int(),
     actor: z.string(),
     reason: text,
     git_commit: text,
+    evaluation_id: z
+      .number()
+      .int()
+      .nullable()
+      .openapi({ description: 'The evidence that a gate let it in on; null where none was asked for.' }),
     created_at: z.iso.datetime(),
   })
   .openapi('Deployment');
@@ -117,6 +134,7 @@ export function toDeploymentView(deployment: Deployment): z.infer<typeof deploym
     actor: deployment.actor,
     reason: deployment.reason,
     git_commit: deployment.gitCommit,
+    evaluation_id: deployment.evaluationId,
     created_at: deployment.createdAt.toISOString(),
   };
 }
@@ -128,12 +146,15 @@ export const labelSchema = z
     version: z.number().int(),
     since: z.iso.datetime(),
     gated: z.boolean(),
+    gate: labelGateSchema
+      .nullable()
+      .openapi({ description: 'How it stands to its gate now; null of a time that is past.' }),
     deployment: deploymentSchema.openapi({ description: 'The move that put it there: who, why, from what.' }),
   })
   .openapi('Label');
 
-export function toLabelView({ deployment, gated }: HeldLabel): z.infer<typeof labelSchema> {
+export function toLabelView({ deployment, gated, gate }: LabelState): z.infer<typeof labelSchema> {
   const view = toDeploymentView(deployment);
   const { prompt, label, to_version: version, created_at: since } = view;
-  return { prompt, label, version, since, gated, deployment: view };
+  return { prompt, label, version, since, gated, gate: gate && toLabelGateView(gate), deployment: view };
 }

@@ -14,6 +14,7 @@ import { type HttpEnvironment, identifyRequest } from './context.ts';
 import { type ErrorLog, respondWithError } from './error-response.ts';
 import { addEvaluationRoutes } from './evaluations-routes.ts';
 import { addExecutionRoutes } from './executions-routes.ts';
+import { addGateRoutes } from './gate-routes.ts';
 import { addKeyRoutes } from './keys-routes.ts';
 import { addLabelRoutes } from './labels-routes.ts';
 import { addMessagesRoutes } from './messages-routes.ts';
@@ -80,6 +81,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   addVersionRoutes(app, options.gateway);
   addLabelRoutes(app, options.gateway);
   addEvaluationRoutes(app, options.gateway, options.onError);
+  addGateRoutes(app, options.gateway);
   addSyncRoutes(app, options.gateway);
   addKeyRoutes(app, options.gateway);
   addAuditRoutes(app, options.gateway);

@@ -105,10 +105,13 @@ function addReads(app: OpenAPIHono<HttpEnvironment>, gateway: Gateway): void {
       params,
       response: z.object({ data: z.array(versionSchema) }),
     },
-    (c) => {
+    async (c) => {
       const entry = gateway.getPrompt(c.get('actor'), pathParam(c, 'name'));
       const versions = [...entry.versions.values()].sort((a, b) => b.version - a.version);
-      return c.json({ data: versions.map((version) => toVersionView(version, entry)) });
+      const tested = await gateway.readTestedVersions(entry.name);
+      return c.json({
+        data: versions.map((version) => toVersionView(version, entry, tested.get(version.version))),
+      });
     },
   );
   addRoute(
@@ -121,10 +124,11 @@ function addReads(app: OpenAPIHono<HttpEnvironment>, gateway: Gateway): void {
       params: params.extend({ version: z.string() }),
       response: versionDetailSchema,
     },
-    (c) => {
+    async (c) => {
       const [actor, name] = [c.get('actor'), pathParam(c, 'name')];
       const version = gateway.getVersion(actor, name, toTarget(pathParam(c, 'version')));
-      return c.json(toVersionDetail(version, gateway.getPrompt(actor, name)));
+      const tested = (await gateway.readTestedVersions(name)).get(version.version);
+      return c.json(toVersionDetail(version, gateway.getPrompt(actor, name), tested));
     },
   );
   addRoute(

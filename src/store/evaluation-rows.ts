@@ -13,9 +13,7 @@ const suiteSchema = z.object({
   checksum: z.string(),
   source: z.string(),
   files: z.record(z.string(), z.string()),
-  judges: z.array(
-    z.union([z.object({ name: z.string(), version }), z.object({ name: z.string(), label: z.string() })]),
-  ),
+  judges: z.array(z.object({ name: z.string(), version })),
   path: text,
   git_commit: text,
   actor: z.string(),

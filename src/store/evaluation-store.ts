@@ -3,6 +3,7 @@ import type { EvaluationStore } from '../application/evaluation-store.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import { type Pool, sqlStateOf } from './connection.ts';
 import { fromEvaluation, fromEvaluationSuite, toEvaluation, toEvaluationSuite } from './evaluation-rows.ts';
+import { toLabelGate, toTestedVersion } from './gate-rows.ts';
 import type { QueryCatalog } from './query-catalog.ts';
 import { bindRegistryTransactions } from './registry-transactions.ts';
 
@@ -19,6 +20,8 @@ export function createEvaluationStore(
   const insertEvaluation = queries.bind('insertEvaluation');
   const findEvaluation = queries.bind('findEvaluation');
   const listEvaluations = queries.bind('listEvaluations');
+  const listLabelGates = queries.bind('listLabelGates');
+  const listTestedVersions = queries.bind('listTestedVersions');
 
   return {
     async registerSuite(suite) {
@@ -54,6 +57,9 @@ export function createEvaluationStore(
         const [row] = inserted ? [inserted] : await findEvaluation(sql, evaluation.runId);
         return toEvaluation(row ?? {});
       }),
+    listLabelGates: () => read(async (sql) => (await listLabelGates(sql)).map(toLabelGate)),
+    listTestedVersions: (promptName) =>
+      read(async (sql) => (await listTestedVersions(sql, promptName)).map(toTestedVersion)),
     findEvaluation: (runId) => read(async (sql) => (await findEvaluation(sql, runId)).map(toEvaluation)[0]),
     listEvaluations: (promptName, { version, suite }, { limit, before }) =>
       read(async (sql) =>

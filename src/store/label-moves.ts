@@ -4,8 +4,9 @@
  */
 import type { LabelMove, Rollback } from '../application/registry-store.ts';
 import { PromptgateError } from '../domain/errors.ts';
-import type { Deployment, PromptVersion } from '../domain/prompt-version.ts';
+import type { Deployment, DeploymentKind, PromptVersion } from '../domain/prompt-version.ts';
 import { rollbackTarget } from '../domain/rollback-target.ts';
+import { decisionSchema } from './gate-rows.ts';
 import type { QueryCatalog, Sql } from './query-catalog.ts';
 import { toDeployment, toLabel, toMove, toPromptVersion } from './registry-rows.ts';
 
@@ -22,8 +23,8 @@ export function bindLabelMoves(queries: QueryCatalog): LabelMoves {
   const findVersion = queries.bind('findVersion');
   const findLabel = queries.bind('findLabel');
   const listMoves = queries.bind('listMoves');
-  const explainRefusal = queries.bind('explainDeploymentRefusal');
-  const mayMoveLabel = queries.bind('mayMoveLabel');
+  const decideDeployment = queries.bind('decideDeployment');
+  const goesBack = queries.bind('goesBack');
   const insertDeployment = queries.bind('insertDeployment');
   const pointLabel = queries.bind('pointLabel');
 
@@ -45,14 +46,22 @@ export function bindLabelMoves(queries: QueryCatalog): LabelMoves {
 
   async function explain(sql: Sql, move: Asked): Promise<PromptgateError | undefined> {
     const { promptName, label, toVersion, kind, actor } = move;
-    const [answer] = await explainRefusal(sql, promptName, label, toVersion, kind);
-    if (answer?.refusal) return refusal(String(answer.refusal), move);
-    const [mover] = await mayMoveLabel(sql, label, actor);
-    if (mover?.allowed) return undefined;
-    return new PromptgateError(
-      'forbidden',
-      `Label "${label}" is moved by certain keys only, and ${actor} is none of them. \`promptgate gate show ${label}\` names them.`,
-    );
+    const [answer] = await decideDeployment(sql, promptName, label, toVersion, kind, actor);
+    const { refusal, message, command } = decisionSchema.parse(answer);
+    if (refusal === null) return undefined;
+    const code = refusal === 'not_a_mover' ? 'forbidden' : 'conflict';
+    return new PromptgateError(code, `${message} Next: \`${command}\``);
+  }
+
+  /** What a move is, whatever it was asked as: going back is a rollback, and an open gate has no glass to break. */
+  async function kindOf(sql: Sql, move: Asked): Promise<DeploymentKind> {
+    const { promptName, label, toVersion, kind } = move;
+    if (kind === 'sync') {
+      const [answer] = await goesBack(sql, promptName, label, toVersion);
+      return answer?.back === true ? 'rollback' : 'sync';
+    }
+    if (kind !== 'break_glass') return kind;
+    return (await explain(sql, { ...move, kind: 'deploy' })) ? 'break_glass' : 'deploy';
   }
 
   /** Everything that the caller has decided, done: the database agrees or nothing happens. */
@@ -61,8 +70,9 @@ export function bindLabelMoves(queries: QueryCatalog): LabelMoves {
     move: Omit<LabelMove, 'review' | 'expectedVersion'>,
     held: number | null,
   ): Promise<Deployment> {
-    const { promptName, label, toVersion, kind } = move;
-    const refused = await explain(tx, move);
+    const { promptName, label, toVersion } = move;
+    const kind = await kindOf(tx, move);
+    const refused = await explain(tx, { ...move, kind });
     if (refused) throw refused;
     const [row] = await insertDeployment(
       tx,
@@ -74,7 +84,7 @@ export function bindLabelMoves(queries: QueryCatalog): LabelMoves {
   }
 
   return {
-    explain,
+    explain: async (sql, move) => explain(sql, { ...move, kind: await kindOf(sql, move) }),
     async move(tx, move) {
       const target = await getVersion(tx, move.promptName, move.toVersion);
       const held = await getHeld(tx, move);
@@ -86,7 +96,8 @@ export function bindLabelMoves(queries: QueryCatalog): LabelMoves {
     async rollBack(tx, rollback) {
       const { promptName, label } = rollback;
       const held = await getHeld(tx, rollback);
-      const toVersion = rollbackTarget((await listMoves(tx, promptName, label)).map(toMove));
+      const toVersion =
+        rollback.toVersion ?? rollbackTarget((await listMoves(tx, promptName, label)).map(toMove));
       if (held === null) {
         throw new PromptgateError('not_found', `Label "${label}" of "${promptName}" was never set.`);
       }
@@ -96,20 +107,13 @@ export function bindLabelMoves(queries: QueryCatalog): LabelMoves {
           `Nothing ran before version ${held} on label "${label}" of "${promptName}". Deploy a version by its number instead.`,
         );
       }
+      if (toVersion === held) {
+        throw new PromptgateError(
+          'conflict',
+          `Label "${label}" of "${promptName}" holds version ${held} already.`,
+        );
+      }
       return record(tx, { ...rollback, toVersion, kind: 'rollback' }, held);
     },
   };
-}
-
-/** What `deployment_refusal` answered, as a sentence that says what to do. */
-function refusal(
-  code: string,
-  { promptName, label, toVersion }: Pick<LabelMove, 'promptName' | 'label' | 'toVersion'>,
-): PromptgateError {
-  const messages: Record<string, string> = {
-    prompt_archived: `"${promptName}" is archived, so no version of it is deployed. \`promptgate archive ${promptName} --undo\` takes it out again.`,
-    version_archived: `Version ${toVersion} of "${promptName}" is archived. \`promptgate archive ${promptName} ${toVersion} --undo\` takes it out again; or choose another version.`,
-    gated: `Label "${label}" is gated, and there is no evidence for version ${toVersion} of "${promptName}".`,
-  };
-  return new PromptgateError('conflict', messages[code] ?? 'The database does not allow this move.');
 }

@@ -3,14 +3,14 @@ import { z } from 'zod';
 import type { HeldLabel } from '../application/registry-store.ts';
 import { type ApiKey, scopeSchema } from '../domain/api-key.ts';
 import type { JsonObject } from '../domain/json.ts';
-import type {
-  ArchiveFact,
-  Deployment,
-  Label,
-  LabelPolicy,
-  NewPromptVersion,
-  Parameters,
-  PromptVersion,
+import {
+  type ArchiveFact,
+  type Deployment,
+  deploymentKinds,
+  type Label,
+  type NewPromptVersion,
+  type Parameters,
+  type PromptVersion,
 } from '../domain/prompt-version.ts';
 import type { Argument, Row } from './query-catalog.ts';
 
@@ -120,12 +120,13 @@ const deploymentSchema = z.object({
   id: z.number(),
   prompt_name: z.string(),
   label: z.string(),
-  kind: z.enum(['deploy', 'rollback', 'sync']),
+  kind: z.enum(deploymentKinds),
   from_version: z.number().nullable(),
   to_version: z.number(),
   actor: z.string(),
   reason: text,
   git_commit: text,
+  evaluation_id: z.number().nullable(),
   created_at: z.date(),
 });
 
@@ -141,6 +142,7 @@ export function toDeployment(row: Row): Deployment {
     actor: parsed.actor,
     reason: parsed.reason,
     gitCommit: parsed.git_commit,
+    evaluationId: parsed.evaluation_id,
     createdAt: parsed.created_at,
   };
 }
@@ -211,15 +213,4 @@ const archiveSchema = z.object({
 export function toArchiveFact(row: Row): ArchiveFact {
   const { prompt_name, created_at, ...parsed } = archiveSchema.parse(row);
   return { promptName: prompt_name, createdAt: created_at, ...parsed };
-}
-
-const policySchema = archiveSchema.omit({ prompt_name: true, version: true, archived: true }).extend({
-  label: z.string(),
-  gated: z.boolean(),
-  movers: z.array(z.string()).nullable(),
-});
-
-export function toLabelPolicy(row: Row): LabelPolicy {
-  const { created_at, ...parsed } = policySchema.parse(row);
-  return { createdAt: created_at, ...parsed };
 }

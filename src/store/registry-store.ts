@@ -4,6 +4,7 @@ import type { LabelPolicyChange, RegistryStore } from '../application/registry-s
 import { PromptgateError } from '../domain/errors.ts';
 import type { ArchiveFact, NewPromptVersion, PromptVersion } from '../domain/prompt-version.ts';
 import { defaultStatementTimeoutMs, type Pool, sqlStateOf } from './connection.ts';
+import { applyPolicyChange, fromLabelPolicy, toLabelPolicy } from './gate-rows.ts';
 import { bindLabelMoves } from './label-moves.ts';
 import type { QueryCatalog, Sql } from './query-catalog.ts';
 import {
@@ -14,7 +15,6 @@ import {
   toDeployment,
   toHeldLabel,
   toLabel,
-  toLabelPolicy,
   toPromptVersion,
 } from './registry-rows.ts';
 import { bindRegistryTransactions } from './registry-transactions.ts';
@@ -123,6 +123,7 @@ function bindQueries(queries: QueryCatalog) {
     findArchive: queries.bind('findArchive'),
     insertArchive: queries.bind('insertArchive'),
     listLabelPolicies: queries.bind('listLabelPolicies'),
+    findLabelPolicy: queries.bind('findLabelPolicy'),
     insertLabelPolicy: queries.bind('insertLabelPolicy'),
     insertKey: queries.bind('insertKey'),
     findKey: queries.bind('findKey'),
@@ -178,18 +179,17 @@ async function archive(run: Queries, tx: Sql, fact: Omit<ArchiveFact, 'createdAt
 }
 
 async function setLabelPolicy(run: Queries, tx: Sql, change: LabelPolicyChange) {
-  const { label, actor, reason } = change;
-  const [latest] = await run.listLabelPolicies(tx, label);
-  const before = latest ? toLabelPolicy(latest) : { gated: false, movers: null };
-  const { gated = before.gated, movers = before.movers } = change;
-  if (gated === before.gated && isDeepStrictEqual(movers, before.movers)) return null;
+  const { label, promptName = null, actor, reason } = change;
+  if (promptName !== null && !(await run.findPrompt(tx, promptName))[0]) {
+    throw new PromptgateError('not_found', `There is no prompt "${promptName}".`);
+  }
+  const [latest] = await run.findLabelPolicy(tx, label, promptName);
+  const before = applyPolicyChange(latest && toLabelPolicy(latest), { label, promptName, actor, reason });
+  const after = applyPolicyChange(before, change);
+  if (isDeepStrictEqual(before, after)) return null;
   const [row] = await run.insertLabelPolicy(
     tx,
-    label,
-    gated,
-    movers && JSON.stringify(movers),
-    actor,
-    reason,
+    ...fromLabelPolicy({ label, promptName, actor, reason, ...after }),
   );
   return toLabelPolicy(row ?? {});
 }

@@ -96,7 +96,9 @@ describe('the commands about labels', () => {
     );
     expect((await command('archive', 'greet', '3', '--undo')).stdout).toContain('not archived');
     expect((await command('gate', 'set', 'guarded', 'on', '--reason', 'policy 7')).code).toBe(0);
-    expect((await command('gate', 'show', 'guarded')).stdout).toMatch(/on +anyone +key:admin-\w+ +policy 7/);
+    expect((await command('gate', 'show', 'guarded')).stdout).toMatch(
+      /every +on +its suite passed +anyone +key:admin-\w+ +policy 7/,
+    );
     const refused = await command('deploy', 'greet', 'guarded', '1', '--reason', 'x', '--json');
     expect(JSON.parse(refused.stdout).error.code).toBe('conflict');
     const labels = JSON.parse((await command('labels', '--json', '--label', 'production')).stdout);

@@ -74,7 +74,7 @@ describe.each(databases)('files in git and the registry, on $name', ({ create })
       { kind: 'sync', from_version: null, to_version: 1, reason: 'Summaries', git_commit: first },
       { kind: 'sync', from_version: 1, to_version: 2, reason: 'Shorter summaries', git_commit: second },
       {
-        kind: 'sync',
+        kind: 'rollback',
         from_version: 2,
         to_version: 1,
         reason: 'Revert "Shorter summaries"',

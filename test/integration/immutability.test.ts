@@ -148,9 +148,9 @@ describe.each(databases)('on $name', ({ create }) => {
       await sql`insert into prompt_archives (prompt_name, archived, actor) values ('summarize', false, 'eve')`;
       const raw = (label: string, kind: string) =>
         sql`insert into prompt_deployments (prompt_name, label, kind, to_version, actor)
-          values ('summarize', ${label}, ${kind}, 1, 'eve')`;
-      await expect(raw('gated', 'deploy')).rejects.toThrow('(gated)');
-      await expect(raw('gated', 'sync')).rejects.toThrow('(gated)');
+          values ('summarize', ${label}, ${kind}, 2, 'eve')`;
+      await expect(raw('gated', 'deploy')).rejects.toThrow('(not_evaluated)');
+      await expect(raw('gated', 'sync')).rejects.toThrow('(not_evaluated)');
       await expect(raw('gated', 'rollback')).rejects.toThrow('(never_held)');
     });
 

@@ -129,7 +129,7 @@ export function evaluation(changes: Partial<NewEvaluation> = {}): NewEvaluation 
     promptName: 'summarize',
     version: 1,
     versionChecksum: 'a'.repeat(64),
-    suite: 'summarize',
+    suite: 'default',
     suiteChecksum: 'f'.repeat(64),
     judges: [],
     model: 'openai/gpt-4o-mini',
@@ -158,7 +158,7 @@ export function evaluation(changes: Partial<NewEvaluation> = {}): NewEvaluation 
 export function evaluationSuite(changes: Partial<NewEvaluationSuite> = {}): NewEvaluationSuite {
   return {
     promptName: 'summarize',
-    suite: 'summarize',
+    suite: 'default',
     checksum: 'f'.repeat(64),
     source: 'tests:\n  - vars: { text: long }\n',
     files: { 'cases.csv': 'text\nlong\n' },
