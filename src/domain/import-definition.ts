@@ -25,6 +25,7 @@ export function toDefinitionForm(
     ...(Object.keys(draft.config).length === 0 ? {} : { config: draft.config }),
     ...(draft.variables.size === 0 ? {} : { input: { schema: writeSchema([...draft.variables]) } }),
     ...(draft.outputFormat === 'text' ? {} : { output: writeOutput(draft) }),
+    ...(Object.keys(draft.tools).length === 0 ? {} : { tools: draft.tools }),
     metadata: { importedFrom: draft.origin },
   };
   return { frontMatter, messages: draft.messages };

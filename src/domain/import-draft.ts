@@ -21,6 +21,8 @@ export interface ImportDraft {
   readonly config: JsonObject;
   outputFormat: 'text' | 'json';
   outputSchema: JsonObject | undefined;
+  /** As a definition writes them: names to description and input. */
+  readonly tools: JsonObject;
   readonly messages: DraftMessage[];
   /** Names in the order in which they appear. */
   readonly variables: Set<string>;
@@ -40,6 +42,7 @@ export function createDraft(format: ImportFormat): ImportDraft {
     config: {},
     outputFormat: 'text',
     outputSchema: undefined,
+    tools: {},
     messages: [],
     variables: new Set(),
     origin: { format },

@@ -2,6 +2,7 @@
 import { findConfigFault } from './definition-keys.ts';
 import { carryAnswerFormat } from './import-answer-format.ts';
 import { type ImportDraft, isJsonObject, leaveRest } from './import-draft.ts';
+import { carryTools } from './import-tools.ts';
 import type { Json, JsonObject } from './json.ts';
 
 const parameterNames: Readonly<Record<string, string>> = {
@@ -47,6 +48,7 @@ export function carryParameters(
   const read = [
     ...carryReasoning(source.reasoning, at('reasoning'), draft),
     ...carryAnswerFormat(source, base, draft),
+    ...carryTools(source, base, draft),
   ];
   leaveRest(source, [...known, ...read, ...Object.keys(parameterNames)], base, draft);
 }

@@ -66,6 +66,15 @@ describe.each(databases)('an output with a schema, on $name', ({ create }) => {
     expect(row.usage.completion_tokens).toBeGreaterThan(0);
   });
 
+  it('that did not fit is told again with all that was wrong, to a repeated Idempotency-Key', async () => {
+    const again = () =>
+      gateway.execute('misfits', { variables: { name: 'Ada' } }, { headers: { 'idempotency-key': 'once' } });
+    const [first, second] = [await again(), await again()];
+    expect(second.headers.get('idempotent-replayed')).toBe('true');
+    expect(second.body.error).toEqual({ ...first.body.error, request_id: expect.any(String) });
+    expect(second.body.error.issues).toHaveLength(1);
+  });
+
   it('that does not fit ends a stream with an error, after its pieces', async () => {
     const answer = await call('misfits', true);
     expect(answer.status).toBe(200);

@@ -82,4 +82,15 @@ describe.each(databases)('tools that a definition declares, on $name', ({ name: 
     expect(answer.body.error.execution_id).not.toBeNull();
     expect(await gateway.providerRequests()).toBe(before);
   });
+
+  it('are kept as far as they came, when the stream breaks', async () => {
+    await gateway.fault({ kind: 'stream_truncate', after: 4 });
+    const answer = await call('two', { stream: true });
+    await gateway.fault(null);
+    const data = (answer.body as string).match(/(?<=^data: ).*/gm)?.map((line) => JSON.parse(line)) ?? [];
+    const said = data.map((piece) => (piece.type === 'tool_call' ? piece.arguments : '')).join('');
+    const row = (await gateway.call('GET', `/v1/executions/${data[0].id}`)).body;
+    expect(said).not.toBe('');
+    expect(row).toMatchObject({ status: 'failed', tool_calls: [{ name: 'get_weather', arguments: said }] });
+  });
 });

@@ -79,7 +79,31 @@ describe('OpenAI', () => {
       ['system', 'Be brief.'],
       ['user', 'The weather in Rome.'],
     ]);
-    expect(left(imported)).toEqual(['name', 'variables.city', 'text.verbosity', 'tools', 'store']);
+    expect(left(imported)).toEqual(['name', 'variables.city', 'text.verbosity', 'tools[0]', 'store']);
+  });
+
+  it('carries functions as tools, whichever API wrote them, and names what it leaves', () => {
+    const parameters = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] };
+    const imported = importOne({
+      model: 'gpt-4.1',
+      messages: [{ role: 'user', content: 'The weather?' }],
+      tools: [
+        { type: 'function', function: { name: 'chat', description: 'Of a city.', parameters, strict: true } },
+        { type: 'function', name: 'responses', parameters },
+        { name: 'anthropic', input_schema: parameters },
+        { type: 'function', function: { name: 'chat' } },
+        { type: 'function', function: { name: 'not a name' } },
+        { type: 'file_search' },
+      ],
+      tool_choice: 'required',
+    });
+    const inputSchema = parameters;
+    expect(definitionOf(imported).tools).toEqual([
+      { name: 'chat', description: 'Of a city.', inputSchema },
+      { name: 'responses', description: null, inputSchema },
+      { name: 'anthropic', description: null, inputSchema },
+    ]);
+    expect(left(imported)).toEqual(['tools[0].strict', 'tools[3]', 'tools[4]', 'tools[5]', 'tool_choice']);
   });
 
   it('carries a Responses request: instructions, input and the reference to its prompt', () => {
