@@ -1,7 +1,8 @@
-/** The pieces of an answer put together as they come, so that one that breaks off is recorded as far as it came. */
+/** An answer and its pieces: put together as they come, so that one that breaks off is recorded as far as it came. */
+import type { FinishReason } from '../domain/execution.ts';
 import type { ReasoningBlock } from '../domain/reasoning.ts';
 import type { ToolCall } from '../domain/tool.ts';
-import type { StreamDelta } from './provider.ts';
+import type { ProviderAnswer, StreamDelta } from './provider.ts';
 
 export interface PartialAnswer {
   /** Null: none came. */
@@ -59,4 +60,24 @@ export function collectAnswer(): PartialAnswerBuilder {
       reasoning: [...blocks],
     }),
   };
+}
+
+/** A whole answer as if it had come in one piece each. */
+export function piecesOf({
+  output,
+  finishReason,
+  toolCalls,
+  reasoning,
+}: Pick<ProviderAnswer, 'output' | 'toolCalls' | 'reasoning'> & {
+  readonly finishReason: FinishReason | null;
+}): StreamDelta[] {
+  const type = finishReason === 'refusal' ? 'refusal' : 'text';
+  return [
+    ...reasoning.flatMap(({ text, ...proof }): StreamDelta[] => [
+      ...(text ? [{ type: 'reasoning', text } as const] : []),
+      { type: 'reasoning_end', ...proof },
+    ]),
+    ...(output ? [{ type, text: output } as const] : []),
+    ...toolCalls.map((call, index) => ({ type: 'tool_call', index, ...call }) as const),
+  ];
 }

@@ -4,7 +4,7 @@
  */
 import type { StreamReader } from '../application/delivery.ts';
 import type { Executed } from '../application/execute-prompt.ts';
-import type { StreamDelta } from '../application/provider.ts';
+import { piecesOf } from '../application/partial-answer.ts';
 import { toPromptgateError } from '../domain/errors.ts';
 import type { Admission } from '../domain/execution.ts';
 import type { HttpContext } from './context.ts';
@@ -68,7 +68,10 @@ export async function respondWithStream(
       if (execution.replayed) c.header('idempotent-replayed', 'true');
       open(execution);
       // The pieces of an earlier request with the same key are long gone.
-      if (execution.replayed) for (const piece of piecesOf(execution)) void send(events.piece(piece));
+      if (execution.replayed) {
+        for (const piece of piecesOf({ ...execution, output: execution.rawOutput ?? '' }))
+          void send(events.piece(piece));
+      }
       void send(events.finish(execution));
     })
     .catch((thrown: unknown) => {
@@ -90,17 +93,4 @@ export async function respondWithStream(
     'cache-control': 'no-cache, no-transform',
     'x-accel-buffering': 'no',
   });
-}
-
-/** A whole answer as if it had come in one piece each. */
-function piecesOf({ rawOutput, finishReason, toolCalls, reasoning }: Executed): StreamDelta[] {
-  const type = finishReason === 'refusal' ? 'refusal' : 'text';
-  return [
-    ...reasoning.flatMap(({ text, ...proof }): StreamDelta[] => [
-      ...(text ? [{ type: 'reasoning', text } as const] : []),
-      { type: 'reasoning_end', ...proof },
-    ]),
-    ...(rawOutput ? [{ type, text: rawOutput } as const] : []),
-    ...toolCalls.map((call, index) => ({ type: 'tool_call', index, ...call }) as const),
-  ];
 }

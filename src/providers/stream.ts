@@ -3,6 +3,7 @@
  * owns two clocks, the wait for the first content and the pause between contents; the time in which the reader of the
  * deltas is slow is not the provider's. Comments, pings and chunks that say nothing do not turn a clock back.
  */
+import { piecesOf } from '../application/partial-answer.ts';
 import type { StreamDelta } from '../application/provider.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import type { Bill } from '../domain/price.ts';
@@ -115,7 +116,7 @@ async function readWhole(
   deliver: (delta: StreamDelta) => Promise<void>,
 ): Promise<WireAnswer> {
   const answered = await proveText(request.asked, response, signal, request.read);
-  if (answered.answer.output !== '') await deliver({ type: 'text', text: answered.answer.output });
+  for (const piece of piecesOf(answered.answer)) await deliver(piece);
   return answered;
 }
 

@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { collectAnswer } from '../../src/application/partial-answer.ts';
 import { wires } from '../../src/application/provider.ts';
 import type { ErrorCode } from '../../src/domain/errors.ts';
 import { type ClosableProviders, createProviders } from '../../src/providers/providers.ts';
@@ -90,6 +91,22 @@ describe.runIf(recordingsArePresent)('recorded answers', () => {
       expect(answer.responseModel).toBe(recording.response.body?.model);
       expect(answer.providerRequestId).toEqual(expect.any(String));
       expect(attempts).toHaveLength(1);
+    },
+  );
+
+  const labelled = recordings.filter(
+    (one) => isAnswer(one) && /json/.test(one.response.headers['content-type'] ?? ''),
+  );
+  test.each(labelled.map((one) => [one.id, one] as const))(
+    '%s: given where a stream was asked for, its pieces are the answer',
+    async (_id, recording) => {
+      const heard = collectAnswer();
+      const wire = wireOf(recording);
+      const control = { ...controlOf(), onDelta: heard.push };
+      const result = await providers.stream(callOf(wire, recording.id), control);
+      if (!result.ok) throw result.error;
+      const { output, toolCalls, reasoning } = result.answer;
+      expect(heard.build()).toEqual({ output: output || null, toolCalls, reasoning });
     },
   );
 
