@@ -15,7 +15,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     directory: process.cwd(),
     // Loaded when a command opens a gateway: the others need neither database drivers nor SDKs.
     openApp: async (options) => (await import('./app.ts')).openApp(options),
-    out: (text) => process.stdout.write(`${text}\n`),
+    out: (text, end = '\n') => process.stdout.write(`${text}${end}`),
     // Coloured for the terminal that stdout is; stderr may go elsewhere.
     err: (text) => process.stderr.write(`${process.stderr.isTTY ? text : stripVTControlCharacters(text)}\n`),
   });

@@ -5,6 +5,7 @@ export interface CliContext {
   readonly environment: NodeJS.ProcessEnv;
   readonly directory: string;
   openApp(options: OpenAppOptions): Promise<App>;
-  out(text: string): void;
+  /** @param end what follows the text; a line break when left out */
+  out(text: string, end?: string): void;
   err(text: string): void;
 }

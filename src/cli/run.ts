@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
 import { PromptgateError } from '../domain/errors.ts';
 import type { CliContext } from './context.ts';
-import { withGateway } from './gateway-client.ts';
+import { type ServerEvent, toFailure, withGateway } from './gateway-client.ts';
 import { paint } from './render.ts';
 import { readVersion } from './version-argument.ts';
 
@@ -12,6 +12,7 @@ interface RunOptions {
   readonly label?: string;
   readonly version?: number;
   readonly json?: boolean;
+  readonly stream?: boolean;
 }
 
 interface ExecutionView {
@@ -41,20 +42,48 @@ export function addRunCommand(program: Command, context: CliContext): void {
     .option('--vars <file>', 'a JSON file with all variables')
     .option('--label <label>', 'label to resolve (default: production)')
     .option('--version <number>', 'version to run instead of a label', readVersion)
+    .option('--stream', 'print the answer while it is made; with --json each event, one a line')
     .option('--json', 'print the whole execution as JSON')
     .action(async (name: string, options: RunOptions) => {
       const variables = { ...(options.vars ? readVariables(options.vars) : {}), ...options.var };
       await withGateway(context, async (client) => {
-        const execution = await client.request<ExecutionView>(
-          'POST',
-          `/v1/prompts/${encodeURIComponent(name)}/executions`,
-          { variables, label: options.label, version: options.version },
-        );
+        const path = `/v1/prompts/${encodeURIComponent(name)}/executions`;
+        const body = { variables, label: options.label, version: options.version };
+        if (options.stream) {
+          return printStream(context, client.events('POST', path, { ...body, stream: true }), options);
+        }
+        const execution = await client.request<ExecutionView>('POST', path, body);
         if (options.json) return context.out(JSON.stringify(execution, null, 2));
         context.out(execution.output ?? '');
         context.err(paint('dim', summarise(execution)));
       });
     });
+}
+
+/** What is piped on is the answer alone, without its reasoning. @throws PromptgateError what an event tells of */
+async function printStream(
+  context: CliContext,
+  events: AsyncIterable<ServerEvent>,
+  { json }: RunOptions,
+): Promise<void> {
+  for await (const { event, data } of events) {
+    if (event === 'error') throw toFailure(data, 200);
+    if (json) context.out(JSON.stringify({ event, data }));
+    else if (event === 'delta') context.out(toPiece(data as Delta), '');
+    else if (event === 'done') {
+      context.out('');
+      context.err(paint('dim', summarise(data as ExecutionView)));
+    }
+  }
+}
+
+interface Delta {
+  readonly type: string;
+  readonly text?: string;
+}
+
+function toPiece({ type, text = '' }: Delta): string {
+  return type === 'text' || type === 'refusal' ? text : '';
 }
 
 function collect(assignment: string, previous: Record<string, unknown>): Record<string, unknown> {

@@ -48,6 +48,15 @@ describe('promptgate dev, as a process in a directory of its own', () => {
     expect((await run('executions', execution.id)).stdout).toContain('"text": "Hello there"');
   });
 
+  it('prints an answer while it is made, and of it nothing else', async () => {
+    const [streamed, whole] = [
+      await run('run', 'summarize', '--var', 'text=Hello there', '--stream'),
+      await run('run', 'summarize', '--var', 'text=Hello there'),
+    ];
+    expect([streamed.code, streamed.stdout]).toEqual([0, whole.stdout]);
+    expect(streamed.stderr).toContain('SIMULATED');
+  });
+
   it('gives `--version` after a command to that command', async () => {
     const ran = await run('run', 'summarize', '--version', '1', '--var', 'text=x', '--json');
     expect(JSON.parse(ran.stdout)).toMatchObject({ version: 1, label: null, status: 'succeeded' });
