@@ -87,6 +87,7 @@ async function start(kind: AuditKind, databaseUrl: string, providerUrl: string) 
     scripts: createScriptProcess({ javascript: false }),
     inFlight: createInFlight(),
     providers: createProviders(simulatedProviders(values, providerUrl)),
+    rawCalls: 'refuse',
     defaultTimeoutMs: values.PROMPTGATE_EXECUTION_TIMEOUT_MS,
     onExecution(execution) {
       metrics.observe(execution);

@@ -123,6 +123,7 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
       evaluations: store.evaluations,
       scripts,
       providers,
+      rawCalls: config.values.PROMPTGATE_RAW,
       defaultTimeoutMs: config.values.PROMPTGATE_EXECUTION_TIMEOUT_MS,
       onExecution(execution, place) {
         metrics.observe(execution);

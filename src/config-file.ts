@@ -1,8 +1,9 @@
-/** The configuration file: named providers and what models cost. Whatever is wrong in it is named with its line. */
+/** The configuration file: named providers, what models cost, and whether raw calls are taken. Whatever is wrong in it is named with its line. */
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Document, isMap, isNode, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
+import type { RawCalls } from './application/execute-prompt.ts';
 import { wires } from './application/provider.ts';
 import { hashJson } from './domain/canonical-json.ts';
 import { type ContractPrice, contractKinds, isAmount, toContractPrices } from './domain/contract-price.ts';
@@ -49,7 +50,10 @@ const priceSchema = z.strictObject({
 
 export const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' });
 
+export const rawCallsSchema = z.enum(['refuse', 'audit']);
+
 const fileSchema = z.strictObject({
+  raw: rawCallsSchema.optional(),
   providers: z
     .record(
       z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'a provider name has lower-case letters, digits and dashes'),
@@ -65,6 +69,7 @@ const fileSchema = z.strictObject({
 });
 
 export interface ConfigFile {
+  readonly raw?: RawCalls | undefined;
   readonly providers: z.infer<typeof fileSchema>['providers'];
   readonly prices: readonly ContractPrice[];
   /** Where something in it stands, e.g. `promptgate.yaml:3:5: providers.local`. */

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { ProviderSettings } from './application/provider.ts';
-import { httpUrl, readConfigFile } from './config-file.ts';
+import { type ConfigFile, httpUrl, rawCallsSchema, readConfigFile } from './config-file.ts';
 import type { ContractPrice } from './domain/contract-price.ts';
 import { type Issue, PromptgateError } from './domain/errors.ts';
 import { nearestName } from './domain/names.ts';
@@ -45,7 +45,7 @@ export const settings = {
   PROMPTGATE_CONFIG: setting(
     'promptgate.yaml',
     z.string().min(1),
-    'Configuration file for named providers and contract prices; it may be absent.',
+    'Configuration file for named providers, contract prices and `raw`; it may be absent.',
   ),
   OPENAI_API_KEY: setting(undefined, optionalText, 'Key for the provider `openai`.', true),
   OPENAI_BASE_URL: setting('https://api.openai.com/v1', httpUrl, 'Any server that speaks the OpenAI wire.'),
@@ -80,6 +80,11 @@ export const settings = {
     20_000,
     milliseconds,
     'Bound on the pause between two contents of a stream.',
+  ),
+  PROMPTGATE_RAW: setting(
+    'refuse',
+    rawCallsSchema,
+    'Calls that bring a model and a prompt of their own: `refuse`, or `audit`: let through, with rows marked `raw`.',
   ),
   PROMPTGATE_MAX_BODY_BYTES: setting(
     1_048_576,
@@ -189,11 +194,12 @@ export interface Config {
  */
 export function loadConfig(environment: NodeJS.ProcessEnv, directory: string): Config {
   const issues: Issue[] = unknownSettings(environment);
-  const { values, entries } = readSettings(environment, issues);
-  const file = readConfigFile(directory, values.PROMPTGATE_CONFIG, {
+  const read = readSettings(environment, issues);
+  const file = readConfigFile(directory, read.values.PROMPTGATE_CONFIG, {
     named: Boolean(environment.PROMPTGATE_CONFIG),
     issues,
   });
+  const { values, entries } = withRawOf(file, environment, read);
   const providers = [...builtInProviders(values, environment)];
   const placeOf = (...path: string[]) => file?.place(['providers', ...path]) ?? '';
   for (const [name, provider] of Object.entries(file?.providers ?? {})) {
@@ -230,6 +236,19 @@ export function loadConfig(environment: NodeJS.ProcessEnv, directory: string): C
     providers: providers.map((provider) => withPrices(provider, prices)),
     entries: [...entries, ...providers.map(describeProvider), ...prices.map(describePrice)],
   };
+}
+
+/** The one setting that the file may hold as well; the environment beats it. */
+function withRawOf(
+  file: ConfigFile | undefined,
+  environment: NodeJS.ProcessEnv,
+  { values, entries }: { values: SettingValues; entries: ConfigEntry[] },
+) {
+  const name = 'PROMPTGATE_RAW';
+  if (!file?.raw || environment[name]) return { values, entries };
+  const { raw } = file;
+  const told = entries.map((entry) => (entry.name === name ? { ...entry, value: raw, from: 'file' } : entry));
+  return { values: { ...values, [name]: raw }, entries: told };
 }
 
 /** An address without its user, password and query: each may hold a secret. */

@@ -9,6 +9,7 @@ import { type Issue, PromptgateError, toPromptgateError } from '../domain/errors
 import type { Admission, Execution, ExecutionPurpose, Intent, StoredExecution } from '../domain/execution.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Message } from '../domain/message.ts';
+import type { Overrides, OverrideWording } from '../domain/overrides.ts';
 import type { TraceContext } from '../domain/trace-context.ts';
 import type { AuditStore } from './audit-store.ts';
 import type { AuditTrail, ClaimHolder, IdempotencyClaim } from './audit-trail.ts';
@@ -34,10 +35,15 @@ export interface ExecuteRequest {
   readonly version?: number;
   readonly variables: JsonObject;
   readonly messages?: readonly Message[];
+  /** What the call replaces of the definition: of a purpose other than `replay`, as far as the definition lists it. */
+  readonly overrides?: Overrides;
+  readonly wording?: OverrideWording;
+  /** The request names no prompt: its messages and overrides are all there is. Then the name is empty. */
+  readonly raw?: boolean;
   readonly metadata?: JsonObject;
   /** Run instead of a version of the registry: what an evaluation or a replay makes of a file. */
   readonly draft?: Definition;
-  /** Default: `call`. */
+  /** Default: `call`, or `raw` where there is no prompt. */
   readonly purpose?: ExecutionPurpose;
   /** The evaluation, batch or probe that makes the call. */
   readonly runId?: string;
@@ -54,12 +60,17 @@ export interface ExecuteRequest {
   readonly reader?: StreamReader;
 }
 
+/** @see ExecuteDependencies.rawCalls */
+export type RawCalls = 'refuse' | 'audit';
+
 export interface ExecuteDependencies {
   readonly snapshot: RegistrySnapshot;
   readonly trail: AuditTrail;
   /** Where the result of an earlier request with the same Idempotency-Key is read. */
   readonly audit: Pick<AuditStore, 'findExecution'>;
   readonly providers: Providers;
+  /** Whether requests that bring their own prompt are let through; then they are audited as what they are. */
+  readonly rawCalls: RawCalls;
   /** Deadline of an execution whose definition states none, in milliseconds. */
   readonly defaultTimeoutMs: number;
   /** Hears of every execution once it is settled: metrics, traces and log. */

@@ -19,6 +19,7 @@ import {
   type Executed,
   type ExecuteRequest,
   executePrompt,
+  type RawCalls,
   refuseExecution,
 } from './execute-prompt.ts';
 import { findImportedPrompt, type ImportedPrompt } from './find-imported-prompt.ts';
@@ -47,6 +48,8 @@ import type { ScriptRunner } from './script-runner.ts';
 import { type SyncReport, type SyncRequest, syncPrompts } from './sync-prompts.ts';
 
 export interface Gateway {
+  /** Whether requests that bring their own prompt are let through. */
+  readonly rawCalls: RawCalls;
   authenticate(secret: string): Actor | undefined;
   executePrompt(request: ExecuteRequest): Promise<Executed>;
   refuseExecution(
@@ -64,7 +67,7 @@ export interface Gateway {
   listPrompts(actor: Actor): PromptEntry[];
   getPrompt(actor: Actor, name: string): PromptEntry;
   getVersion(actor: Actor, name: string, target: VersionTarget): PromptVersion;
-  findTools(call: Pick<Admission, 'promptName' | 'promptVersion'>): readonly Tool[];
+  findTools(call: Pick<Admission, 'promptName' | 'promptVersion' | 'inputPayload'>): readonly Tool[];
   diffVersions(actor: Actor, name: string, targets: Record<'from' | 'to', VersionTarget>): VersionDiff;
   addVersion(request: AddVersionRequest): Promise<AddedVersion>;
   planSync(request: PlanRequest): Promise<SyncPlan>;
@@ -116,6 +119,7 @@ export function createGateway(
   const execute = (request: ExecuteRequest) =>
     deps.inFlight.run(request.signal, (signal) => executePrompt(deps, { ...request, signal }));
   return {
+    rawCalls: deps.rawCalls,
     authenticate: (secret) => authenticate(snapshot, secret),
     executePrompt: execute,
     refuseExecution: (request, error) => refuseExecution(deps, request, error),

@@ -5,6 +5,7 @@
 import { hashJson } from '../domain/canonical-json.ts';
 import { type Issue, PromptgateError } from '../domain/errors.ts';
 import type { StoredExecution } from '../domain/execution.ts';
+import type { JsonObject } from '../domain/json.ts';
 import type { ClaimHolder, IdempotencyClaim } from './audit-trail.ts';
 import type { ExecuteRequest } from './execute-prompt.ts';
 
@@ -14,7 +15,7 @@ const inFlightRetryAfterMs = 1_000;
 export function claimOf(request: ExecuteRequest): IdempotencyClaim | undefined {
   const { actor, idempotencyKey } = request;
   if (idempotencyKey === undefined) return undefined;
-  const { promptName, label, version, draft, variables, messages, metadata } = request;
+  const { promptName, label, version, draft, variables, messages, overrides, metadata } = request;
   return {
     // A caller inside this process has no key; its name is as good.
     scope: actor.keyId === null ? `actor:${actor.name}` : `key:${actor.keyId}`,
@@ -26,6 +27,7 @@ export function claimOf(request: ExecuteRequest): IdempotencyClaim | undefined {
       draft: draft?.checksum,
       variables,
       messages,
+      overrides: overrides as JsonObject | undefined,
       metadata,
     }),
   };

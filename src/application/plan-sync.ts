@@ -199,9 +199,10 @@ function providerWarnings(deps: PlanDependencies, entry: SetEntry, registered: P
   const version = entry.definition ?? registered;
   if (!version) return [];
   const { path } = entry.file;
-  return deps.providers
-    .problemsOf(version.model, version.parameters)
-    .map((message): DefinitionIssue => ({ path: 'model', file: path, line: 1, column: 1, message }));
+  return deps.providers.problemsOf(version.model, version.parameters).map((problem): DefinitionIssue => {
+    const message = `${problem}; calls will be refused`;
+    return { path: 'model', file: path, line: 1, column: 1, message };
+  });
 }
 
 function comparePrompts(snapshot: RegistrySnapshot, set: DefinitionSet): PromptState[] {

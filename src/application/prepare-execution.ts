@@ -3,32 +3,46 @@
  * What can be refused is refused here, before anything is written or sent.
  */
 import { v7 as newId } from 'uuid';
-import { type Definition, renderPrompt } from '../domain/definition.ts';
+import { type Definition, type RenderedPrompt, renderPrompt } from '../domain/definition.ts';
 import { PromptgateError } from '../domain/errors.ts';
-import type { Admission, InputPayload } from '../domain/execution.ts';
+import type { Admission, ExecutionPurpose, InputPayload } from '../domain/execution.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import { formatPath } from '../domain/json-path.ts';
 import type { RenderedMessage } from '../domain/message.ts';
+import {
+  applyOverrides,
+  governOverrides,
+  type Overrides,
+  type Runnable,
+  renderRaw,
+  toRawRunnable,
+} from '../domain/overrides.ts';
 import type { PromptVersion } from '../domain/prompt-version.ts';
 import { findJsonFault, toWritableJson, toWritableText } from '../domain/writable-text.ts';
-import { authorizeAnyVersion, authorizeLabel, authorizePrompt } from './authorize.ts';
+import { authorizeAnyVersion, authorizeLabel, authorizePrompt, authorizeRawCall } from './authorize.ts';
 import type { ExecuteDependencies, ExecuteRequest } from './execute-prompt.ts';
-import type { ModelRoute } from './provider.ts';
+import type { ModelRoute, Providers } from './provider.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
 
 export const defaultLabel = 'production';
 
 /** What the gateway worked out before it admitted the call. */
 export interface Prepared {
-  readonly definition: Definition;
+  readonly definition: Runnable;
   readonly route: ModelRoute;
   readonly messages: readonly RenderedMessage[];
   readonly admission: Admission;
 }
 
+/**
+ * Who calls for an application is held to the list of the definition. A replay asks what another model or setting would
+ * have said of the same call: nothing limits it but the right to replay.
+ */
+const unlimited: readonly ExecutionPurpose[] = ['replay'];
+
 /** What is known of a call before anything of it is checked. */
 export function draftAdmission(request: ExecuteRequest): Admission {
-  const { draft } = request;
+  const { draft, overrides } = request;
   return {
     id: newId(),
     promptName: request.promptName,
@@ -39,6 +53,7 @@ export function draftAdmission(request: ExecuteRequest): Admission {
       variables: request.variables,
       ...(request.messages ? { messages: request.messages } : {}),
       ...(draft ? { definition: { source: draft.source, partials: draft.partials } } : {}),
+      ...(overrides ? { overrides } : {}),
     },
     parameters: {},
     renderedHash: null,
@@ -52,7 +67,7 @@ export function draftAdmission(request: ExecuteRequest): Admission {
     traceId: request.trace?.traceId ?? null,
     idempotencyKey: request.idempotencyKey ?? null,
     replayOf: request.replayOf ?? null,
-    purpose: request.purpose ?? 'call',
+    purpose: purposeOf(request),
     runId: request.runId ?? null,
     metadata: request.metadata ?? {},
     startedAt: new Date(),
@@ -75,7 +90,7 @@ export function toWritableDraft(draft: Admission): Admission {
 
 /** @throws PromptgateError — whatever can be refused before the intent */
 export function prepareExecution(
-  deps: Pick<ExecuteDependencies, 'snapshot' | 'providers'>,
+  deps: Pick<ExecuteDependencies, 'snapshot' | 'providers' | 'rawCalls'>,
   request: ExecuteRequest,
   draft: Admission,
 ): Prepared {
@@ -84,23 +99,17 @@ export function prepareExecution(
   }
   refuseUnwritable('messages', request.messages);
   refuseUnwritable('metadata', request.metadata);
-  authorizePrompt(request.actor, request.promptName);
-  const label = labelOf(request);
-  if (label === null) authorizeAnyVersion(request.actor);
-  else authorizeLabel(request.actor, label);
-  const { definition, registered } = resolve(deps.snapshot, request, label);
-  const rendered = renderPrompt(definition, request.variables, request.messages);
-  const route = deps.providers.route(definition.model);
-  if (!route) {
-    throw new PromptgateError(
-      'provider_misconfigured',
-      `No configured provider takes the model "${definition.model}" of ${definition.name} version ${definition.version}. Set the provider's key, or name the model as provider/model; \`promptgate config\` shows what is configured.`,
-    );
-  }
+  refuseUnwritable('overrides', request.overrides);
+  const { definition, registered, overrides, rendered } = request.raw
+    ? readRawCall(deps, request)
+    : readPromptCall(deps.snapshot, request);
+  const route = findRoute(deps.providers, definition, overrides, registered);
+  const { overrides: _asked, ...payload } = draft.inputPayload;
   const admission: Admission = {
     ...draft,
     promptVersionId: registered?.id ?? null,
     promptVersion: registered?.version ?? null,
+    inputPayload: overrides ? { ...payload, overrides } : payload,
     parameters: { ...definition.parameters } as JsonObject,
     renderedHash: rendered.renderedHash,
     variablesHash: rendered.variablesHash,
@@ -111,9 +120,71 @@ export function prepareExecution(
   return { definition, route, messages: rendered.messages, admission };
 }
 
+interface ReadCall {
+  readonly definition: Runnable;
+  readonly registered: PromptVersion | undefined;
+  /** Those that count; undefined where there are none. */
+  readonly overrides: Overrides | undefined;
+  readonly rendered: Omit<RenderedPrompt, 'variables' | 'variablesHash'> & {
+    readonly variablesHash: string | null;
+  };
+}
+
+function readPromptCall(snapshot: RegistrySnapshot, request: ExecuteRequest): ReadCall {
+  authorizePrompt(request.actor, request.promptName);
+  const label = labelOf(request);
+  if (label === null) authorizeAnyVersion(request.actor);
+  else authorizeLabel(request.actor, label);
+  const resolved = resolve(snapshot, request, label);
+  const overrides = limitOverrides(resolved.definition, request);
+  const definition = overrides ? applyOverrides(resolved.definition, overrides) : resolved.definition;
+  const rendered = renderPrompt(definition, request.variables, request.messages);
+  return { definition, registered: resolved.registered, overrides, rendered };
+}
+
+function limitOverrides({ overridable }: Definition, request: ExecuteRequest): Overrides | undefined {
+  const { overrides, wording } = request;
+  if (!overrides || unlimited.includes(purposeOf(request))) return overrides;
+  const counted = governOverrides(overridable, overrides, wording);
+  return Object.keys(counted).length === 0 ? undefined : counted;
+}
+
+function readRawCall(deps: Pick<ExecuteDependencies, 'rawCalls'>, request: ExecuteRequest): ReadCall {
+  const { actor, overrides = {}, messages = [] } = request;
+  if (purposeOf(request) === 'raw') authorizeRawCall(actor, deps.rawCalls);
+  return {
+    definition: toRawRunnable(overrides),
+    registered: undefined,
+    overrides,
+    rendered: { ...renderRaw(messages), variablesHash: null },
+  };
+}
+
+/** What the caller chose is the caller's to mend; what the definition says is the platform team's. */
+function findRoute(
+  providers: Pick<Providers, 'route' | 'problemsOf'>,
+  { model, parameters }: Runnable,
+  overrides: Overrides | undefined,
+  registered: PromptVersion | undefined,
+): ModelRoute {
+  const [problem] = overrides ? providers.problemsOf(model, parameters) : [];
+  if (problem) throw new PromptgateError('invalid_request', `This call cannot be made: ${problem}.`);
+  const route = providers.route(model);
+  if (route) return route;
+  const whose = registered ? ` of ${registered.name} version ${registered.version}` : '';
+  throw new PromptgateError(
+    'provider_misconfigured',
+    `No configured provider takes the model "${model}"${whose}. Set the provider's key, or name the model as provider/model; \`promptgate config\` shows what is configured.`,
+  );
+}
+
+function purposeOf({ purpose, raw }: ExecuteRequest): ExecutionPurpose {
+  return purpose ?? (raw ? 'raw' : 'call');
+}
+
 /** Null: the caller names a version, or brings what is to run. */
-function labelOf({ label, version, draft }: ExecuteRequest): string | null {
-  return version === undefined && !draft ? (label ?? defaultLabel) : null;
+function labelOf({ label, version, draft, raw }: ExecuteRequest): string | null {
+  return version === undefined && !draft && !raw ? (label ?? defaultLabel) : null;
 }
 
 function resolve(

@@ -47,11 +47,16 @@ export function getVersion(
   return snapshot.resolve(name, target).version;
 }
 
-/** The tools that the version of an execution declares; none where it is no version of the registry. */
+/** The tools of an execution: its own, else those that its version declares; none where it is no version of the registry. */
 export function findTools(
   snapshot: RegistrySnapshot,
-  { promptName, promptVersion }: Pick<Admission, 'promptName' | 'promptVersion'>,
+  {
+    promptName,
+    promptVersion,
+    inputPayload,
+  }: Pick<Admission, 'promptName' | 'promptVersion' | 'inputPayload'>,
 ): readonly Tool[] {
+  if (inputPayload.overrides?.tools) return inputPayload.overrides.tools;
   const version = promptVersion === null ? undefined : snapshot.find(promptName)?.versions.get(promptVersion);
   return version ? snapshot.compile(version).tools : [];
 }

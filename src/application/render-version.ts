@@ -1,9 +1,14 @@
 /** What an execution would send, without sending it: no provider is called, so there is no row. */
 import type { Actor } from '../domain/api-key.ts';
-import { renderPrompt } from '../domain/definition.ts';
+import { type Definition, renderPrompt } from '../domain/definition.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Message, RenderedMessage } from '../domain/message.ts';
-import type { PromptVersion } from '../domain/prompt-version.ts';
+import {
+  applyOverrides,
+  governOverrides,
+  type Overrides,
+  type OverrideWording,
+} from '../domain/overrides.ts';
 import { authorizeAnyVersion, authorizeLabel, authorizePrompt } from './authorize.ts';
 import { defaultLabel } from './prepare-execution.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
@@ -16,10 +21,13 @@ export interface RenderRequest {
   readonly version?: number | undefined;
   readonly variables: JsonObject;
   readonly messages?: readonly Message[] | undefined;
+  readonly overrides?: Overrides | undefined;
+  readonly wording?: OverrideWording | undefined;
 }
 
 export interface Rendered {
-  readonly version: PromptVersion;
+  /** As it would be run. */
+  readonly definition: Definition;
   readonly messages: readonly RenderedMessage[];
 }
 
@@ -30,6 +38,12 @@ export function renderVersion(snapshot: RegistrySnapshot, request: RenderRequest
   if (version === undefined) authorizeLabel(actor, label);
   else authorizeAnyVersion(actor);
   const resolved = snapshot.resolve(promptName, version === undefined ? { label } : { version });
-  const { messages } = renderPrompt(resolved.definition, request.variables, request.messages);
-  return { version: resolved.version, messages };
+  const overrides = governOverrides(
+    resolved.definition.overridable,
+    request.overrides ?? {},
+    request.wording,
+  );
+  const definition = applyOverrides(resolved.definition, overrides);
+  const { messages } = renderPrompt(definition, request.variables, request.messages);
+  return { definition, messages };
 }

@@ -11,6 +11,8 @@ export interface KeyLimits {
   /** Globs of prompt names; `*` stands for any characters. */
   readonly prompts: readonly string[] | null;
   readonly labels: readonly string[] | null;
+  /** Whether it may call without a prompt; absent: only when the key is limited to nothing. */
+  readonly raw?: boolean;
 }
 
 /** A key as it is stored: the secret itself exists only in the answer that created it. */

@@ -6,12 +6,15 @@
  */
 import { canonicalJson } from './canonical-json.ts';
 import type { Json, JsonObject } from './json.ts';
+import { type Overridable, toOverridableSchema } from './overridable.ts';
 
 export interface Contract {
   readonly inputSchema: JsonObject;
   /** Values of variables that a caller may leave out. */
   readonly defaults: JsonObject;
   readonly acceptsHistory: boolean;
+  /** What a caller may decide in place of the definition. */
+  readonly overridable: Overridable;
   readonly outputFormat: 'text' | 'json';
   readonly outputSchema: JsonObject | null;
 }
@@ -41,6 +44,8 @@ export function compareContracts(before: Contract, after: Contract): ContractCha
     withOptionalDefaults(after.inputSchema, after.defaults),
   );
   if (before.acceptsHistory !== after.acceptsHistory) changes.push(historyChange(after.acceptsHistory));
+  const [was, is] = [toOverridableSchema(before.overridable), toOverridableSchema(after.overridable)];
+  changes.push(...compareSchemas('input', was, is, 'overridable'));
   if (before.outputFormat !== after.outputFormat) {
     const message = `The answer was ${before.outputFormat} and becomes ${after.outputFormat}.`;
     return [...changes, { path: 'output', change: 'retyped', breaking: true, message }];
@@ -76,9 +81,14 @@ function withOptionalDefaults(schema: JsonObject, defaults: JsonObject): JsonObj
 
 type Direction = 'input' | 'output';
 
-function compareSchemas(direction: Direction, before: JsonObject, after: JsonObject): ContractChange[] {
+function compareSchemas(
+  direction: Direction,
+  before: JsonObject,
+  after: JsonObject,
+  root: string = direction,
+): ContractChange[] {
   const changes: ContractChange[] = [];
-  compareAt(direction, before, after);
+  compareAt(root, before, after);
   return changes;
 
   function report(path: string, change: ContractChange['change'], breaking: boolean, message: string): void {

@@ -115,7 +115,8 @@ function joinAcrossSpaces(segments: readonly TextSegment[]): TextSegment[] {
 }
 
 /** What is set outside the template, in the spelling of the definition. */
-function settingsOf({ model, parameters, defaults, description, tools }: Comparable): JsonObject {
+function settingsOf(compared: Comparable): JsonObject {
+  const { model, parameters, defaults, description, tools, overridable } = compared;
   const { timeoutMs, ...config } = parameters;
   return {
     model,
@@ -123,6 +124,7 @@ function settingsOf({ model, parameters, defaults, description, tools }: Compara
     ...(timeoutMs === undefined ? {} : { 'config.timeout': `${timeoutMs}ms` }),
     ...prefixed('input.default.', defaults),
     ...Object.fromEntries(tools.map(({ name, ...tool }) => [`tools.${name}`, tool])),
+    ...prefixed('overridable.', overridable as unknown as JsonObject),
     ...(description === null ? {} : { description }),
   };
 }

@@ -50,6 +50,10 @@ const definitionKeys = {
   input: { schema: object, expected: 'a mapping with `schema` and `default`' },
   output: { schema: object, expected: 'a mapping with `format` and `schema`' },
   tools: { schema: object, expected: 'a mapping of names to `description` and `input`' },
+  overridable: {
+    schema: object,
+    expected: 'a mapping of what callers may decide to `any`, a list or { min, max }',
+  },
   metadata: { schema: object, expected: 'a mapping of your own' },
 } as const satisfies Record<string, Key>;
 
@@ -145,6 +149,8 @@ export function readMapping<Keys extends Record<string, Key>>(
   }
   return values as Values<Keys>;
 }
+
+export const parameterNames = Object.keys(configKeys) as readonly string[];
 
 /** What a key of `config` must be when the value is not that; undefined when it fits. */
 export function findConfigFault(name: string, value: Json): string | undefined {

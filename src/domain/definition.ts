@@ -16,6 +16,7 @@ import type { Json, JsonObject } from './json.ts';
 import { compileSchema } from './json-schema.ts';
 import { type Message, type RenderedMessage, toSent } from './message.ts';
 import { compileOutput, type ValidateOutput } from './output.ts';
+import { type Overridable, parseOverridable, toOverridableSchema } from './overridable.ts';
 import { parsePicoschema, type SchemaResult } from './picoschema.ts';
 import type { NewPromptVersion, Parameters } from './prompt-version.ts';
 import type { TemplateForm } from './template.ts';
@@ -33,6 +34,8 @@ export interface Definition extends Omit<NewPromptVersion, 'path' | 'gitCommit' 
   readonly validateVariables: ValidateVariables;
   readonly validateOutput: ValidateOutput;
   readonly acceptsHistory: boolean;
+  /** What callers may decide in place of this definition. */
+  readonly overridable: Overridable;
   /** Values that fill in for variables that a caller leaves out. */
   readonly defaults: JsonObject;
   /** Why this version breaks the contract of the one before, when the author says that it does. */
@@ -68,6 +71,10 @@ export function parseDefinition(text: string, options: ParseOptions): Definition
   const outputSchema = readOutputSchema(values, frontMatter, issues);
   const { tools, issues: toolIssues } = parseTools(values.top.tools ?? {});
   issues.push(...toolIssues.map(({ path, message }) => frontMatter.issueAt(['tools', ...path], message)));
+  const { overridable, issues: overridableIssues } = parseOverridable(values.top.overridable ?? {});
+  for (const { path, message, part } of overridableIssues) {
+    issues.push(frontMatter.issueAt(['overridable', ...path], message, part));
+  }
   const compiled = compileTemplate({
     body: frontMatter.body,
     // A schema that is wrong declares anything: the template is then checked for everything else.
@@ -100,6 +107,7 @@ export function parseDefinition(text: string, options: ParseOptions): Definition
       outputFormat,
       outputSchema,
       tools,
+      overridable,
       form: compiled.form,
     }),
     description: values.top.description ?? null,
@@ -112,6 +120,7 @@ export function parseDefinition(text: string, options: ParseOptions): Definition
     validateOutput: compileOutput(outputFormat, outputSchema && compileSchema(outputSchema)),
     acceptsHistory: template.acceptsHistory,
     tools,
+    overridable,
     defaults,
     breaking: values.top.breaking ?? null,
     warnings: [...compiled.warnings, ...findUnused(values, inputSchema, compiled.used, frontMatter)],
@@ -285,22 +294,25 @@ interface ChecksumParts {
   readonly outputFormat: string;
   readonly outputSchema: JsonObject | null;
   readonly tools: readonly Tool[];
+  readonly overridable: Overridable;
   readonly form: TemplateForm;
 }
 
 /**
  * SHA-256 over what is sent and how it is checked: model, parameters, input schema and defaults, output format and
- * schema, and the compiled template with its partials inlined. Not over name, version, description, breaking, author, metadata,
+ * schema, tools, what callers may override, and the compiled template with its partials inlined. Not over name, version, description, breaking, author, metadata,
  * comments, key order, line ends, BOM, and white space that is trimmed away. The order of keys counts where it reaches
  * the model: in the output schema, and inside a default value that `{{json}}` or `{{#each}}` may write out.
  * `format` is the version of this recipe: a change to it gives every definition a new checksum.
  */
-function toChecksum({ inputSchema, defaults, outputSchema, tools, ...parts }: ChecksumParts): string {
+function toChecksum(all: ChecksumParts): string {
+  const { inputSchema, defaults, outputSchema, tools, overridable, ...parts } = all;
   return hashJson({
     format: 1,
     ...parts,
     // Left out where there are none: definitions without tools keep the checksum that they had before there were any.
     ...(tools.length === 0 ? {} : { tools: JSON.stringify(tools) }),
+    ...(Object.keys(overridable).length === 0 ? {} : { overridable: toOverridableSchema(overridable) }),
     inputSchema: sortRequired(inputSchema),
     defaults: Object.fromEntries(
       Object.entries(defaults).map(([name, value]) => [name, JSON.stringify(value)]),

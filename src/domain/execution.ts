@@ -1,6 +1,7 @@
 import type { ErrorCode } from './errors.ts';
 import type { Json, JsonObject } from './json.ts';
 import type { Message } from './message.ts';
+import type { Overrides } from './overrides.ts';
 import type { ReasoningBlock } from './reasoning.ts';
 import type { ToolCall } from './tool.ts';
 import type { Usage } from './usage.ts';
@@ -35,6 +36,8 @@ export interface InputPayload {
   readonly messages?: readonly Message[];
   /** What was run where it is no version of the registry. */
   readonly definition?: DefinitionText;
+  /** What the call replaced of the definition; of a raw call, all there is beside its messages. */
+  readonly overrides?: Overrides;
 }
 
 /** Enough to build a definition again. */

@@ -14,6 +14,11 @@ export function mayUseLabel(actor: Pick<Actor, 'limits'>, label: string): boolea
   return labels === null || labels.includes(label);
 }
 
+/** What the key says of it; else a key that is limited to prompts or labels may not call without them. */
+export function mayCallRaw({ limits }: Pick<Actor, 'limits'>): boolean {
+  return limits?.raw ?? !(limits?.prompts || limits?.labels);
+}
+
 /** Pieces between stars are looked for from left to right: no pattern, however hostile, takes more than one pass each. */
 function matchesGlob(glob: string, name: string): boolean {
   const [first = '', ...pieces] = glob.split('*');

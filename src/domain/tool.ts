@@ -34,7 +34,7 @@ export function parseArguments(said: string): JsonObject | undefined {
 }
 
 /** What every wire accepts as the name of a tool. */
-const namePattern = /^[a-zA-Z0-9_-]{1,64}$/;
+export const toolNamePattern = /^[a-zA-Z0-9_-]{1,64}$/;
 
 const toolKeys = z.strictObject({
   description: z.string().min(1).max(10_000).optional(),
@@ -52,7 +52,7 @@ export function parseTools(written: JsonObject): { tools: Tool[]; issues: ToolIs
   const issues: ToolIssue[] = [];
   for (const [name, value] of Object.entries(written)) {
     const keys = toolKeys.safeParse(value);
-    if (!namePattern.test(name)) {
+    if (!toolNamePattern.test(name)) {
       const message = 'The name of a tool has letters, digits, `_` and `-`, at most 64.';
       issues.push({ path: [name], message });
     } else if (!keys.success) {

@@ -16,11 +16,11 @@ export interface BodyKeys {
   readonly harmless?: Readonly<Record<string, Json>>;
 }
 
-/** @throws PromptgateError invalid_request — with an issue for each key */
-export function refuseOtherKeys(body: object, keys: BodyKeys): void {
+/** @param base what stands before each key in a place, e.g. `text.` @throws PromptgateError invalid_request — with an issue for each */
+export function refuseOtherKeys(body: object, keys: BodyKeys, base = ''): void {
   const issues = Object.entries(body).flatMap(([path, value]) => {
     if (keys.passes.includes(path) || saysNothing(value) || keys.harmless?.[path] === value) return [];
-    return [{ path: path.slice(0, 100), message: complaintOf(path, keys) }];
+    return [{ path: `${base}${path.slice(0, 100)}`, message: complaintOf(path, keys) }];
   });
   const [first] = issues;
   if (!first) return;
@@ -30,6 +30,19 @@ export function refuseOtherKeys(body: object, keys: BodyKeys): void {
   });
 }
 
+/** The keys of a request that brings its own prompt: nothing governs it, but it is carried in our words or not at all. */
+export function toRawKeys({ passes, governed, unsupported, harmless }: BodyKeys): BodyKeys {
+  const others = governed.map((key) => [key, 'this gateway does not carry it; leave it out.']);
+  return {
+    passes: passes.filter((key) => !namesPrompt.test(key)),
+    governed: [],
+    unsupported: { ...Object.fromEntries(others), ...unsupported },
+    ...(harmless ? { harmless } : {}),
+  };
+}
+
+const namesPrompt = /^(prompt(_id|_version|_variables)?|variables)$/;
+
 function complaintOf(path: string, { governed, unsupported }: BodyKeys): string {
   if (governed.includes(path)) return 'the definition of the prompt governs this; leave it out.';
   if (Object.hasOwn(unsupported, path)) return unsupported[path]!;
@@ -37,7 +50,7 @@ function complaintOf(path: string, { governed, unsupported }: BodyKeys): string 
 }
 
 /** Clients send what nobody set: null, false, empty lists and objects. */
-function saysNothing(value: unknown): boolean {
+export function saysNothing(value: unknown): boolean {
   if (value === null || value === undefined || value === false) return true;
   return typeof value === 'object' && Object.keys(value).length === 0;
 }

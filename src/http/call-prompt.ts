@@ -11,6 +11,7 @@ import type { HttpContext, HttpEnvironment } from './context.ts';
 import type { Dialect } from './dialect.ts';
 import type { ErrorLog } from './error-response.ts';
 import { describeExecution } from './execution-headers.ts';
+import type { AskedOverrides } from './overrides.ts';
 import { respondWithStream } from './stream-execution.ts';
 import { readVariables, variablesHeader } from './variables-header.ts';
 
@@ -21,7 +22,7 @@ export interface PromptTarget {
   readonly version?: number | undefined;
 }
 
-export interface PromptCall extends PromptTarget {
+export interface PromptCall extends PromptTarget, AskedOverrides {
   readonly variables: JsonObject;
   readonly messages?: readonly Message[] | undefined;
   readonly metadata?: JsonObject | undefined;
@@ -35,13 +36,15 @@ export async function callPrompt(
   dialect: Dialect,
 ): Promise<Response> {
   c.set('promptName', call.promptName);
-  const { label, version, messages, metadata } = call;
+  const { label, version, messages, overrides, wording, metadata } = call;
   const request = {
     ...callerOf(c),
     variables: readVariables(c.req.header(variablesHeader), call.variables),
     ...(label === undefined ? {} : { label }),
     ...(version === undefined ? {} : { version }),
     ...(messages === undefined ? {} : { messages }),
+    ...(overrides === undefined ? {} : { overrides }),
+    ...(wording === undefined ? {} : { wording }),
     ...(metadata === undefined ? {} : { metadata }),
     ...readIdempotencyKey(c),
   };
@@ -84,6 +87,7 @@ function callerOf(c: HttpContext) {
     promptName: c.get('promptName') ?? c.req.param('name') ?? '',
     requestId: c.get('requestId'),
     trace: c.get('trace'),
+    ...(c.get('raw') ? { raw: true } : {}),
   };
 }
 

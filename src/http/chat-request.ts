@@ -1,8 +1,10 @@
 /** A request to OpenAI's Chat Completions API as the call of a prompt. */
 import { z } from '@hono/zod-openapi';
-import { type BodyKeys, refuseOtherKeys } from './body-keys.ts';
+import type { JsonObject } from '../domain/json.ts';
+import { type BodyKeys, refuseOtherKeys, toRawKeys } from './body-keys.ts';
 import { type PromptCall, type PromptTarget, readMetadata } from './call-prompt.ts';
-import { findReference, type PromptReference, refuseRawCall } from './prompt-reference.ts';
+import { type OverrideKeys, readOverrides, topKeysOf } from './overrides.ts';
+import { rawTarget } from './prompt-reference.ts';
 import { jsonObjectSchema } from './route.ts';
 import { readTurns } from './turns.ts';
 
@@ -24,17 +26,32 @@ export const chatBodySchema = z
 
 type ChatBody = z.infer<typeof chatBodySchema>;
 
+export const chatOverrides: OverrideKeys = {
+  parameters: {
+    temperature: ['temperature'],
+    maxOutputTokens: ['max_completion_tokens', 'max_tokens'],
+    topP: ['top_p'],
+    stopSequences: ['stop'],
+    frequencyPenalty: ['frequency_penalty'],
+    presencePenalty: ['presence_penalty'],
+    seed: ['seed'],
+    reasoningEffort: ['reasoning_effort'],
+  },
+  tools: 'tools',
+  output: ['response_format'],
+};
+
 export const chatKeys: BodyKeys = {
   passes: [
+    'model',
+    ...topKeysOf(chatOverrides),
     ...['prompt_id', 'prompt_version', 'prompt_variables', 'variables', 'messages', 'metadata', 'user'],
     ...['stream', 'stream_options', 'safety_identifier', 'prompt_cache_key'],
   ],
   governed: [
-    ...['model', 'temperature', 'top_p', 'max_tokens', 'max_completion_tokens', 'stop', 'seed', 'verbosity'],
-    ...['presence_penalty', 'frequency_penalty', 'logit_bias', 'logprobs', 'top_logprobs', 'service_tier'],
-    ...['tools', 'tool_choice', 'parallel_tool_calls', 'functions', 'function_call', 'response_format'],
-    ...['reasoning_effort', 'modalities', 'audio', 'prediction', 'web_search_options', 'moderation'],
-    ...['prompt_cache_retention', 'prompt_cache_options'],
+    ...['verbosity', 'logit_bias', 'logprobs', 'top_logprobs', 'service_tier', 'tool_choice'],
+    ...['parallel_tool_calls', 'functions', 'function_call', 'modalities', 'audio', 'prediction'],
+    ...['web_search_options', 'moderation', 'prompt_cache_retention', 'prompt_cache_options'],
   ],
   unsupported: {
     n: 'an execution has one answer; leave it out, and call again for another.',
@@ -43,22 +60,31 @@ export const chatKeys: BodyKeys = {
   harmless: { n: 1, parallel_tool_calls: true, tool_choice: 'auto', service_tier: 'auto' },
 };
 
-/** @throws PromptgateError invalid_request — a raw call */
-export function readChatReference(body: ChatBody): PromptReference {
-  const reference = findReference(body);
-  if (reference) return reference;
-  const how = '`model: "prompt/name@label"` with `variables`, or `prompt_id` with `prompt_variables`';
-  throw refuseRawCall('model', how);
-}
+export const howChatNames =
+  '`model: "prompt/name@label"` with `variables`, or `prompt_id` with `prompt_variables`';
 
 /** @throws PromptgateError invalid_request */
 export function toChatCall(body: ChatBody, target: PromptTarget): PromptCall {
   const { model: _named, ...rest } = body;
-  refuseOtherKeys(body.prompt_id ? body : rest, chatKeys);
+  const asked = (body.prompt_id ? body : rest) as JsonObject;
+  refuseOtherKeys(asked, chatKeys);
   return {
     ...target,
     variables: body.prompt_variables ?? body.variables ?? {},
     messages: readTurns(body.messages, 'messages'),
+    ...readOverrides(asked, chatOverrides),
+    metadata: readMetadata(body),
+    stream: body.stream ?? false,
+  };
+}
+
+/** @throws PromptgateError invalid_request */
+export function toRawChatCall(body: ChatBody): PromptCall {
+  refuseOtherKeys(body, toRawKeys(chatKeys));
+  return {
+    ...rawTarget,
+    messages: readTurns(body.messages, 'messages', { system: true }),
+    ...readOverrides(body as JsonObject, chatOverrides),
     metadata: readMetadata(body),
     stream: body.stream ?? false,
   };

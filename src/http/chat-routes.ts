@@ -4,11 +4,11 @@ import type { Gateway } from '../application/gateway.ts';
 import type { PromptEntry } from '../application/registry-snapshot.ts';
 import { callPrompt } from './call-prompt.ts';
 import { chatChunkSchema, chatCompletionSchema, createChatDialect } from './chat-dialect.ts';
-import { chatBodySchema, readChatReference, toChatCall } from './chat-request.ts';
+import { chatBodySchema, howChatNames, toChatCall, toRawChatCall } from './chat-request.ts';
 import type { HttpEnvironment } from './context.ts';
 import type { ErrorLog } from './error-response.ts';
 import { openaiErrorSchema } from './openai-error.ts';
-import { resolveReference, toModelReference } from './prompt-reference.ts';
+import { findReference, readTarget, toModelReference } from './prompt-reference.ts';
 import { addRoute, readBody } from './route.ts';
 
 const modelSchema = z
@@ -36,10 +36,10 @@ export function addChatRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gatewa
     },
     async (c) => {
       const body = await readBody(c, chatBodySchema);
-      const target = resolveReference(gateway, c.get('actor'), readChatReference(body));
-      c.set('promptName', target.promptName);
+      const target = readTarget(c, gateway, findReference(body), { model: body.model, how: howChatNames });
+      const call = target ? toChatCall(body, target) : toRawChatCall(body);
       const includeUsage = body.stream_options?.include_usage === true;
-      return callPrompt(c, { gateway, log }, toChatCall(body, target), createChatDialect({ includeUsage }));
+      return callPrompt(c, { gateway, log }, call, createChatDialect({ includeUsage }));
     },
   );
   addRoute(

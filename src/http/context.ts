@@ -19,6 +19,8 @@ export interface HttpEnvironment {
     toErrorBody?: (error: PromptgateError, requestId: string) => object;
     /** The prompt that the body names, on routes whose path does not. */
     promptName?: string;
+    /** The request brings its own prompt. */
+    raw?: boolean;
     /** Writes the audit row of a refusal, on routes whose refusals are executions. */
     recordRefusal?: (error: PromptgateError) => Promise<PromptgateError>;
   };

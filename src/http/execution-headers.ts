@@ -4,8 +4,13 @@ import type { Admission } from '../domain/execution.ts';
 import type { HttpContext } from './context.ts';
 
 /** What is known once the call is admitted: all that a streamed answer can say in its headers. */
-export function describeAdmission(c: HttpContext, { id, promptName, promptVersion }: Admission): void {
+export function describeAdmission(
+  c: HttpContext,
+  { id, promptName, promptVersion, purpose }: Admission,
+): void {
   c.header('x-promptgate-execution-id', id);
+  c.header('x-promptgate-purpose', purpose);
+  if (purpose === 'raw') return;
   c.header('x-promptgate-prompt', promptName);
   c.header('x-promptgate-version', String(promptVersion));
 }

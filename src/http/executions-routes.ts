@@ -1,8 +1,10 @@
 import { type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { ExecutionFilter } from '../application/audit-store.ts';
 import type { Gateway } from '../application/gateway.ts';
+import { parameterNames } from '../domain/definition-keys.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import { executionPurposes, executionStatuses } from '../domain/execution.ts';
+import type { JsonObject } from '../domain/json.ts';
 import { callPrompt } from './call-prompt.ts';
 import type { HttpEnvironment } from './context.ts';
 import type { ErrorLog } from './error-response.ts';
@@ -14,6 +16,7 @@ import {
   toExecutionView,
 } from './execution-view.ts';
 import { messageSchema, toMessage } from './message-schema.ts';
+import { type OverrideKeys, readOverrides } from './overrides.ts';
 import { addRoute, jsonObjectSchema, pathParam, readBody, readQuery } from './route.ts';
 
 const executeBodySchema = z
@@ -26,6 +29,17 @@ const executeBodySchema = z
       .max(1_000)
       .optional()
       .openapi({ description: "Earlier turns; they take the place of the definition's {{history}}." }),
+    model: z.string().optional().openapi({ description: 'Where the definition lets callers override it.' }),
+    parameters: jsonObjectSchema.optional().openapi({
+      description: 'The same, by the names of `config` in a definition: `{temperature: 0}`.',
+    }),
+    tools: z
+      .array(z.unknown())
+      .optional()
+      .openapi({ description: 'The same: `{name, description?, input_schema?}` for each.' }),
+    output: jsonObjectSchema
+      .optional()
+      .openapi({ description: 'The same: `{format: "text" | "json", schema?}`, in JSON Schema.' }),
     metadata: jsonObjectSchema.optional(),
     stream: z
       .boolean()
@@ -33,6 +47,13 @@ const executeBodySchema = z
       .openapi({ description: 'Server-sent events: `execution`, `delta` …, `done` or `error`.' }),
   })
   .openapi('ExecuteRequest');
+
+/** Our own spelling is the definition's. */
+const executionOverrides: OverrideKeys = {
+  parameters: Object.fromEntries(parameterNames.map((name) => [name, [`parameters.${name}`]])),
+  tools: 'tools',
+  output: ['output'],
+};
 
 const listQuerySchema = z.strictObject({
   prompt: z.string().optional(),
@@ -66,7 +87,12 @@ export function addExecutionRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: G
     },
     async (c) => {
       const body = await readBody(c, executeBodySchema);
-      const call = { ...body, messages: body.messages?.map(toMessage), promptName: pathParam(c, 'name') };
+      const call = {
+        ...body,
+        ...readOverrides(body as JsonObject, executionOverrides),
+        messages: body.messages?.map(toMessage),
+        promptName: pathParam(c, 'name'),
+      };
       return callPrompt(c, { gateway, log }, call, executionDialect);
     },
   );

@@ -1,20 +1,22 @@
 /** A request to Anthropic's Messages API as the call of a prompt. */
 import { z } from '@hono/zod-openapi';
-import { type BodyKeys, refuseOtherKeys } from './body-keys.ts';
+import type { JsonObject } from '../domain/json.ts';
+import { type BodyKeys, refuseOtherKeys, toRawKeys } from './body-keys.ts';
 import type { PromptCall, PromptTarget } from './call-prompt.ts';
-import { type PromptReference, readModelReference, refuseRawCall } from './prompt-reference.ts';
+import { type OverrideKeys, readOverrides, topKeysOf } from './overrides.ts';
+import { rawTarget } from './prompt-reference.ts';
 import { jsonObjectSchema } from './route.ts';
-import { readTurns } from './turns.ts';
+import { readInstructions, readTurns } from './turns.ts';
 
 export const messagesBodySchema = z
   .looseObject({
     model: z.string().nullish().openapi({ description: '`prompt/name@label`' }),
     variables: jsonObjectSchema.nullish().openapi({ description: "The prompt's; Anthropic has none." }),
     messages: z.unknown().optional().openapi({ description: 'Fill {{history}}: messages.' }),
-    max_tokens: z
-      .number()
-      .nullish()
-      .openapi({ description: "Its clients demand one; the definition's limit holds." }),
+    max_tokens: z.number().nullish().openapi({
+      description:
+        "Its clients demand one; the definition's limit holds, unless it lets callers override it.",
+    }),
     metadata: jsonObjectSchema.nullish(),
     stream: z.boolean().nullish(),
   })
@@ -22,32 +24,55 @@ export const messagesBodySchema = z
 
 type MessagesBody = z.infer<typeof messagesBodySchema>;
 
+const overrideKeys: OverrideKeys = {
+  parameters: {
+    temperature: ['temperature'],
+    maxOutputTokens: ['max_tokens'],
+    topP: ['top_p'],
+    topK: ['top_k'],
+    stopSequences: ['stop_sequences'],
+    reasoningEffort: ['output_config.effort'],
+  },
+  tools: 'tools',
+  output: ['output_config.format', 'output_format'],
+  // A client cannot leave it out, so a refusal would lock every one out.
+  demanded: ['maxOutputTokens'],
+};
+
 const keys: BodyKeys = {
-  // max_tokens: a client cannot leave it out, so a refusal would lock every one out.
-  passes: ['model', 'variables', 'messages', 'max_tokens', 'metadata', 'stream'],
+  passes: ['model', 'variables', 'messages', 'metadata', 'stream', ...topKeysOf(overrideKeys)],
   governed: [
-    ...['system', 'temperature', 'top_k', 'top_p', 'stop_sequences', 'thinking', 'tools', 'tool_choice'],
-    ...['output_config', 'output_format', 'service_tier', 'inference_geo', 'speed', 'cache_control'],
+    ...['system', 'thinking', 'tool_choice', 'service_tier', 'inference_geo', 'speed', 'cache_control'],
     ...['container', 'context_management', 'mcp_servers'],
   ],
   unsupported: {},
   harmless: { service_tier: 'auto' },
 };
 
-/** @throws PromptgateError invalid_request — a raw call */
-export function readMessagesReference(body: MessagesBody): PromptReference {
-  const reference = readModelReference(body.model);
-  if (!reference) throw refuseRawCall('model', '`model: "prompt/name@label"` with `variables`');
-  return reference;
-}
+export const howMessagesName = '`model: "prompt/name@label"` with `variables`';
 
 /** @throws PromptgateError invalid_request */
 export function toMessagesCall(body: MessagesBody, target: PromptTarget): PromptCall {
-  refuseOtherKeys(body, keys);
+  const { model: _named, ...asked } = body;
+  refuseOtherKeys(asked, keys);
   return {
     ...target,
     variables: body.variables ?? {},
     messages: readTurns(body.messages, 'messages'),
+    ...readOverrides(asked as JsonObject, overrideKeys),
+    metadata: body.metadata ?? undefined,
+    stream: body.stream ?? false,
+  };
+}
+
+/** @throws PromptgateError invalid_request */
+export function toRawMessagesCall(body: MessagesBody): PromptCall {
+  const { system, ...rest } = body;
+  refuseOtherKeys(rest, toRawKeys(keys));
+  return {
+    ...rawTarget,
+    messages: [...readInstructions(system, 'system'), ...(readTurns(body.messages, 'messages') ?? [])],
+    ...readOverrides(rest as JsonObject, overrideKeys),
     metadata: body.metadata ?? undefined,
     stream: body.stream ?? false,
   };

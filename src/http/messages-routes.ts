@@ -6,8 +6,13 @@ import { callPrompt } from './call-prompt.ts';
 import type { HttpEnvironment } from './context.ts';
 import type { ErrorLog } from './error-response.ts';
 import { messagesDialect } from './messages-dialect.ts';
-import { messagesBodySchema, readMessagesReference, toMessagesCall } from './messages-request.ts';
-import { resolveReference } from './prompt-reference.ts';
+import {
+  howMessagesName,
+  messagesBodySchema,
+  toMessagesCall,
+  toRawMessagesCall,
+} from './messages-request.ts';
+import { readModelReference, readTarget } from './prompt-reference.ts';
 import { addRoute, readBody } from './route.ts';
 
 const messageSchema = z.looseObject({ id: z.string(), type: z.literal('message') }).openapi('Message');
@@ -31,9 +36,10 @@ export function addMessagesRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Ga
       // Its SDK looks for the request id under this name.
       c.header('request-id', c.get('requestId'));
       const body = await readBody(c, messagesBodySchema);
-      const target = resolveReference(gateway, c.get('actor'), readMessagesReference(body));
-      c.set('promptName', target.promptName);
-      return callPrompt(c, { gateway, log }, toMessagesCall(body, target), messagesDialect);
+      const { model } = body;
+      const target = readTarget(c, gateway, readModelReference(model), { model, how: howMessagesName });
+      const call = target ? toMessagesCall(body, target) : toRawMessagesCall(body);
+      return callPrompt(c, { gateway, log }, call, messagesDialect);
     },
   );
 }

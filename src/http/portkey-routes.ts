@@ -7,11 +7,12 @@ import { toSent } from '../domain/message.ts';
 import { type BodyKeys, refuseOtherKeys } from './body-keys.ts';
 import { callPrompt, readMetadata } from './call-prompt.ts';
 import { chatChunkSchema, chatCompletionSchema, createChatDialect } from './chat-dialect.ts';
-import { chatKeys } from './chat-request.ts';
+import { chatKeys, chatOverrides } from './chat-request.ts';
 import type { HttpContext, HttpEnvironment } from './context.ts';
 import type { Dialect } from './dialect.ts';
 import type { ErrorLog } from './error-response.ts';
 import { openaiErrorSchema, toOpenaiErrorBody } from './openai-error.ts';
+import { type OverrideKeys, readOverrides, topKeysOf } from './overrides.ts';
 import { resolveReference } from './prompt-reference.ts';
 import { addRoute, jsonObjectSchema, pathParam, readBody } from './route.ts';
 import { readTurns } from './turns.ts';
@@ -26,11 +27,22 @@ const bodySchema = z
   })
   .openapi('PortkeyRequest');
 
+const overrideKeys: OverrideKeys = {
+  ...chatOverrides,
+  parameters: {
+    ...chatOverrides.parameters,
+    topK: ['top_k'],
+    stopSequences: ['stop', 'stop_sequences'],
+  },
+};
+
 const keys: BodyKeys = {
   ...chatKeys,
   // prompt_id: the client says it in the body of a rendering, too.
-  passes: ['variables', 'messages', 'metadata', 'stream', 'stream_options', 'user', 'prompt_id'],
-  governed: [...chatKeys.governed, 'top_k', 'stop_sequences'],
+  passes: [
+    ...['variables', 'messages', 'metadata', 'stream', 'stream_options', 'user', 'prompt_id', 'model'],
+    ...topKeysOf(overrideKeys),
+  ],
 };
 
 /** A failure in a stream is an event of that name here: what has none is taken for a piece of the answer. */
@@ -66,6 +78,7 @@ export function addPortkeyRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gat
       ...target,
       variables: body.variables ?? {},
       messages: readTurns(body.messages, 'messages'),
+      ...readOverrides(body as JsonObject, overrideKeys),
       metadata: readMetadata(body),
       stream: body.stream ?? false,
     };
@@ -102,10 +115,10 @@ export function addPortkeyRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gat
   );
 }
 
-function toRendering({ version, messages }: Rendered): JsonObject {
-  const { temperature, topP, maxOutputTokens, stopSequences } = version.parameters;
+function toRendering({ definition, messages }: Rendered): JsonObject {
+  const { temperature, topP, maxOutputTokens, stopSequences } = definition.parameters;
   return {
-    model: version.model,
+    model: definition.model,
     messages: messages.map(toSent),
     ...(temperature === undefined ? {} : { temperature }),
     ...(topP === undefined ? {} : { top_p: topP }),

@@ -1,12 +1,13 @@
 /**
  * How clients that know models, not prompts, name a prompt: `name`, `name@label`, `name@version`, or the `pmpt_…` id of
- * OpenAI that an import kept. Whoever names a model and brings a prompt of its own is told what to do instead.
+ * OpenAI that an import kept. Whoever names a model and brings a prompt of its own is let through or told what to do.
  */
 import type { Gateway } from '../application/gateway.ts';
 import type { Actor } from '../domain/api-key.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import { labelPattern, maxVersionNumber, promptNamePattern } from '../domain/names.ts';
 import type { PromptTarget } from './call-prompt.ts';
+import type { HttpContext } from './context.ts';
 
 export interface PromptReference {
   /** Where in the body it stands, e.g. `prompt.id`. */
@@ -30,7 +31,7 @@ export function resolveReference(
   if (at !== undefined && version !== undefined) {
     throw refuse(path, 'name a label or version after the @, or send a version: not both');
   }
-  const target = readTarget(path, at, version);
+  const target = readVersion(path, at, version);
   if (!imported) return { promptName: name, ...target };
   return { ...target, ...gateway.findImportedPrompt(actor, name, target.version) };
 }
@@ -59,16 +60,46 @@ export function findReference(body: {
   return named && { ...named, version };
 }
 
-/** @param how the way of this endpoint to name a prompt */
-export function refuseRawCall(path: string, how: string): PromptgateError {
-  return refuse(
+/** Of a request that brings its own prompt. */
+export const rawTarget = { promptName: '', variables: {} } as const;
+
+/** What a request says where it names no prompt. */
+interface RawRequest {
+  readonly model?: unknown;
+  /** The way of this endpoint to name a prompt. */
+  readonly how: string;
+  /** Where a prompt would be named; default: `model`. */
+  readonly path?: string;
+}
+
+/**
+ * What a call of a foreign API is to run; undefined: it brings its own prompt, and is let through.
+ * @throws PromptgateError invalid_request — such calls are refused; what resolveReference throws
+ */
+export function readTarget(
+  c: HttpContext,
+  gateway: Pick<Gateway, 'findImportedPrompt' | 'rawCalls'>,
+  reference: PromptReference | undefined,
+  { model, how, path = 'model' }: RawRequest,
+): PromptTarget | undefined {
+  if (reference) {
+    const target = resolveReference(gateway, c.get('actor'), reference);
+    c.set('promptName', target.promptName);
+    return target;
+  }
+  const naming = `Name a prompt: ${how}; GET /v1/prompts lists them`;
+  if (typeof model !== 'string') throw refuse(path, `no prompt is named. ${naming}`);
+  c.set('raw', true);
+  if (gateway.rawCalls === 'audit') return undefined;
+  const refusal = 'this gateway executes prompts by name and takes no raw calls';
+  throw refuse(
     path,
-    `this gateway executes prompts by name and takes no raw calls. Name a prompt: ${how}; GET /v1/prompts lists them`,
+    `${refusal}. ${naming}. Who runs the gateway can let raw calls through: PROMPTGATE_RAW=audit`,
   );
 }
 
 /** After an @ stands a label or a number; a version of its own is a number, also as text. */
-function readTarget(
+function readVersion(
   path: string,
   at: string | undefined,
   version: string | number | undefined,

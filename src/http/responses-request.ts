@@ -2,17 +2,13 @@
 import { z } from '@hono/zod-openapi';
 import type { Json, JsonObject } from '../domain/json.ts';
 import { toMediaValue } from '../domain/media.ts';
-import { type BodyKeys, refuseOtherKeys } from './body-keys.ts';
+import { type BodyKeys, refuseOtherKeys, toRawKeys } from './body-keys.ts';
 import { type PromptCall, type PromptTarget, readMetadata } from './call-prompt.ts';
-import {
-  findReference,
-  type PromptReference,
-  readModelReference,
-  refuseRawCall,
-} from './prompt-reference.ts';
+import { type OverrideKeys, readOverrides, topKeysOf } from './overrides.ts';
+import { findReference, type PromptReference, rawTarget, readModelReference } from './prompt-reference.ts';
 import { jsonObjectSchema } from './route.ts';
 import { readMediaPart } from './turn-parts.ts';
-import { readTurns } from './turns.ts';
+import { readInstructions, readTurns } from './turns.ts';
 
 const versionSchema = z.union([z.string(), z.number()]).nullish();
 
@@ -38,14 +34,27 @@ export const responsesBodySchema = z
 
 type ResponsesBody = z.infer<typeof responsesBodySchema>;
 
+const overrideKeys: OverrideKeys = {
+  parameters: {
+    temperature: ['temperature'],
+    maxOutputTokens: ['max_output_tokens'],
+    topP: ['top_p'],
+    reasoningEffort: ['reasoning.effort'],
+  },
+  tools: 'tools',
+  output: ['text.format'],
+};
+
 const keys: BodyKeys = {
   passes: [
+    'model',
+    ...topKeysOf(overrideKeys),
     ...['prompt', 'prompt_id', 'prompt_version', 'prompt_variables', 'variables', 'input'],
     ...['metadata', 'user', 'stream', 'stream_options', 'safety_identifier', 'prompt_cache_key'],
   ],
   governed: [
-    ...['model', 'instructions', 'temperature', 'top_p', 'top_logprobs', 'max_output_tokens', 'text'],
-    ...['reasoning', 'tools', 'tool_choice', 'max_tool_calls', 'parallel_tool_calls', 'service_tier'],
+    ...['instructions', 'top_logprobs', 'tool_choice', 'max_tool_calls', 'parallel_tool_calls'],
+    ...['service_tier'],
     ...['context_management', 'prompt_cache_retention', 'prompt_cache_options', 'verbosity'],
   ],
   unsupported: {
@@ -59,24 +68,42 @@ const keys: BodyKeys = {
   harmless: { truncation: 'disabled', parallel_tool_calls: true, tool_choice: 'auto', service_tier: 'auto' },
 };
 
-/** @throws PromptgateError invalid_request — a raw call, too */
-export function readResponsesReference(body: ResponsesBody): PromptReference {
+export const howResponsesName = '`prompt: { id: "name@label", variables }`, or `model: "prompt/name@label"`';
+
+/** Undefined: the body names no prompt. */
+export function findResponsesReference(body: ResponsesBody): PromptReference | undefined {
   const { prompt } = body;
   if (prompt) return { path: 'prompt.id', id: prompt.id, version: prompt.version ?? undefined };
-  const reference = findReference(body);
-  if (reference) return reference;
-  const how = '`prompt: { id: "name@label", variables }`, or `model: "prompt/name@label"`';
-  throw refuseRawCall('prompt', how);
+  return findReference(body);
 }
 
 /** @throws PromptgateError invalid_request */
 export function toResponsesCall(body: ResponsesBody, target: PromptTarget): PromptCall {
   const { model, ...rest } = body;
-  refuseOtherKeys(!body.prompt && !body.prompt_id && readModelReference(model) ? rest : body, keys);
+  const named = !body.prompt && !body.prompt_id && readModelReference(model);
+  const asked = (named ? rest : body) as JsonObject;
+  refuseOtherKeys(asked, keys);
   return {
     ...target,
     variables: readVariables(body),
     messages: readTurns(body.input, 'input'),
+    ...readOverrides(asked, overrideKeys),
+    metadata: readMetadata(body),
+    stream: body.stream ?? false,
+  };
+}
+
+/** @throws PromptgateError invalid_request */
+export function toRawResponsesCall(body: ResponsesBody): PromptCall {
+  const { instructions, ...rest } = body;
+  refuseOtherKeys(rest, toRawKeys(keys));
+  return {
+    ...rawTarget,
+    messages: [
+      ...readInstructions(instructions, 'instructions'),
+      ...(readTurns(body.input, 'input', { system: true }) ?? []),
+    ],
+    ...readOverrides(rest as JsonObject, overrideKeys),
     metadata: readMetadata(body),
     stream: body.stream ?? false,
   };

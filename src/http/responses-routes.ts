@@ -5,9 +5,15 @@ import { callPrompt } from './call-prompt.ts';
 import type { HttpEnvironment } from './context.ts';
 import type { ErrorLog } from './error-response.ts';
 import { openaiErrorSchema } from './openai-error.ts';
-import { resolveReference } from './prompt-reference.ts';
+import { readTarget } from './prompt-reference.ts';
 import { createResponsesDialect } from './responses-dialect.ts';
-import { readResponsesReference, responsesBodySchema, toResponsesCall } from './responses-request.ts';
+import {
+  findResponsesReference,
+  howResponsesName,
+  responsesBodySchema,
+  toRawResponsesCall,
+  toResponsesCall,
+} from './responses-request.ts';
 import { addRoute, readBody } from './route.ts';
 
 const responseSchema = z.looseObject({ id: z.string(), object: z.literal('response') }).openapi('Response');
@@ -32,9 +38,10 @@ export function addResponsesRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: G
     },
     async (c) => {
       const body = await readBody(c, responsesBodySchema);
-      const target = resolveReference(gateway, c.get('actor'), readResponsesReference(body));
-      c.set('promptName', target.promptName);
-      return callPrompt(c, { gateway, log }, toResponsesCall(body, target), dialect);
+      const raw = { model: body.model, how: howResponsesName, path: 'prompt' };
+      const target = readTarget(c, gateway, findResponsesReference(body), raw);
+      const call = target ? toResponsesCall(body, target) : toRawResponsesCall(body);
+      return callPrompt(c, { gateway, log }, call, dialect);
     },
   );
 }

@@ -10,15 +10,25 @@ import { isObject, readContent, readReasoningItem, readThinking, refuse } from '
 /** As many as the native endpoint takes. */
 const maxTurns = 1_000;
 
-/** Undefined: there are none. @throws PromptgateError invalid_request — with the place of what is no turn */
-export function readTurns(value: unknown, path: string): Message[] | undefined {
+/**
+ * @param options system: turns of `system` and `developer` are taken, as a call that brings its own prompt has them
+ * @returns undefined where there are none @throws PromptgateError invalid_request — with the place of what is no turn
+ */
+export function readTurns(
+  value: unknown,
+  path: string,
+  options: { readonly system?: boolean } = {},
+): Message[] | undefined {
   if (value === undefined || value === null || value === '') return undefined;
   if (typeof value === 'string') return [{ role: 'user', content: value }];
   if (!Array.isArray(value)) throw refuse(path, 'a text or a list of messages');
   if (value.length > maxTurns) throw refuse(path, `at most ${maxTurns} messages`);
   const turns: Message[] = [];
   for (const [index, item] of value.entries()) {
-    for (const turn of readItem(item, `${path}[${index}]`)) append(turns, turn);
+    const place = `${path}[${index}]`;
+    const instructed = options.system && isInstruction(item);
+    const read = instructed ? readInstructions(item.content, `${place}.content`) : readItem(item, place);
+    for (const turn of read) append(turns, turn);
   }
   return turns.length === 0 || isBlank(turns) ? undefined : turns;
 }
@@ -26,6 +36,18 @@ export function readTurns(value: unknown, path: string): Message[] | undefined {
 /** Some clients demand a message where the prompt needs none: a single one without content says nothing. */
 function isBlank([turn, ...others]: readonly Message[]): boolean {
   return turn?.role === 'user' && turn.content === '' && others.length === 0;
+}
+
+function isInstruction(item: unknown): item is Record<string, unknown> {
+  return isObject(item) && (item.role === 'system' || item.role === 'developer');
+}
+
+/** What the system says: a text or parts of text; none where nothing is said. @throws PromptgateError invalid_request */
+export function readInstructions(value: unknown, path: string): Message[] {
+  if (value === undefined || value === null || value === '') return [];
+  const content = readContent(value, path);
+  if (typeof content !== 'string') throw refuse(path, 'a text or parts of text');
+  return [{ role: 'system', content }];
 }
 
 /** The Responses API tells of a thought, a text and a call apart: here they are one turn, as long as this is their order. */

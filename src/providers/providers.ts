@@ -106,10 +106,10 @@ async function callProvider(
 function problemsOf(settings: readonly ProviderSettings[], model: string, parameters: Parameters): string[] {
   const target = route(settings, model);
   const provider = settings.find(({ name }) => name === target?.provider);
-  if (!provider) return [`no configured provider takes the model "${model}"; calls will be refused`];
+  if (!provider) return [`no configured provider takes the model "${model}"`];
   const names = unsupportedParameters(provider.wire, parameters);
   if (names.length === 0) return [];
-  return [`the ${provider.wire} wire cannot carry ${names.join(', ')}; calls will be refused`];
+  return [`the ${provider.wire} wire cannot carry ${names.join(', ')}`];
 }
 
 function refuse(settings: ProviderSettings, call: ProviderCall): PromptgateError | undefined {

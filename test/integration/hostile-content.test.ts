@@ -54,7 +54,10 @@ describe.each(databases)('hostile content on $name', ({ create }) => {
     );
     execute = (result, variables = { name: 'Ada' }) =>
       executePrompt(
-        { snapshot, trail, audit: store.audit, providers: providers(result), defaultTimeoutMs: 1_000 },
+        {
+          ...{ snapshot, trail, audit: store.audit, providers: providers(result) },
+          ...{ rawCalls: 'refuse', defaultTimeoutMs: 1_000 },
+        },
         {
           ...{ actor: systemActor, promptName: 'greet', requestId: 'r' },
           variables: variables as never,

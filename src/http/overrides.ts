@@ -1,0 +1,148 @@
+/**
+ * What a request of another API asks for in place of the definition, in our words. Each dialect says once how it spells
+ * what we know; whether it counts is decided by the definition.
+ */
+import { PromptgateError } from '../domain/errors.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
+import { type Overrides, type OverrideWording, readParameters } from '../domain/overrides.ts';
+import { type Tool, toolNamePattern } from '../domain/tool.ts';
+import { refuseOtherKeys, saysNothing } from './body-keys.ts';
+
+/** How an API spells what a definition governs. A key may stand in an object: `reasoning.effort`. */
+export interface OverrideKeys {
+  /** Keys of the API by the names of `config`; of several for one name one may be set. */
+  readonly parameters: Readonly<Record<string, readonly string[]>>;
+  readonly tools?: string;
+  /** Keys under which the form of the answer may stand. */
+  readonly output: readonly string[];
+  readonly demanded?: readonly string[];
+}
+
+export interface AskedOverrides {
+  readonly overrides?: Overrides;
+  readonly wording?: OverrideWording;
+}
+
+/** @throws PromptgateError invalid_request — with the place of what cannot be meant */
+export function readOverrides(body: JsonObject, keys: OverrideKeys): AskedOverrides {
+  refuseOtherMembers(body, keys);
+  const written: JsonObject = {};
+  const spelling: Record<string, string> = {};
+  for (const [name, places] of Object.entries(keys.parameters)) {
+    const [place, other] = places.filter((key) => !saysNothing(valueAt(body, key)));
+    if (place === undefined) continue;
+    if (other !== undefined) throw refuse(other, `nothing beside ${place}`);
+    const value = valueAt(body, place) as Json;
+    written[name] = name === 'stopSequences' && typeof value === 'string' ? [value] : value;
+    spelling[name] = place;
+  }
+  const model = readModel(body.model);
+  const tools = keys.tools === undefined ? undefined : readTools(body[keys.tools], keys.tools);
+  const place = keys.output.find((key) => !saysNothing(valueAt(body, key)));
+  const output = place === undefined ? undefined : readOutput(valueAt(body, place), place);
+  const overrides = {
+    ...(model === undefined ? {} : { model }),
+    ...(Object.keys(written).length === 0 ? {} : { parameters: readParameters(written, spelling) }),
+    ...(tools === undefined ? {} : { tools }),
+    ...(output === undefined ? {} : { output }),
+  };
+  if (Object.keys(overrides).length === 0) return {};
+  if (place !== undefined) spelling.output = place;
+  return { overrides, wording: { spelling, demanded: keys.demanded ?? [] } };
+}
+
+/** The keys at the top of a body that are read here. */
+export function topKeysOf({ parameters, tools, output }: OverrideKeys): string[] {
+  const places = [...Object.values(parameters).flat(), ...output, ...(tools ? [tools] : [])];
+  return places.map((place) => place.split('.')[0]!);
+}
+
+/** Beside a member that is read others may stand that are not. */
+function refuseOtherMembers(body: JsonObject, keys: OverrideKeys): void {
+  const nested = [...Object.values(keys.parameters).flat(), ...keys.output]
+    .map((place) => place.split('.'))
+    .filter((parts) => parts.length === 2);
+  for (const [top, members] of Map.groupBy(nested, ([name]) => name!)) {
+    const value = body[top];
+    if (saysNothing(value)) continue;
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse(top, 'an object');
+    const passes = members.map(([, member]) => member!);
+    refuseOtherKeys(value, { passes, governed: [], unsupported: {} }, `${top}.`);
+  }
+}
+
+function valueAt(body: JsonObject, place: string): Json | undefined {
+  const [top = '', member] = place.split('.');
+  const value = body[top];
+  if (member === undefined) return value;
+  return isObject(value) ? value[member] : undefined;
+}
+
+function readModel(value: Json | undefined): string | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === 'string' && /^[^\s\p{Cc}]{1,200}$/u.test(value)) return value;
+  throw refuse('model', 'a model such as gpt-4o-mini or anthropic/claude-sonnet-4-5, without spaces');
+}
+
+const maxTools = 128;
+
+/** Tools in the shapes of OpenAI (both APIs) and of Anthropic. Undefined: there are none. */
+function readTools(value: Json | undefined, path: string): Tool[] | undefined {
+  if (saysNothing(value)) return undefined;
+  if (!Array.isArray(value) || value.length > maxTools) throw refuse(path, `at most ${maxTools} tools`);
+  const tools = value.map((item, index) => readTool(item, `${path}[${index}]`));
+  const names = new Set<string>();
+  for (const [index, { name }] of tools.entries()) {
+    if (names.has(name)) throw refuse(`${path}[${index}]`, 'a name that no other tool has');
+    names.add(name);
+  }
+  return tools;
+}
+
+const toolKeys = {
+  // strict: which schemas the provider enforces is decided by the schema. cache_control: without effect on the answer.
+  passes: [
+    ...['type', 'function', 'name', 'description', 'parameters', 'input_schema', 'strict', 'cache_control'],
+  ],
+  governed: [],
+  unsupported: {},
+};
+
+function readTool(item: Json, path: string): Tool {
+  if (!isObject(item) || !['function', 'custom', undefined].includes(item.type as string | undefined)) {
+    throw refuse(path, 'a function; the tools that a provider runs itself are not taken');
+  }
+  const said = isObject(item.function) ? item.function : item;
+  refuseOtherKeys(said, toolKeys, `${path}.`);
+  const { name, description, parameters, input_schema: input } = said;
+  if (typeof name !== 'string' || !toolNamePattern.test(name)) {
+    throw refuse(`${path}.name`, 'a name of letters, digits, `_` and `-`, at most 64');
+  }
+  const schema = parameters ?? input ?? { type: 'object', properties: {} };
+  if (!isObject(schema)) throw refuse(path, 'a JSON Schema of its arguments');
+  if (description !== undefined && description !== null && typeof description !== 'string') {
+    throw refuse(`${path}.description`, 'a text');
+  }
+  return { name, description: description || null, inputSchema: schema };
+}
+
+/** `response_format`, `text.format`, `output_config.format` or our own `output`: what the answer has to look like. */
+function readOutput(value: Json | undefined, path: string): Overrides['output'] {
+  const { type, format, json_schema: named, schema: bare } = isObject(value) ? value : {};
+  if (type === 'text' || format === 'text') return { format: 'text', schema: null };
+  const schema = isObject(named) ? named.schema : bare;
+  if (type === 'json_object' || (format === 'json' && schema === undefined)) {
+    return { format: 'json', schema: null };
+  }
+  if ((type === 'json_schema' || format === 'json') && isObject(schema)) return { format: 'json', schema };
+  throw refuse(path, 'text, json_object or json_schema with a schema');
+}
+
+function refuse(path: string, expected: string): PromptgateError {
+  const message = `expected ${expected}`;
+  return new PromptgateError('invalid_request', `${path}: ${message}.`, { issues: [{ path, message }] });
+}
+
+function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
