@@ -5,8 +5,8 @@
 select * from api_keys order by created_at, id
 
 -- name: insertKey
-insert into api_keys (id, name, prefix, hash, scopes, prompts, labels, created_at, created_by, revoked_at)
-values ($1, $2, $3, $4, $5::text::json, $6::text::json, $7::text::json, $8::timestamptz, $9, $10::timestamptz)
+insert into api_keys (id, name, prefix, hash, scopes, prompts, labels, raw, created_at, created_by, revoked_at)
+values ($1, $2, $3, $4, $5::text::json, $6::text::json, $7::text::json, $8::boolean, $9::timestamptz, $10, $11::timestamptz)
 
 -- name: findKey
 -- An id beats a name; of several keys with one name the one in force, else the one revoked last.

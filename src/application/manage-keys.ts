@@ -27,10 +27,10 @@ export async function createKey(
   request: { actor: Actor; name: string; scopes: readonly Scope[]; limits?: KeyLimits },
 ): Promise<{ key: ApiKey; secret: string }> {
   const limits = request.limits ?? { prompts: null, labels: null };
-  if (request.scopes.includes('admin') && (limits.prompts || limits.labels)) {
+  if (request.scopes.includes('admin') && (limits.prompts || limits.labels || limits.raw === false)) {
     throw new PromptgateError(
       'invalid_request',
-      'A key with the scope "admin" cannot be limited to prompts or labels: it could create one that is not. Give it "publish" or "deploy" instead.',
+      'A key with the scope "admin" cannot be limited: it could create one that is not. Give it "publish" or "deploy" instead.',
     );
   }
   const secret = createSecret();

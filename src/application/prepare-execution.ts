@@ -150,8 +150,11 @@ function limitOverrides({ overridable }: Definition, request: ExecuteRequest): O
 }
 
 function readRawCall(deps: Pick<ExecuteDependencies, 'rawCalls'>, request: ExecuteRequest): ReadCall {
-  const { actor, overrides = {}, messages = [] } = request;
+  const { actor, variables, overrides = {}, messages = [] } = request;
   if (purposeOf(request) === 'raw') authorizeRawCall(actor, deps.rawCalls);
+  if (Object.keys(variables).length > 0) {
+    throw new PromptgateError('invalid_request', 'A raw call has no variables: they belong to a prompt.');
+  }
   return {
     definition: toRawRunnable(overrides),
     registered: undefined,

@@ -9,6 +9,7 @@ interface ExecutionView {
   readonly prompt: string;
   readonly version: number | null;
   readonly label: string | null;
+  readonly purpose: string;
   readonly status: string;
   readonly model: string | null;
   readonly simulated: boolean;
@@ -81,7 +82,9 @@ function renderExecutions(executions: readonly ExecutionView[]): string {
   const rows = executions.map((execution) => [
     execution.started_at.slice(0, 19).replace('T', ' '),
     execution.id,
-    `${execution.prompt}${execution.version === null ? '' : ` v${execution.version}`}`,
+    execution.purpose === 'raw'
+      ? paint('yellow', '(raw)')
+      : `${execution.prompt}${execution.version === null ? '' : ` v${execution.version}`}`,
     execution.label ?? '—',
     paint(execution.status === 'succeeded' ? 'green' : 'yellow', execution.error?.code ?? execution.status),
     execution.model ? `${execution.model}${execution.simulated ? ' (simulated)' : ''}` : '—',

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { scopes } from '../domain/api-key.ts';
 import type { CliContext } from './context.ts';
 import { withGateway } from './gateway-client.ts';
@@ -11,6 +11,7 @@ interface KeyView {
   readonly scopes: string[];
   readonly prompts: string[] | null;
   readonly labels: string[] | null;
+  readonly raw: boolean | null;
   readonly created_at: string;
   readonly revoked_at: string | null;
 }
@@ -19,6 +20,7 @@ interface CreateOptions {
   readonly scope: string[];
   readonly prompts?: string[];
   readonly labels?: string[];
+  readonly raw?: 'allow' | 'refuse';
   readonly json?: boolean;
 }
 
@@ -31,6 +33,12 @@ export function addKeysCommand(program: Command, context: CliContext): void {
     .option('--scope <scopes...>', `one or more of: ${scopes.join(', ')}`, ['execute'])
     .option('--prompts <globs...>', "only these prompts; `*` stands for any characters, e.g. 'billing-*'")
     .option('--labels <labels...>', 'only these labels, and no version by its number')
+    .addOption(
+      new Option(
+        '--raw <allow|refuse>',
+        'calls without a prompt, where the gateway takes them; default: allow, unless limited by --prompts or --labels',
+      ).choices(['allow', 'refuse']),
+    )
     .option('--json', 'print JSON')
     .action((name: string, options: CreateOptions) =>
       withGateway(context, async (client) => {
@@ -39,6 +47,7 @@ export function addKeysCommand(program: Command, context: CliContext): void {
           scopes: options.scope,
           ...(options.prompts ? { prompts: options.prompts } : {}),
           ...(options.labels ? { labels: options.labels } : {}),
+          ...(options.raw ? { raw: options.raw === 'allow' } : {}),
         });
         if (options.json) return context.out(JSON.stringify(key, null, 2));
         context.out(key.secret);
@@ -85,6 +94,7 @@ function describeReach(key: KeyView): string {
   const limits = [
     key.prompts ? `prompts ${key.prompts.join(', ')} only` : '',
     key.labels ? `labels ${key.labels.join(', ')} only` : '',
+    key.raw === null ? '' : `raw calls ${key.raw ? 'allowed' : 'refused'}`,
   ];
   return [key.scopes.join(', '), ...limits].filter(Boolean).join('; ');
 }

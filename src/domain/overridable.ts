@@ -126,7 +126,7 @@ function showRange({ min, max }: { min?: number; max?: number }, unit: string): 
 export function toOverridableSchema(overridable: Overridable): JsonObject {
   const properties = Object.entries(overridable).map(([name, bound]): [string, JsonObject] => {
     if (bound === 'any') return [name, {}];
-    if (isList(bound)) return [name, { enum: [...bound] }];
+    if (isList(bound)) return [name, { enum: bound.toSorted() }];
     const { min, max } = bound;
     return [
       name,

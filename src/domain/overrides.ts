@@ -3,6 +3,7 @@ import { hashJson } from './canonical-json.ts';
 import type { Definition } from './definition.ts';
 import { findConfigFault, toMilliseconds } from './definition-keys.ts';
 import { type Issue, PromptgateError } from './errors.ts';
+import { checkHistory, fromHistory } from './history.ts';
 import type { Json, JsonObject } from './json.ts';
 import { type Message, type RenderedMessage, toSent } from './message.ts';
 import { compileOutput } from './output.ts';
@@ -93,8 +94,13 @@ export function renderRaw(messages: readonly Message[]): {
   renderedHash: string;
 } {
   if (messages.length === 0) throw refuseIssues([{ path: 'messages', message: 'a raw call brings its own' }]);
+  // Instructions are the caller's own here; whatever else holds of a conversation holds of this one.
+  checkHistory(
+    messages.map((message) => (message.role === 'system' ? { ...message, role: 'user' } : message)),
+    true,
+  );
   return {
-    messages: messages.map((message) => ({ ...message, origin: 'history', spans: [] })),
+    messages: messages.map(fromHistory),
     renderedHash: hashJson(messages.map(toSent)),
   };
 }

@@ -10,6 +10,7 @@ import {
 } from '../domain/execution.ts';
 import { toMediaValue } from '../domain/media.ts';
 import type { Content, Message } from '../domain/message.ts';
+import type { Overrides } from '../domain/overrides.ts';
 
 const errorCodes = Object.keys(errorTable) as [ErrorCode, ...ErrorCode[]];
 const count = z.number().int().nullable();
@@ -82,6 +83,10 @@ export const executionDetailSchema = executionSchema
         .object({ source: z.string(), partials: z.record(z.string(), z.string()) })
         .nullable()
         .openapi({ description: 'What was run where it is no version of the registry.' }),
+      overrides: z
+        .looseObject({})
+        .nullable()
+        .openapi({ description: 'What the call replaced of the definition; of a raw call, all of it.' }),
     }),
     parameters: z.record(z.string(), z.unknown()),
     metadata: z.record(z.string(), z.unknown()),
@@ -191,6 +196,16 @@ function toContentView(content: Content) {
   );
 }
 
+function toOverridesView(overrides: Overrides | undefined) {
+  if (!overrides) return null;
+  const { tools, ...rest } = overrides;
+  if (!tools) return rest;
+  return {
+    ...rest,
+    tools: tools.map(({ inputSchema, ...tool }) => ({ ...tool, input_schema: inputSchema })),
+  };
+}
+
 export function toExecutionDetail(
   execution: StoredExecution,
   late: StoredExecution | undefined,
@@ -201,6 +216,7 @@ export function toExecutionDetail(
       variables: execution.inputPayload.variables,
       messages: execution.inputPayload.messages?.map(toMessageView) ?? null,
       definition: execution.inputPayload.definition ?? null,
+      overrides: toOverridesView(execution.inputPayload.overrides),
     },
     parameters: execution.parameters,
     metadata: execution.metadata,

@@ -17,6 +17,9 @@ const keySchema = z
       .nullable()
       .openapi({ description: 'Globs of the prompts that it may use; null: all.' }),
     labels: z.array(z.string()).nullable().openapi({ description: 'Labels that it may use; null: all.' }),
+    raw: z.boolean().nullable().openapi({
+      description: 'Whether it may call without a prompt; null: only a key that is limited to nothing may.',
+    }),
     created_at: z.iso.datetime(),
     created_by: z.string(),
     revoked_at: z.iso.datetime().nullable(),
@@ -39,6 +42,7 @@ const createBodySchema = z
       .min(1)
       .max(100)
       .optional(),
+    raw: z.boolean().optional(),
   })
   .openapi('CreateKeyRequest');
 
@@ -56,8 +60,9 @@ export function addKeyRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gateway
       response: keySchema.extend({ secret: z.string() }),
     },
     async (c) => {
-      const { name, scopes, prompts = null, labels = null } = await readBody(c, createBodySchema);
-      const request = { actor: c.get('actor'), name, scopes, limits: { prompts, labels } };
+      const { name, scopes, prompts = null, labels = null, raw } = await readBody(c, createBodySchema);
+      const limits = { prompts, labels, ...(raw === undefined ? {} : { raw }) };
+      const request = { actor: c.get('actor'), name, scopes, limits };
       const { key, secret } = await gateway.createKey(request);
       return c.json({ ...toKeyView(key), secret }, 201);
     },
@@ -102,6 +107,7 @@ function toKeyView(key: ApiKey): z.infer<typeof keySchema> {
     scopes: [...key.scopes],
     prompts: key.limits.prompts && [...key.limits.prompts],
     labels: key.limits.labels && [...key.limits.labels],
+    raw: key.limits.raw ?? null,
     created_at: key.createdAt.toISOString(),
     created_by: key.createdBy,
     revoked_at: key.revokedAt?.toISOString() ?? null,

@@ -135,7 +135,8 @@ describe.each(databases)(
     it.each([
       ['invalid_request', 400, 'temperature', { ...greet, temperature: 0 }],
       ['invalid_request', 400, 'max_tokens', { ...greet, max_tokens: 5 }],
-      ['invalid_request', 400, 'tools', { ...greet, tools: [{ type: 'function' }] }],
+      ['invalid_request', 400, 'tools', { ...greet, tools: [{ type: 'function', function: { name: 'x' } }] }],
+      ['invalid_request', 400, 'tools[0]', { ...greet, tools: [{ type: 'web_search' }] }],
       ['invalid_request', 400, 'response_format', { ...greet, response_format: { type: 'json_object' } }],
       ['invalid_request', 400, 'n', { ...greet, n: 2 }],
       ['invalid_request', 400, 'store', { ...greet, store: true }],

@@ -46,6 +46,25 @@ describe('the contract of the input', () => {
     expect(changes(contractOf(before), contractOf(after))).toEqual(expected);
   });
 
+  it.each([
+    ['', 'overridable: { seed: any }\n', ['overridable.seed added']],
+    ['overridable: { seed: any }\n', '', ['overridable.seed removed !']],
+    [
+      'overridable: { topP: any }\n',
+      'overridable: { topP: { max: 0.9 } }\n',
+      ['overridable.topP narrowed !'],
+    ],
+    ['overridable: { topP: { min: 0.5 } }\n', 'overridable: { topP: any }\n', ['overridable.topP widened']],
+    ['overridable: { model: [a, b] }\n', 'overridable: { model: [b] }\n', ['overridable.model narrowed !']],
+    [
+      'overridable: { model: [a, b] }\n',
+      'overridable: { model: [b, a, c] }\n',
+      ['overridable.model widened'],
+    ],
+  ])('covers what callers may decide: %s → %s', (before, after, expected) => {
+    expect(changes(contractOf('{}', before), contractOf('{}', after))).toEqual(expected);
+  });
+
   it('counts a required variable with a default as one that callers may leave out', () => {
     const withDefault = contractOf('{ text: string, tone: string }', '  default: { tone: plain }\n');
     expect(changes(contractOf('{ text: string }'), withDefault)).toEqual(['input.tone added']);
