@@ -172,6 +172,22 @@ select * from ai_executions
  order by id desc
  limit $12::integer
 
+-- name: countTraffic
+-- Calls of applications by key and purpose. The ids bound the months and the pages that are read: every execution of the
+-- time, once.
+select key_id, actor, purpose, currency,
+       count(*) filter (where status <> 'refused' and not simulated) as calls,
+       count(*) filter (where status <> 'refused' and not simulated and cost is null) as unknown_costs,
+       trim_scale(coalesce(sum(cost) filter (where status <> 'refused' and not simulated), 0)) as cost,
+       count(*) filter (where status = 'refused') as refused,
+       count(*) filter (where status <> 'refused' and simulated) as simulated
+  from ai_executions
+ where id >= $1::uuid and id < $2::uuid
+   and started_at >= $3::timestamptz and started_at < $4::timestamptz
+   and purpose in ('call', 'raw')
+   and ($5::text is null or key_id = $5)
+ group by key_id, actor, purpose, currency
+
 -- name: ensureExecutionPartitions
 -- At start-up and daily; see the function for its locks.
 select ensure_execution_partitions($1::integer) as created

@@ -1,3 +1,4 @@
+import type { TrafficCount } from '../domain/coverage.ts';
 import type {
   Execution,
   ExecutionPurpose,
@@ -36,4 +37,6 @@ export interface AuditStore {
     filter: ExecutionFilter,
     page: { limit: number; before?: string },
   ): Promise<StoredExecution[]>;
+  /** Calls of applications that started in [since, until), of one key or (null) of all. */
+  countTraffic(filter: { since: Date; until: Date; keyId: string | null }): Promise<TrafficCount[]>;
 }

@@ -28,6 +28,7 @@ import type { InFlight } from './in-flight.ts';
 import { authenticate, createKey, revokeKey } from './manage-keys.ts';
 import { type MoveLabelRequest, moveLabel } from './move-label.ts';
 import { type PlanRequest, planSync, type SyncPlan } from './plan-sync.ts';
+import { type CoverageReport, readCoverage } from './read-coverage.ts';
 import { getEvaluation, listEvaluations } from './read-evaluations.ts';
 import { type ExecutionRecord, getExecution, listExecutions } from './read-executions.ts';
 import { type GateReport, readGate, readTestedVersions } from './read-gates.ts';
@@ -64,6 +65,10 @@ export interface Gateway {
     filter: ExecutionFilter,
     page: { limit: number; before?: string },
   ): Promise<{ executions: StoredExecution[]; nextCursor: string | null }>;
+  readCoverage(
+    actor: Actor,
+    window: { since?: Date | undefined; until?: Date | undefined },
+  ): Promise<CoverageReport>;
   listPrompts(actor: Actor): PromptEntry[];
   getPrompt(actor: Actor, name: string): PromptEntry;
   getVersion(actor: Actor, name: string, target: VersionTarget): PromptVersion;
@@ -128,6 +133,7 @@ export function createGateway(
       findImportedPrompt(snapshot, actor, promptId, promptVersion),
     getExecution: (actor, id) => getExecution(audit, actor, id),
     listExecutions: (actor, filter, page) => listExecutions(audit, actor, filter, page),
+    readCoverage: (actor, window) => readCoverage(audit, actor, window),
     listPrompts: (actor) => listPrompts(snapshot, actor),
     getPrompt: (actor, name) => getPrompt(snapshot, actor, name),
     getVersion: (actor, name, target) => getVersion(snapshot, actor, name, target),

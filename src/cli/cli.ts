@@ -7,6 +7,7 @@ import { addAuditCommand } from './audit.ts';
 import { addCheckCommand } from './check.ts';
 import { addConfigCommand } from './config.ts';
 import type { CliContext } from './context.ts';
+import { addCoverageCommand } from './coverage.ts';
 import { addDeployCommand } from './deploy.ts';
 import { addDevCommand } from './dev.ts';
 import { addDiffCommand } from './diff.ts';
@@ -53,6 +54,7 @@ export function createProgram(context: CliContext, setExitCode: (code: number) =
   addExportCommand(program, context);
   addRunCommand(program, context);
   addExecutionsCommand(program, context);
+  addCoverageCommand(program, context);
   addLabelsCommand(program, context);
   addDeployCommand(program, context);
   addRollbackCommand(program, context);

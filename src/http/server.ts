@@ -11,6 +11,7 @@ import { authenticate } from './authenticate.ts';
 import { auditRefusals } from './call-prompt.ts';
 import { addChatRoutes } from './chat-routes.ts';
 import { type HttpEnvironment, identifyRequest } from './context.ts';
+import { addCoverageRoutes } from './coverage-routes.ts';
 import { type ErrorLog, respondWithError } from './error-response.ts';
 import { addEvaluationRoutes } from './evaluations-routes.ts';
 import { addExecutionRoutes } from './executions-routes.ts';
@@ -77,6 +78,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   addChatRoutes(app, options.gateway, options.onError);
   addMessagesRoutes(app, options.gateway, options.onError);
   addPortkeyRoutes(app, options.gateway, options.onError);
+  addCoverageRoutes(app, options.gateway);
   addPromptRoutes(app, options.gateway);
   addVersionRoutes(app, options.gateway);
   addLabelRoutes(app, options.gateway);

@@ -4,7 +4,7 @@ import type { AuditStore, ExecutionFilter } from '../application/audit-store.ts'
 import type { ClaimHolder } from '../application/audit-trail.ts';
 import { type Execution, executionStatuses, type Intent } from '../domain/execution.ts';
 import { defaultStatementTimeoutMs, type Pool, toStoreError, transferMs, withinPool } from './connection.ts';
-import { fromExecution, fromIntent, toIntent, toStoredExecution } from './execution-rows.ts';
+import { fromExecution, fromIntent, toIntent, toStoredExecution, toTrafficCount } from './execution-rows.ts';
 import type { QueryCatalog, Row, Sql } from './query-catalog.ts';
 
 export interface RecoveryScope {
@@ -113,6 +113,13 @@ export function createAuditStore(
       const args = listArguments(filter, limit, before);
       return guard('reading', async () => (await list(pool.sql, ...args)).map(toStoredExecution));
     },
+    countTraffic({ since, until, keyId }) {
+      const from = firstIdAt(since.getTime() - clockSlackMs);
+      const to = firstIdAt(until.getTime() + clockSlackMs);
+      return guard('reading', async () =>
+        (await run.countTraffic(pool.sql, from, to, since, until, keyId)).map(toTrafficCount),
+      );
+    },
     async findLateOutcome(id) {
       if (!uuidPattern.test(id)) return undefined;
       const [row] = await guard('reading', () => run.findLateOutcome(pool.sql, id));
@@ -166,6 +173,7 @@ function bindQueries(queries: QueryCatalog) {
     endLease: queries.bind('endGatewayLease'),
     forgetGateways: queries.bind('forgetGateways'),
     ensurePartitions: queries.bind('ensureExecutionPartitions'),
+    countTraffic: queries.bind('countTraffic'),
     recent: queries.bind('listExecutions'),
     ofPrompt: queries.bind('listExecutionsOfPrompt'),
     ofKey: queries.bind('listExecutionsOfKey'),

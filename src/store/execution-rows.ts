@@ -1,6 +1,7 @@
 /** Executions and intents between their domain shape and their rows. Rows are parsed here and nowhere else. */
 import { z } from 'zod';
 import type { IdempotencyClaim } from '../application/audit-trail.ts';
+import type { TrafficCount } from '../domain/coverage.ts';
 import { type ErrorCode, errorTable } from '../domain/errors.ts';
 import {
   type Admission,
@@ -268,4 +269,21 @@ function toDelivery(row: z.infer<typeof executionSchema>): Delivery | null {
     deliveredBytes: row.delivered_bytes,
     disconnectedAt: row.disconnected_at,
   };
+}
+
+const trafficSchema = z.object({
+  key_id: text,
+  actor: z.string(),
+  purpose: z.enum(['call', 'raw']),
+  currency: z.string(),
+  calls: z.number(),
+  unknown_costs: z.number(),
+  cost: z.string(),
+  refused: z.number(),
+  simulated: z.number(),
+});
+
+export function toTrafficCount(row: Row): TrafficCount {
+  const { key_id: keyId, unknown_costs: unknownCosts, ...rest } = trafficSchema.parse(row);
+  return { keyId, unknownCosts, ...rest };
 }

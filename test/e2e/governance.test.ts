@@ -317,4 +317,26 @@ describe.each(databases)('governance, on $name', ({ create: createDatabase }) =>
       expect((await by(allowed)).choices[0]?.message.content).toContain('[simulated');
     });
   });
+
+  it('tells by key how much is governed, simulated calls apart, and to a key its own alone', async () => {
+    const secret = await keyOf('measured', {});
+    const by = openai.withOptions({ apiKey: secret });
+    await by.chat.completions.create({
+      model: 'gpt-4o-mini',
+      messages: [{ role: 'user', content: 'Hello' }],
+    });
+    await failureOf(by.chat.completions.create({ model: 'no-such-model', messages: [] }));
+    const own = await gateway.call('GET', '/v1/coverage', { key: secret });
+    const measured = {
+      actor: `key:measured-${database.kind}`,
+      raw_refused: 1,
+      simulated: 1,
+      call_share: null,
+    };
+    expect(own.body).toMatchObject({ total: { simulated: 1 }, data: [measured] });
+    const all = await gateway.call('GET', '/v1/coverage', {
+      key: gateway.keys.admin,
+    });
+    expect(all.body.data.length).toBeGreaterThan(1);
+  });
 });

@@ -226,6 +226,38 @@ describe.each(databases)('the audit trail on $name', ({ create }) => {
       expect(ids(found)).toEqual(expected((row) => row.startedAt >= since && row.startedAt < until));
     });
 
+    it('counts the traffic of applications by key, purpose and currency, with exact costs', async () => {
+      const at = new Date('2026-11-11T10:00:00Z');
+      const id = () => v7({ msecs: at.getTime() });
+      const priced = (cost: string | null, currency = 'USD') => ({ ...execution().price, cost, currency });
+      const call = { keyId: 'key_c', actor: 'key:c', startedAt: at, purpose: 'call' as const };
+      const rows: Partial<Execution>[] = [
+        { ...call, price: priced('0.1') },
+        { ...call, price: priced('0.2'), status: 'failed' },
+        { ...call, price: priced(null) },
+        { ...call, price: priced('9'), simulated: true },
+        { ...call, price: priced('0.000000000001', 'EUR') },
+        { ...call, purpose: 'raw', price: priced('0.5') },
+        { ...call, purpose: 'raw', price: priced(null), status: 'refused' },
+        { ...call, purpose: 'evaluation', price: priced('7') },
+        { ...call, keyId: 'key_d', actor: 'key:d', price: priced('1') },
+        { ...call, startedAt: new Date(at.getTime() + 60_000), price: priced('3') },
+      ];
+      await store.audit.settle(rows.map((row) => execution({ ...row, id: id() })));
+      const window = { since: at, until: new Date(at.getTime() + 1_000) };
+      const none = { calls: 0, unknownCosts: 0, cost: '0', refused: 0, simulated: 0 };
+      const own = { ...none, keyId: 'key_c', actor: 'key:c', purpose: 'call', currency: 'USD' };
+      const counted = [
+        { ...own, calls: 3, unknownCosts: 1, cost: '0.3', simulated: 1 },
+        { ...own, currency: 'EUR', calls: 1, cost: '0.000000000001' },
+        { ...own, purpose: 'raw', calls: 1, cost: '0.5', refused: 1 },
+      ];
+      const ofOne = await store.audit.countTraffic({ ...window, keyId: 'key_c' });
+      expect(ofOne).toHaveLength(counted.length);
+      expect(ofOne).toEqual(expect.arrayContaining(counted));
+      expect(await store.audit.countTraffic({ ...window, keyId: null })).toHaveLength(counted.length + 1);
+    });
+
     it('page by page without gap or repetition', async () => {
       const pages: string[] = [];
       for (let before: string | undefined; ; before = pages.at(-1)) {
