@@ -35,6 +35,14 @@ const attemptSchema = z.object({
   retryAfterMs: count,
 });
 
+/** The column `price`, of executions and of back-fills. */
+export const priceSchema = z.object({
+  source: text,
+  unknownReason: text,
+  unitPrices: jsonObject.nullable(),
+  billed: z.custom<Json | null>(() => true).default(null),
+});
+
 const admissionColumns = {
   id: z.string(),
   prompt_name: z.string(),
@@ -96,12 +104,7 @@ const executionSchema = z.object({
   reasoning_tokens: count,
   cost: text,
   currency: z.string(),
-  price: z.object({
-    source: text,
-    unknownReason: text,
-    unitPrices: jsonObject.nullable(),
-    billed: z.custom<Json | null>(() => true).default(null),
-  }),
+  price: priceSchema,
   response_hash: text,
   output_normalised: z.boolean(),
   latency_ms: z.number(),

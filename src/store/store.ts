@@ -1,6 +1,7 @@
 /** Opens the one database of a gateway, embedded or not, and hands out what the application needs of it. */
 
 import type { AuditKeeping } from '../application/audit-verification.ts';
+import type { CostStore } from '../application/cost-store.ts';
 import type { EvaluationStore } from '../application/evaluation-store.ts';
 import type { RegistryStore } from '../application/registry-store.ts';
 import { createAuditKeeping } from './audit-keeping.ts';
@@ -13,6 +14,7 @@ import {
   toStoreError,
   withDeadline,
 } from './connection.ts';
+import { createCostStore } from './cost-store.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from './embedded-database.ts';
 import { createEvaluationStore } from './evaluation-store.ts';
 import { type Migration, type MigrationStatus, migrate, migrationStatus } from './migrator.ts';
@@ -38,6 +40,7 @@ export interface Store {
   readonly evaluations: EvaluationStore;
   readonly audit: PostgresAuditStore;
   readonly keeping: AuditKeeping;
+  readonly costs: CostStore;
   /** The way of calls into the audit trail, on connections of its own; close it before the store. */
   openAuditTrail(options: OpenAuditTrailOptions): Promise<OpenAuditTrail>;
   /** Brings the schema up to date and makes sure that the months ahead have partitions. @returns what was applied */
@@ -94,7 +97,8 @@ function storeAt(
     ...(listener ? { listen: listener.listen } : {}),
     deadlineMs: 2 * statementTimeoutMs,
   });
-  const keeping = createAuditKeeping(() => connect(url, { ...connections, max: 1 }), queries);
+  const open = () => connect(url, { ...connections, max: 1 });
+  const keeping = createAuditKeeping(open, queries);
   let daily: NodeJS.Timeout | undefined;
 
   async function keepMonths(): Promise<void> {
@@ -113,6 +117,7 @@ function storeAt(
     evaluations: createEvaluationStore(pool, queries, { deadlineMs: 2 * statementTimeoutMs }),
     audit,
     keeping,
+    costs: createCostStore(pool, open, queries),
     openAuditTrail: (options) => openAuditTrail({ url, queries, alone: embedded !== undefined }, options),
     async migrate() {
       const applied = await migrate(pool.sql, queries);

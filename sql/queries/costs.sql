@@ -1,0 +1,131 @@
+-- What executions cost, from the rollups: no query here but those of the back-fill reads the trail.
+
+-- name: rollUpExecutions
+-- One batch; see the function. Null: another process is at it.
+select roll_up_executions($1::integer) as taken
+
+-- name: rebuildExecutionRollups
+-- Takes as long as the hours have executions.
+select rebuild_execution_rollups($1::timestamptz, $2::timestamptz) as queued
+
+-- name: countPendingRollups
+-- The table holds what was settled in the last seconds.
+select count(*)::integer as pending from execution_rollup_pending
+
+-- name: sumDailyCosts
+-- Reads days, so its time grows with days and versions, never with executions. $3 is a json array of what to group by;
+-- the other arguments filter where they are not null. Latency is summed only where it is asked for ($11).
+with asked as (select $3::text::jsonb as by), parts as (
+  select
+    case when by ? 'day' then to_char(day at time zone 'UTC', 'YYYY-MM-DD') end as day,
+    case when by ? 'prompt' then prompt_name end as prompt, case when by ? 'version' then prompt_version end as version,
+    case when by ? 'label' then label end as label, case when by ? 'model' then model end as model,
+    case when by ? 'key' then key_id end as key, case when by ? 'purpose' then purpose end as purpose,
+    case when by ? 'status' then status end as status, currency,
+    sum(executions) as executions, sum(executions) filter (where status = 'succeeded') as succeeded,
+    sum(prompt_tokens) as prompt_tokens, sum(completion_tokens) as completion_tokens,
+    sum(cached_tokens) as cached_tokens, sum(cache_write_tokens) as cache_write_tokens,
+    sum(reasoning_tokens) as reasoning_tokens, sum(cost) as cost, sum(unknown_costs) as unknown_costs,
+    sum(later_costs) as later_costs, sum(later_cost) as later_cost, sum(priced) as priced,
+    sum(priced_prompt_tokens) as priced_prompt_tokens, sum(cost_squares) as cost_squares,
+    sum(cost_prompt_tokens) as cost_prompt_tokens, sum(prompt_tokens_squares) as prompt_tokens_squares,
+    sum(attempts) as attempts, sum(latency_us) as latency_us,
+    case when $11::boolean then sum_histograms(latency_histogram) end as histogram
+  from execution_rollups_daily, asked
+  where day >= $1::timestamptz and day < $2::timestamptz
+    and ($4::text is null or prompt_name = $4) and ($5::integer is null or prompt_version = $5)
+    and ($6::text is null or label = $6) and ($7::text is null or model = $7) and ($8::text is null or key_id = $8)
+    and ($9::text is null or purpose = $9) and ($10::text is null or status = $10)
+  group by 1, 2, 3, 4, 5, 6, 7, 8, currency
+)
+select p.day, p.prompt, p.version, p.label, p.model, p.key, p.purpose, p.status,
+  sum(executions)::bigint as executions, coalesce(sum(succeeded), 0)::bigint as succeeded,
+  sum(prompt_tokens)::bigint as prompt_tokens, sum(completion_tokens)::bigint as completion_tokens,
+  sum(cached_tokens)::bigint as cached_tokens, sum(cache_write_tokens)::bigint as cache_write_tokens,
+  sum(reasoning_tokens)::bigint as reasoning_tokens, sum(attempts)::bigint as attempts,
+  (sum(unknown_costs) - sum(later_costs))::bigint as unknown_costs, sum(later_costs)::bigint as later_costs,
+  sum(latency_us)::bigint as latency_us,
+  latency_quantile_ms(sum_histograms(histogram), 0.5) as p50_ms,
+  latency_quantile_ms(sum_histograms(histogram), 0.95) as p95_ms,
+  latency_quantile_ms(sum_histograms(histogram), 0.99) as p99_ms,
+  coalesce(json_agg(json_build_object('currency', currency, 'cost', cost::text, 'later_cost', later_cost::text,
+    'priced', priced, 'priced_prompt_tokens', priced_prompt_tokens, 'cost_squares', cost_squares::text,
+    'cost_prompt_tokens', cost_prompt_tokens::text, 'prompt_tokens_squares', prompt_tokens_squares::text)
+    order by currency) filter (where currency <> ''), '[]') as costs
+from parts p
+group by 1, 2, 3, 4, 5, 6, 7, 8
+order by 1, 2, 3, 4, 5, 6, 7, 8
+
+-- name: sumHourlyCosts
+-- The same by hour, where the period begins or ends within a day.
+with asked as (select $3::text::jsonb as by), parts as (
+  select
+    case when by ? 'day' then to_char(hour at time zone 'UTC', 'YYYY-MM-DD') end as day,
+    case when by ? 'prompt' then prompt_name end as prompt, case when by ? 'version' then prompt_version end as version,
+    case when by ? 'label' then label end as label, case when by ? 'model' then model end as model,
+    case when by ? 'key' then key_id end as key, case when by ? 'purpose' then purpose end as purpose,
+    case when by ? 'status' then status end as status, currency,
+    sum(executions) as executions, sum(executions) filter (where status = 'succeeded') as succeeded,
+    sum(prompt_tokens) as prompt_tokens, sum(completion_tokens) as completion_tokens,
+    sum(cached_tokens) as cached_tokens, sum(cache_write_tokens) as cache_write_tokens,
+    sum(reasoning_tokens) as reasoning_tokens, sum(cost) as cost, sum(unknown_costs) as unknown_costs,
+    sum(later_costs) as later_costs, sum(later_cost) as later_cost, sum(priced) as priced,
+    sum(priced_prompt_tokens) as priced_prompt_tokens, sum(cost_squares) as cost_squares,
+    sum(cost_prompt_tokens) as cost_prompt_tokens, sum(prompt_tokens_squares) as prompt_tokens_squares,
+    sum(attempts) as attempts, sum(latency_us) as latency_us,
+    case when $11::boolean then sum_histograms(latency_histogram) end as histogram
+  from execution_rollups, asked
+  where hour >= $1::timestamptz and hour < $2::timestamptz
+    and ($4::text is null or prompt_name = $4) and ($5::integer is null or prompt_version = $5)
+    and ($6::text is null or label = $6) and ($7::text is null or model = $7) and ($8::text is null or key_id = $8)
+    and ($9::text is null or purpose = $9) and ($10::text is null or status = $10)
+  group by 1, 2, 3, 4, 5, 6, 7, 8, currency
+)
+select p.day, p.prompt, p.version, p.label, p.model, p.key, p.purpose, p.status,
+  sum(executions)::bigint as executions, coalesce(sum(succeeded), 0)::bigint as succeeded,
+  sum(prompt_tokens)::bigint as prompt_tokens, sum(completion_tokens)::bigint as completion_tokens,
+  sum(cached_tokens)::bigint as cached_tokens, sum(cache_write_tokens)::bigint as cache_write_tokens,
+  sum(reasoning_tokens)::bigint as reasoning_tokens, sum(attempts)::bigint as attempts,
+  (sum(unknown_costs) - sum(later_costs))::bigint as unknown_costs, sum(later_costs)::bigint as later_costs,
+  sum(latency_us)::bigint as latency_us,
+  latency_quantile_ms(sum_histograms(histogram), 0.5) as p50_ms,
+  latency_quantile_ms(sum_histograms(histogram), 0.95) as p95_ms,
+  latency_quantile_ms(sum_histograms(histogram), 0.99) as p99_ms,
+  coalesce(json_agg(json_build_object('currency', currency, 'cost', cost::text, 'later_cost', later_cost::text,
+    'priced', priced, 'priced_prompt_tokens', priced_prompt_tokens, 'cost_squares', cost_squares::text,
+    'cost_prompt_tokens', cost_prompt_tokens::text, 'prompt_tokens_squares', prompt_tokens_squares::text)
+    order by currency) filter (where currency <> ''), '[]') as costs
+from parts p
+group by 1, 2, 3, 4, 5, 6, 7, 8
+order by 1, 2, 3, 4, 5, 6, 7, 8
+
+-- name: listUnpricedExecutions
+-- What was billed and not priced, oldest first, past an id. $1 and $2 bound the start, $3 the page.
+select e.id, e.provider, e.model, e.started_at, e.price
+  from ai_executions e
+ where e.started_at >= $1::timestamptz and e.started_at < $2::timestamptz and e.id > $3::uuid
+   and e.cost is null and e.status <> 'unknown' and not e.simulated and e.price ->> 'billed' is not null
+   and not exists (select from execution_cost_backfills b where b.execution_id = e.id)
+ order by e.id
+ limit $4::integer
+
+-- name: insertCostBackfill
+insert into cost_backfills (since, until, actor, reason)
+values ($1::timestamptz, $2::timestamptz, $3, $4)
+returning id
+
+-- name: insertBackfilledCosts
+-- A cost that somebody else worked out meanwhile stays.
+insert into execution_cost_backfills (execution_id, backfill_id, cost, currency, price)
+select r.execution_id, r.backfill_id, r.cost, r.currency, r.price
+  from json_to_recordset($1::text::json) as r (
+    execution_id uuid, backfill_id bigint, cost numeric, currency text, price json
+  )
+ order by r.execution_id
+on conflict do nothing
+returning execution_id
+
+-- name: findBackfilledCost
+select b.cost, b.currency, b.price, b.created_at, r.actor, r.reason
+  from execution_cost_backfills b join cost_backfills r on r.id = b.backfill_id
+ where b.execution_id = $1::uuid

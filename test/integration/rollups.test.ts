@@ -1,0 +1,164 @@
+// Rollups are the rows, summed: whatever order commits come in, however often they are rebuilt, whatever is dropped.
+import fc from 'fast-check';
+import postgres from 'postgres';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createRollupKeeper } from '../../src/application/roll-up.ts';
+import { openStore, type Store } from '../../src/store/store.ts';
+import { findWrongSums, insertExecutions, insertLaterCosts } from '../support/cost-truth.ts';
+import { databases, type TestDatabase } from '../support/databases.ts';
+import { execution } from '../support/records.ts';
+
+const hourMs = 3_600_000;
+
+describe.each(databases)('rollups on $name', ({ create, name }) => {
+  let database: TestDatabase;
+  let store: Store;
+  let sql: postgres.Sql;
+
+  beforeEach(async () => {
+    database = await create();
+    store = await openStore({ databaseUrl: database.url });
+    await store.audit.ensurePartitions();
+    sql = postgres(database.url, { max: 6, onnotice: () => {}, fetch_types: false });
+  });
+  afterEach(async () => {
+    await sql.end();
+    await store.close();
+    await database.drop();
+  });
+
+  const catchUp = () =>
+    createRollupKeeper(store.costs, {
+      onError(error) {
+        throw error;
+      },
+    }).catchUp();
+
+  it('are exact over 20,000 executions, late ones, failures and unknown ones, while more arrive and two sum up', async () => {
+    const now = Date.now();
+    const batch = (salt: number) =>
+      insertExecutions(sql, { count: 2_000, untilMs: now, spanMs: 6 * hourMs, salt });
+    await batch(0);
+    for (let salt = 1; salt < 10; salt += 3) {
+      await Promise.all([batch(salt), catchUp(), batch(salt + 1), catchUp(), batch(salt + 2)]);
+      await insertLaterCosts(sql);
+    }
+    await catchUp();
+    expect(await store.costs.pending()).toBe(0);
+    expect(await findWrongSums(sql)).toEqual([]);
+    const [{ n }] = await sql<[{ n: number }]>`select sum(executions)::integer as n from execution_rollups`;
+    expect(n).toBe(20_000);
+    // Again, by hour: nothing is added twice and nothing is lost.
+    expect(
+      await store.costs.rebuild(new Date(now - 5 * hourMs), new Date(now - 2 * hourMs)),
+    ).toBeGreaterThan(7_000);
+    expect(await findWrongSums(sql)).toEqual([]);
+  });
+
+  it('take in what recovery and spools write long after, and a repeated commit once', async () => {
+    const old = execution({ startedAt: new Date(Date.now() - 30 * hourMs) });
+    await store.audit.settle([execution()]);
+    await catchUp();
+    await store.audit.settle([old]);
+    await store.audit.settle([old]);
+    const lost = execution({ status: 'unknown', promptTokens: null, price: { ...old.price, cost: null } });
+    await store.audit.settle([lost]);
+    await store.audit.settle([{ ...lost, status: 'succeeded', promptTokens: 9, price: old.price }]);
+    await catchUp();
+    expect(await findWrongSums(sql)).toEqual([]);
+    const [line] = await store.costs.sum({
+      since: new Date(0),
+      until: new Date('2100-01-01'),
+      by: [],
+      latency: true,
+    });
+    expect(line).toMatchObject({ executions: 3, laterCosts: 1, unknownCosts: 0 });
+    expect(line?.costs[0]).toMatchObject({
+      currency: 'USD',
+      cost: '0.000370370367',
+      laterCost: '0.000123456789',
+    });
+    expect(line?.p50Ms).toBeGreaterThan(794);
+    expect(line?.p99Ms).toBeLessThan(1000);
+  });
+
+  it('of a dropped month stay, also those of rows that nobody had summed; its hours are not summed again', async () => {
+    await sql
+      .unsafe(
+        `create table ai_executions_2026_01 partition of ai_executions
+         for values from (execution_id_at('2026-01-01Z')) to (execution_id_at('2026-02-01Z'))`,
+      )
+      .catch(async () => {
+        // A bound has to be a constant.
+        const [{ a, b }] = await sql<[{ a: string; b: string }]>`
+        select execution_id_at('2026-01-01Z')::text as a, execution_id_at('2026-02-01Z')::text as b`;
+        await sql.unsafe(
+          `create table ai_executions_2026_01 partition of ai_executions for values from ('${a}') to ('${b}')`,
+        );
+      });
+    const january = { untilMs: Date.parse('2026-01-20Z'), spanMs: 100 * hourMs };
+    await insertExecutions(sql, { ...january, count: 300, salt: 1 });
+    await catchUp();
+    await insertExecutions(sql, { ...january, count: 200, salt: 2 });
+    await store.keeping.retain(1, 'test');
+    const sums = () => sql<[{ n: number }]>`
+      select sum(executions)::integer as n from execution_rollups where hour < '2026-02-01'`;
+    expect(await sql`select from ai_executions`).toHaveLength(0);
+    expect(await sums()).toMatchObject([{ n: 500 }]);
+    await expect(store.costs.rebuild(new Date('2026-01-10'), new Date('2026-01-11'))).rejects.toMatchObject({
+      code: 'conflict',
+    });
+    expect(await sums()).toMatchObject([{ n: 500 }]);
+  });
+
+  // PGlite has one session: there is nothing to interleave.
+  it.runIf(name === 'PostgreSQL')(
+    'are exact whatever order transactions begin, commit, fail and sum up in',
+    async () => {
+      const step = fc.oneof(
+        fc.record({
+          do: fc.constant('insert' as const),
+          in: fc.nat(3),
+          count: fc.integer({ min: 1, max: 5 }),
+        }),
+        fc.record({ do: fc.constantFrom('commit' as const, 'rollback' as const), in: fc.nat(3) }),
+        fc.record({ do: fc.constantFrom('sum' as const, 'later' as const, 'rebuild' as const) }),
+      );
+      let salt = 100;
+      const until = Date.now();
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 25 }), async (steps) => {
+          const sessions = await Promise.all(Array.from({ length: 4 }, () => sql.reserve()));
+          const open = new Set<number>();
+          for (const one of steps) {
+            if (one.do === 'insert') {
+              const session = sessions[one.in]!;
+              if (!open.has(one.in)) await session`begin`;
+              open.add(one.in);
+              await insertExecutions(session, {
+                count: one.count,
+                untilMs: until,
+                spanMs: 3 * hourMs,
+                salt: salt++,
+              });
+            } else if (one.do === 'commit' || one.do === 'rollback') {
+              await sessions[one.in]!.unsafe(one.do);
+              open.delete(one.in);
+            } else if (one.do === 'sum') {
+              await store.costs.rollUp(3);
+            } else if (one.do === 'later') {
+              await insertLaterCosts(sql);
+            } else {
+              await store.costs.rebuild(new Date(until - 2 * hourMs), new Date(until - hourMs));
+            }
+          }
+          await Promise.all(sessions.map((session) => session`commit`));
+          for (const session of sessions) session.release();
+          await catchUp();
+          expect(await findWrongSums(sql)).toEqual([]);
+        }),
+        { numRuns: 10 },
+      );
+    },
+  );
+});

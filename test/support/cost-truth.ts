@@ -1,0 +1,123 @@
+/**
+ * What the rollups have to say, worked out from the rows by plain SQL that shares nothing with them, and executions in
+ * any number for it.
+ */
+import type postgres from 'postgres';
+
+/** One row an execution: what it cost, wherever that is known from. */
+const truth = `
+  select date_trunc('hour', e.started_at at time zone 'UTC') as hour, e.prompt_name, coalesce(e.prompt_version, 0) as version,
+    coalesce(e.label, '') as label, coalesce(e.model, '') as model, coalesce(e.key_id, '') as key, e.purpose, e.status,
+    coalesce(e.prompt_tokens, (l.outcome ->> 'prompt_tokens')::bigint) as prompt,
+    coalesce(e.completion_tokens, (l.outcome ->> 'completion_tokens')::bigint) as completion,
+    coalesce(e.cost, (l.outcome ->> 'cost')::numeric, b.cost) as cost,
+    case when e.cost is not null then e.currency
+         when l.outcome ->> 'cost' is not null then l.outcome ->> 'currency' else b.currency end as currency,
+    json_array_length(e.attempts) as attempts, e.simulated, e.latency_ms
+  from ai_executions e
+  left join ai_execution_late_outcomes l on l.execution_id = e.id
+  left join execution_cost_backfills b on b.execution_id = e.id`;
+
+const groups = 'hour, prompt_name, version, label, model, key, purpose, status';
+
+const countsOfRows = `
+  select ${groups}, count(*)::numeric, coalesce(sum(prompt), 0)::numeric, coalesce(sum(completion), 0)::numeric,
+    sum(attempts)::numeric, sum(round(latency_ms * 1000))::numeric,
+    count(*) filter (where cost is null and attempts > 0 and not simulated)::numeric,
+    count(*) filter (where latency_ms >= 100)::numeric
+  from (${truth}) t group by ${groups}`;
+
+const moneyOfRows = `
+  select ${groups}, currency, sum(cost), count(prompt)::numeric, coalesce(sum(prompt), 0)::numeric,
+    coalesce(sum(cost * cost) filter (where prompt is not null), 0), coalesce(sum(cost * prompt), 0),
+    coalesce(sum(prompt * prompt), 0)::numeric
+  from (${truth}) t where cost is not null group by ${groups}, currency`;
+
+function rollups(table: string, time: string) {
+  const cells = `select date_trunc('hour', ${time} at time zone 'UTC') as hour, prompt_name, prompt_version, label, model, key_id, purpose, status`;
+  return {
+    counts: `${cells}, sum(executions), sum(prompt_tokens), sum(completion_tokens), sum(attempts), sum(latency_us),
+        sum(unknown_costs - later_costs), sum((select sum(n) from unnest(latency_histogram) with ordinality h (n, i) where i > 21))
+      from ${table} group by 1, 2, 3, 4, 5, 6, 7, 8`,
+    money: `${cells}, currency, sum(cost), sum(priced), sum(priced_prompt_tokens), sum(cost_squares), sum(cost_prompt_tokens),
+        sum(prompt_tokens_squares)
+      from ${table} where currency <> '' group by 1, 2, 3, 4, 5, 6, 7, 8, 9`,
+  };
+}
+
+/** @returns every sum that the rollups have otherwise, or that one side alone has; empty when they are equal */
+export async function findWrongSums(sql: postgres.Sql): Promise<unknown[]> {
+  const hourly = rollups('execution_rollups', 'hour');
+  const daily = rollups('execution_rollups_daily', 'day');
+  const byDay = (query: string) => query.replaceAll(`date_trunc('hour', e.`, `date_trunc('day', e.`);
+  const pairs = [
+    [countsOfRows, hourly.counts],
+    [moneyOfRows, hourly.money],
+    [byDay(countsOfRows), daily.counts],
+    [byDay(moneyOfRows), daily.money],
+  ] as const;
+  const wrong: unknown[] = [];
+  for (const [rows, sums] of pairs) {
+    for (const [left, right] of [
+      [rows, sums],
+      [sums, rows],
+    ]) {
+      wrong.push(...(await sql.unsafe(`(${left}) except (${right}) limit 3`)));
+    }
+  }
+  return wrong;
+}
+
+/**
+ * Inserts `count` executions, `ageMs` old at most and spread evenly, as SQL alone can: prompts, versions, labels, models,
+ * keys, purposes, outcomes, currencies, costs of many digits, unknown costs, late outcomes for some of the unknown.
+ */
+export async function insertExecutions(
+  sql: postgres.Sql,
+  { count, untilMs, spanMs, salt }: { count: number; untilMs: number; spanMs: number; salt: number },
+): Promise<void> {
+  await sql.unsafe(`
+    insert into ai_executions (
+      id, prompt_name, prompt_version, label, input_payload, parameters, provider, model, simulated, key_id, actor,
+      request_id, metadata, started_at, status, usage_source, prompt_tokens, completion_tokens, cached_tokens,
+      raw_output, cost, currency, price, output_normalised, latency_ms, overhead_ms, attempts, purpose
+    )
+    select
+      (substr(lpad(to_hex(ms), 12, '0'), 1, 12) || '7' || substr(h, 1, 3) || '8' || substr(h, 4, 15))::uuid,
+      case when r % 50 = 0 then '' else 'prompt-' || r % 7 end, nullif(1 + r % 4, 4), case r % 5 when 0 then null when 1 then 'staging' else 'production' end,
+      '{"variables":{"text":"A short text."}}', '{}', 'openai', case r % 3 when 0 then 'gpt-4o' else 'gpt-4o-mini' end, r % 97 = 0,
+      'key-' || r % 5, 'key:load', 'req-' || n, '{}', to_timestamp(ms / 1000.0),
+      (array['succeeded','succeeded','succeeded','succeeded','succeeded','succeeded','failed','refused','cancelled','unknown'])[1 + r % 10],
+      case when r % 10 < 6 then 'provider' else 'none' end,
+      case when r % 10 < 6 then 100 + r % 900 end, case when r % 10 < 6 then r % 300 end, case when r % 10 < 6 then r % 50 end,
+      case when r % 10 < 6 then 'An answer of some words, as long as a short answer is.' end,
+      case when r % 10 < 6 and r % 97 <> 0 and r % 13 <> 0 then (r % 1000003)::numeric / 1000000007000 end, case when r % 11 = 0 then 'EUR' else 'USD' end,
+      '{"source":"genai-prices@0.1.8","unknownReason":null,"unitPrices":{"gpt-4o-mini":{"input_mtok":"0.15","output_mtok":"0.6"}},"billed":null}',
+      false, case when r % 10 = 9 then 0 else exp((r % 1000) / 100.0) end, 0.5,
+      case when r % 10 = 7 then '[]' else '[{"number":1}]' end::json,
+      (array['call','call','call','raw','evaluation','replay','probe'])[1 + r % 7]
+    from (
+      select n, md5('${salt}-' || n) as h, ('x' || substr(md5('${salt}-' || n), 1, 7))::bit(28)::bigint as r,
+        ${Math.round(untilMs - spanMs)}::bigint + (n * ${spanMs}::numeric / ${count})::bigint as ms
+      from generate_series(1, ${count}) n
+    ) s
+    on conflict do nothing`);
+}
+
+/** Late outcomes for unknown executions that have none, and a back-fill for some of the unpriced. */
+export async function insertLaterCosts(sql: postgres.Sql): Promise<void> {
+  await sql.unsafe(`
+    insert into ai_execution_late_outcomes (execution_id, outcome)
+    select id, json_build_object('id', id, 'status', 'succeeded', 'prompt_tokens', 77, 'completion_tokens', 5,
+        'cost', case when id::text < 'g' and right(id::text, 1) < '8' then 0.00123 end, 'currency', 'USD')
+      from ai_executions where status = 'unknown' and right(id::text, 1) < 'c'
+    on conflict do nothing`);
+  await sql.unsafe(
+    `insert into cost_backfills (since, until, actor, reason) values (now(), now(), 'test', 'test')`,
+  );
+  await sql.unsafe(`
+    insert into execution_cost_backfills (execution_id, backfill_id, cost, currency, price)
+    select id, (select max(id) from cost_backfills), 0.000321, 'EUR', '{}' from ai_executions
+     where cost is null and status = 'succeeded' and not simulated and right(id::text, 1) < '8'
+    on conflict do nothing`);
+}
