@@ -85,6 +85,7 @@ async function start(kind: AuditKind, databaseUrl: string, providerUrl: string) 
     keeping: store.keeping,
     evaluations: store.evaluations,
     scripts: createScriptProcess({ javascript: false }),
+    costs: store.costs,
     inFlight: createInFlight(),
     providers: createProviders(simulatedProviders(values, providerUrl)),
     rawCalls: 'refuse',

@@ -4,6 +4,7 @@ import { createGateway, type Gateway } from './application/gateway.ts';
 import { createInFlight } from './application/in-flight.ts';
 import { toUnknownExecution } from './application/recover-intents.ts';
 import { createRegistrySnapshot } from './application/registry-snapshot.ts';
+import { createRollupKeeper } from './application/rollup-keeper.ts';
 import { type Config, simulatedProviders, version } from './config.ts';
 import { errorTable, PromptgateError, toPromptgateError } from './domain/errors.ts';
 import { createHttpApp, type HttpApp } from './http/server.ts';
@@ -122,6 +123,7 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
       keeping: store.keeping,
       evaluations: store.evaluations,
       scripts,
+      costs: store.costs,
       providers,
       rawCalls: config.values.PROMPTGATE_RAW,
       defaultTimeoutMs: config.values.PROMPTGATE_EXECUTION_TIMEOUT_MS,
@@ -131,6 +133,13 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
         traces?.record(execution, place);
       },
     });
+    if (options.serving) {
+      const rollups = createRollupKeeper(store.costs, {
+        onError: () => log.warn('the rollups of costs cannot be kept; trying again'),
+      });
+      rollups.start();
+      releasers.push(() => rollups.stop());
+    }
     let accepting = true;
     const http = createHttpApp({
       gateway,

@@ -48,7 +48,7 @@ select p.day, p.prompt, p.version, p.label, p.model, p.key, p.purpose, p.status,
   latency_quantile_ms(sum_histograms(histogram), 0.5) as p50_ms,
   latency_quantile_ms(sum_histograms(histogram), 0.95) as p95_ms,
   latency_quantile_ms(sum_histograms(histogram), 0.99) as p99_ms,
-  coalesce(json_agg(json_build_object('currency', currency, 'cost', cost::text, 'later_cost', later_cost::text,
+  coalesce(json_agg(json_build_object('currency', currency, 'cost', trim_scale(cost)::text, 'later_cost', trim_scale(later_cost)::text,
     'priced', priced, 'priced_prompt_tokens', priced_prompt_tokens, 'cost_squares', cost_squares::text,
     'cost_prompt_tokens', cost_prompt_tokens::text, 'prompt_tokens_squares', prompt_tokens_squares::text)
     order by currency) filter (where currency <> ''), '[]') as costs
@@ -91,7 +91,7 @@ select p.day, p.prompt, p.version, p.label, p.model, p.key, p.purpose, p.status,
   latency_quantile_ms(sum_histograms(histogram), 0.5) as p50_ms,
   latency_quantile_ms(sum_histograms(histogram), 0.95) as p95_ms,
   latency_quantile_ms(sum_histograms(histogram), 0.99) as p99_ms,
-  coalesce(json_agg(json_build_object('currency', currency, 'cost', cost::text, 'later_cost', later_cost::text,
+  coalesce(json_agg(json_build_object('currency', currency, 'cost', trim_scale(cost)::text, 'later_cost', trim_scale(later_cost)::text,
     'priced', priced, 'priced_prompt_tokens', priced_prompt_tokens, 'cost_squares', cost_squares::text,
     'cost_prompt_tokens', cost_prompt_tokens::text, 'prompt_tokens_squares', prompt_tokens_squares::text)
     order by currency) filter (where currency <> ''), '[]') as costs

@@ -11,6 +11,8 @@ import { type AddedVersion, type AddVersionRequest, addVersion } from './add-ver
 import { type ArchiveRequest, archivePrompt } from './archive-prompt.ts';
 import type { AuditStore, ExecutionFilter } from './audit-store.ts';
 import type { AuditCheck, AuditKeeping, Retention } from './audit-verification.ts';
+import { type BackfillReport, type BackfillRequest, backfillCosts } from './backfill-costs.ts';
+import type { CostQuestion, CostStore } from './cost-store.ts';
 import { type EvaluateRequest, evaluateVersion } from './evaluate-version.ts';
 import type { EvaluationReport } from './evaluation-report.ts';
 import type { EvaluationFilter, EvaluationStore } from './evaluation-store.ts';
@@ -28,6 +30,13 @@ import type { InFlight } from './in-flight.ts';
 import { authenticate, createKey, revokeKey } from './manage-keys.ts';
 import { type MoveLabelRequest, moveLabel } from './move-label.ts';
 import { type PlanRequest, planSync, type SyncPlan } from './plan-sync.ts';
+import {
+  type CompareCostsRequest,
+  type ComparedCosts,
+  type CostReport,
+  compareCosts,
+  readCosts,
+} from './read-costs.ts';
 import { type CoverageReport, readCoverage } from './read-coverage.ts';
 import { getEvaluation, listEvaluations } from './read-evaluations.ts';
 import { type ExecutionRecord, getExecution, listExecutions } from './read-executions.ts';
@@ -104,6 +113,11 @@ export interface Gateway {
   }): Promise<{ key: ApiKey; secret: string }>;
   listKeys(): ApiKey[];
   revokeKey(idOrName: string): Promise<ApiKey>;
+  readCosts(actor: Actor, question: CostQuestion): Promise<CostReport>;
+  compareCosts(actor: Actor, request: CompareCostsRequest): Promise<ComparedCosts[]>;
+  backfillCosts(request: BackfillRequest): Promise<BackfillReport>;
+  /** Sums the hours of a period anew. @returns how many facts were summed */
+  rebuildCosts(since: Date, until: Date): Promise<number>;
   verifyAudit(since?: Date): Promise<AuditCheck[]>;
   retainAudit(monthsKept: number, actor: Actor): Promise<Retention[]>;
   health(): SnapshotHealth;
@@ -118,6 +132,7 @@ export function createGateway(
     keeping: AuditKeeping;
     evaluations: EvaluationStore;
     scripts: ScriptRunner;
+    costs: CostStore;
   },
 ): Gateway {
   const { audit, snapshot, evaluations } = deps;
@@ -131,7 +146,7 @@ export function createGateway(
     renderVersion: (request) => renderVersion(snapshot, request),
     findImportedPrompt: (actor, promptId, promptVersion) =>
       findImportedPrompt(snapshot, actor, promptId, promptVersion),
-    getExecution: (actor, id) => getExecution(audit, actor, id),
+    getExecution: (actor, id) => getExecution(deps, actor, id),
     listExecutions: (actor, filter, page) => listExecutions(audit, actor, filter, page),
     readCoverage: (actor, window) => readCoverage(audit, actor, window),
     listPrompts: (actor) => listPrompts(snapshot, actor),
@@ -158,6 +173,10 @@ export function createGateway(
     createKey: (request) => createKey(deps, request),
     listKeys: () => snapshot.listKeys(),
     revokeKey: (idOrName) => revokeKey(deps, idOrName),
+    readCosts: (actor, question) => readCosts(deps.costs, actor, question),
+    compareCosts: (actor, request) => compareCosts(deps.costs, actor, request),
+    backfillCosts: (request) => backfillCosts(deps, request),
+    rebuildCosts: (since, until) => deps.costs.rebuild(since, until),
     verifyAudit: (since) => deps.keeping.verify(since),
     retainAudit: (monthsKept, actor) => deps.keeping.retain(monthsKept, actor.name),
     health: () => snapshot.health(),

@@ -84,6 +84,8 @@ export type ProviderResult = { readonly attempts: readonly Attempt[]; readonly b
 export interface Providers {
   /** @returns undefined when no configured provider takes this model name */
   route(model: string): ModelRoute | undefined;
+  /** What is known of a configured provider by its name; undefined when there is none. */
+  provider(name: string): Pick<ModelRoute, 'baseUrl' | 'prices'> | undefined;
   /** What would keep a call from being made: no provider for the model, parameters that its wire cannot carry. */
   problemsOf(model: string, parameters: Parameters): string[];
   /** Never throws: a failure is a result with its attempts. */

@@ -2,6 +2,7 @@ import type { Actor } from '../domain/api-key.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import type { StoredExecution } from '../domain/execution.ts';
 import type { AuditStore, ExecutionFilter } from './audit-store.ts';
+import type { BackfilledCost, CostStore } from './cost-store.ts';
 
 /** A key without `admin` sees its own calls only: the audit holds other callers' data. */
 function isVisible(actor: Actor, execution: StoredExecution): boolean {
@@ -12,15 +13,25 @@ export interface ExecutionRecord {
   readonly execution: StoredExecution;
   /** What came home after recovery had made the outcome `unknown`. */
   readonly late: StoredExecution | undefined;
+  /** What it cost, where that was worked out after it had settled. */
+  readonly backfilled: BackfilledCost | undefined;
 }
 
 /** @throws PromptgateError not_found — also when it belongs to another key */
-export async function getExecution(audit: AuditStore, actor: Actor, id: string): Promise<ExecutionRecord> {
+export async function getExecution(
+  { audit, costs }: { readonly audit: AuditStore; readonly costs: Pick<CostStore, 'findBackfilled'> },
+  actor: Actor,
+  id: string,
+): Promise<ExecutionRecord> {
   const execution = await audit.findExecution(id);
   if (!execution || !isVisible(actor, execution)) {
     throw new PromptgateError('not_found', 'There is no execution of that id, or this key may not see it.');
   }
-  return { execution, late: execution.status === 'unknown' ? await audit.findLateOutcome(id) : undefined };
+  return {
+    execution,
+    late: execution.status === 'unknown' ? await audit.findLateOutcome(id) : undefined,
+    backfilled: execution.price.billed === null ? undefined : await costs.findBackfilled(id),
+  };
 }
 
 /** A row may hold megabytes of variables and output: so many are read at once, and a page of so many characters ends. */

@@ -7,6 +7,7 @@ import { addAuditCommand } from './audit.ts';
 import { addCheckCommand } from './check.ts';
 import { addConfigCommand } from './config.ts';
 import type { CliContext } from './context.ts';
+import { addCostsCommand } from './costs.ts';
 import { addCoverageCommand } from './coverage.ts';
 import { addDeployCommand } from './deploy.ts';
 import { addDevCommand } from './dev.ts';
@@ -55,6 +56,7 @@ export function createProgram(context: CliContext, setExitCode: (code: number) =
   addRunCommand(program, context);
   addExecutionsCommand(program, context);
   addCoverageCommand(program, context);
+  addCostsCommand(program, context);
   addLabelsCommand(program, context);
   addDeployCommand(program, context);
   addRollbackCommand(program, context);

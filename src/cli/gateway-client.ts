@@ -15,6 +15,8 @@ export interface GatewayClient {
   request<T>(method: string, path: string, body?: unknown): Promise<T>;
   /** Server-sent events, in order, until the gateway ends them. @throws PromptgateError — as `request` */
   events(method: string, path: string, body: unknown): AsyncIterable<ServerEvent>;
+  /** An answer that is no JSON. @throws as `request` */
+  text(method: string, path: string): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -88,6 +90,10 @@ function toClient(
 ): Omit<GatewayClient, 'close'> {
   return {
     request: async (method, path, body) => readAnswer(await ask(method, path, body)),
+    async text(method, path) {
+      const response = await ask(method, path);
+      return response.ok ? response.text() : readAnswer(response);
+    },
     async *events(method, path, body) {
       const response = await ask(method, path, body);
       const isStream = response.headers.get('content-type')?.startsWith('text/event-stream');

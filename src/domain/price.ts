@@ -8,7 +8,7 @@ import type { Json, JsonObject } from './json.ts';
 import { formatMoney, parseMoney } from './money.ts';
 import { findListPrices, findPriceList, type PriceList, priceSource, readCounts } from './price-list.ts';
 import { priceCounts, type TokenCounts, type UnitPrices, UnknownPrice } from './unit-prices.ts';
-import type { Usage } from './usage.ts';
+import { noUsage, type Usage } from './usage.ts';
 
 /** What a provider reported of one request, be it an answer or a failure that it billed. */
 export interface Bill {
@@ -70,6 +70,17 @@ export function computePrice(question: PriceQuestion): Price {
     const reason = error instanceof UnknownPrice ? error.message : 'the reported usage contradicts itself';
     return { ...noPrice(reason), billed: bounded(billed) };
   }
+}
+
+/** What `Price.billed` keeps, as bills again. */
+export function readBilled(billed: Json): Bill[] {
+  const parts = Array.isArray(billed) ? billed.filter(isObject) : [];
+  return parts.map(({ model, tier, usage }) => ({
+    responseModel: typeof model === 'string' ? model : null,
+    usage: noUsage,
+    rawUsage: isObject(usage) ? usage : null,
+    serviceTier: typeof tier === 'string' ? tier : null,
+  }));
 }
 
 export function noPrice(reason: string): Price {

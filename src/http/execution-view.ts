@@ -1,13 +1,9 @@
 /** The wire form of an execution: snake_case, the field's own words, decimals as text. */
 import { z } from '@hono/zod-openapi';
+import type { BackfilledCost } from '../application/cost-store.ts';
+import type { ExecutionRecord } from '../application/read-executions.ts';
 import { type ErrorCode, errorTable } from '../domain/errors.ts';
-import {
-  type Execution,
-  executionPurposes,
-  executionStatuses,
-  finishReasons,
-  type StoredExecution,
-} from '../domain/execution.ts';
+import { type Execution, executionPurposes, executionStatuses, finishReasons } from '../domain/execution.ts';
 import { toMediaValue } from '../domain/media.ts';
 import type { Content, Message } from '../domain/message.ts';
 import type { Overrides } from '../domain/overrides.ts';
@@ -98,6 +94,17 @@ export const executionDetailSchema = executionSchema
     usage_source: z.enum(['provider', 'none']),
     price_source: z.string().nullable(),
     unit_prices: z.record(z.string(), z.unknown()).nullable(),
+    backfilled_cost: z
+      .object({
+        cost: z.string(),
+        currency: z.string(),
+        price_source: z.string().nullable(),
+        actor: z.string(),
+        reason: z.string(),
+        recorded_at: z.iso.datetime(),
+      })
+      .nullable()
+      .openapi({ description: 'What was worked out after the call had settled without a known cost.' }),
     output_normalised: z.boolean(),
     attempt_details: z.array(
       z.object({
@@ -206,10 +213,22 @@ function toOverridesView(overrides: Overrides | undefined) {
   };
 }
 
-export function toExecutionDetail(
-  execution: StoredExecution,
-  late: StoredExecution | undefined,
-): z.infer<typeof executionDetailSchema> {
+function toBackfillView({ price, actor, reason, createdAt }: BackfilledCost) {
+  return {
+    cost: price.cost ?? '0',
+    currency: price.currency,
+    price_source: price.source,
+    actor,
+    reason,
+    recorded_at: createdAt.toISOString(),
+  };
+}
+
+export function toExecutionDetail({
+  execution,
+  late,
+  backfilled,
+}: ExecutionRecord): z.infer<typeof executionDetailSchema> {
   return {
     ...toExecutionView(execution),
     input: {
@@ -228,6 +247,7 @@ export function toExecutionDetail(
     usage_source: execution.usageSource,
     price_source: execution.price.source,
     unit_prices: execution.price.unitPrices,
+    backfilled_cost: backfilled ? toBackfillView(backfilled) : null,
     output_normalised: execution.outputNormalised,
     attempt_details: execution.attempts.map((attempt) => ({
       number: attempt.number,

@@ -128,8 +128,7 @@ export function addExecutionRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: G
     async (c) => {
       const id = z.uuid().safeParse(c.req.param('id'));
       if (!id.success) throw new PromptgateError('invalid_request', 'An execution id is a UUID.');
-      const { execution, late } = await gateway.getExecution(c.get('actor'), id.data);
-      return c.json(toExecutionDetail(execution, late));
+      return c.json(toExecutionDetail(await gateway.getExecution(c.get('actor'), id.data)));
     },
   );
 }

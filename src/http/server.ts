@@ -11,6 +11,7 @@ import { authenticate } from './authenticate.ts';
 import { auditRefusals } from './call-prompt.ts';
 import { addChatRoutes } from './chat-routes.ts';
 import { type HttpEnvironment, identifyRequest } from './context.ts';
+import { addCostRoutes } from './costs-routes.ts';
 import { addCoverageRoutes } from './coverage-routes.ts';
 import { type ErrorLog, respondWithError } from './error-response.ts';
 import { addEvaluationRoutes } from './evaluations-routes.ts';
@@ -87,6 +88,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   addSyncRoutes(app, options.gateway);
   addKeyRoutes(app, options.gateway);
   addAuditRoutes(app, options.gateway);
+  addCostRoutes(app, options.gateway);
   app.doc31('/openapi.json', {
     openapi: '3.1.0',
     info: {

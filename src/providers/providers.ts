@@ -41,6 +41,7 @@ export function createProviders(
   const configured = new Map(settings.map((one) => [one.name, configure(one, deps)]));
   return {
     route: (model) => route(settings, model),
+    provider: (name) => configured.get(name)?.settings,
     problemsOf: (model, parameters) => problemsOf(settings, model, parameters),
     call: (call, control) =>
       callProvider(configured.get(call.route.provider), call, control, deps, ({ client }, signal) =>

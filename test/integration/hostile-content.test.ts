@@ -39,6 +39,7 @@ describe.each(databases)('hostile content on $name', ({ create }) => {
     const sync = { files: [{ path: 'greet.prompt', source }], actor: systemActor, seed: 'production' };
     const providers = (result: ProviderResult): Providers => ({
       route: (model) => ({ provider: 'openai', model, simulated: false }),
+      provider: () => undefined,
       problemsOf: () => [],
       stream: () => {
         throw new Error('not streamed here');

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import postgres from 'postgres';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createRollupKeeper } from '../../src/application/roll-up.ts';
+import { createRollupKeeper } from '../../src/application/rollup-keeper.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { findWrongSums, insertExecutions, insertLaterCosts } from '../support/cost-truth.ts';
 import { databases, type TestDatabase } from '../support/databases.ts';
@@ -34,10 +34,11 @@ describe.each(databases)('rollups on $name', ({ create, name }) => {
       },
     }).catchUp();
 
-  it('are exact over 20,000 executions, late ones, failures and unknown ones, while more arrive and two sum up', async () => {
+  it('are exact over thousands of executions, late ones, failures and unknown ones, while more arrive and two sum up', async () => {
     const now = Date.now();
-    const batch = (salt: number) =>
-      insertExecutions(sql, { count: 2_000, untilMs: now, spanMs: 6 * hourMs, salt });
+    // The embedded database is for one process and its calls.
+    const count = name === 'PostgreSQL' ? 2_000 : 300;
+    const batch = (salt: number) => insertExecutions(sql, { count, untilMs: now, spanMs: 6 * hourMs, salt });
     await batch(0);
     for (let salt = 1; salt < 10; salt += 3) {
       await Promise.all([batch(salt), catchUp(), batch(salt + 1), catchUp(), batch(salt + 2)]);
@@ -47,11 +48,11 @@ describe.each(databases)('rollups on $name', ({ create, name }) => {
     expect(await store.costs.pending()).toBe(0);
     expect(await findWrongSums(sql)).toEqual([]);
     const [{ n }] = await sql<[{ n: number }]>`select sum(executions)::integer as n from execution_rollups`;
-    expect(n).toBe(20_000);
+    expect(n).toBe(10 * count);
     // Again, by hour: nothing is added twice and nothing is lost.
-    expect(
-      await store.costs.rebuild(new Date(now - 5 * hourMs), new Date(now - 2 * hourMs)),
-    ).toBeGreaterThan(7_000);
+    expect(await store.costs.rebuild(new Date(now - 5 * hourMs), new Date(now - 2 * hourMs))).toBeGreaterThan(
+      4 * count,
+    );
     expect(await findWrongSums(sql)).toEqual([]);
   });
 
@@ -124,11 +125,13 @@ describe.each(databases)('rollups on $name', ({ create, name }) => {
         fc.record({ do: fc.constantFrom('commit' as const, 'rollback' as const), in: fc.nat(3) }),
         fc.record({ do: fc.constantFrom('sum' as const, 'later' as const, 'rebuild' as const) }),
       );
+      const sessions = Array.from({ length: 4 }, () =>
+        postgres(database.url, { max: 1, onnotice: () => {} }),
+      );
       let salt = 100;
       const until = Date.now();
       await fc.assert(
         fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 25 }), async (steps) => {
-          const sessions = await Promise.all(Array.from({ length: 4 }, () => sql.reserve()));
           const open = new Set<number>();
           for (const one of steps) {
             if (one.do === 'insert') {
@@ -153,12 +156,12 @@ describe.each(databases)('rollups on $name', ({ create, name }) => {
             }
           }
           await Promise.all(sessions.map((session) => session`commit`));
-          for (const session of sessions) session.release();
           await catchUp();
           expect(await findWrongSums(sql)).toEqual([]);
         }),
         { numRuns: 10 },
       );
+      for (const session of sessions) await session.end();
     },
   );
 });

@@ -1,0 +1,165 @@
+// What a person asks about costs, over HTTP and the command line, of a gateway whose trail is known to the last digit.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createProgram } from '../../src/cli/cli.ts';
+import { openStore } from '../../src/store/store.ts';
+import { databases, type TestDatabase } from '../support/databases.ts';
+import { startGateway, type TestGateway } from '../support/gateway.ts';
+import { execution } from '../support/records.ts';
+
+const price = (cost: string | null, currency = 'USD', billed: unknown = null) =>
+  ({
+    cost,
+    currency,
+    source: 'test',
+    unknownReason: cost ? null : 'unknown model',
+    unitPrices: null,
+    billed,
+  }) as never;
+
+describe.each(databases)('costs on $name', ({ create }) => {
+  let database: TestDatabase;
+  let gateway: TestGateway;
+
+  const get = (path: string, key = gateway.keys.admin) => gateway.call('GET', path, { key });
+
+  async function command(...args: string[]): Promise<string> {
+    const lines: string[] = [];
+    const environment = { PROMPTGATE_URL: gateway.url, PROMPTGATE_KEY: gateway.keys.admin };
+    const context = { environment, directory: '/', out: (text: string) => lines.push(text), err() {} };
+    await createProgram(context as never, () => {}).parseAsync(args, { from: 'user' });
+    return lines.join('\n');
+  }
+
+  beforeAll(async () => {
+    database = await create();
+    // With a key the provider is the real one, whose prices are published; nothing is sent to it here.
+    gateway = await startGateway(database, { environment: { OPENAI_API_KEY: 'never-sent' } });
+    const keyId = gateway.app.gateway.listKeys().find(({ name }) => name.startsWith('execute'))!.id;
+    const store = await openStore({ databaseUrl: database.url });
+    const one = (version: number, cost: string | null, promptTokens: number, more = {}) =>
+      execution({
+        promptName: 'digest',
+        promptVersion: version,
+        purpose: 'call',
+        startedAt: new Date(),
+        promptTokens,
+        completionTokens: 10,
+        price: price(cost),
+        ...more,
+      });
+    await store.audit.settle([
+      ...Array.from({ length: 20 }, (_, i) => one(2, `0.000${100 + i}`, 100 + i)),
+      ...Array.from({ length: 20 }, (_, i) => one(3, `0.000${280 + 2 * i}`, 200 + i)),
+      one(3, '0.5', 10, { price: price('0.5', 'EUR'), label: 'staging', keyId }),
+      one(3, null, 1000, {
+        price: price(null, 'USD', [
+          { model: 'gpt-4o-mini', tier: null, usage: { prompt_tokens: 1000, completion_tokens: 10 } },
+          { model: 'gpt-4o-mini', tier: null, usage: { prompt_tokens: 1000, completion_tokens: 10 } },
+        ]),
+      }),
+      one(3, null, 5, {
+        price: price(null, 'USD', [
+          { model: 'gpt-99', tier: null, usage: { prompt_tokens: 5, completion_tokens: 1 } },
+        ]),
+      }),
+    ]);
+    await store.close();
+  });
+  afterAll(async () => {
+    await gateway.close();
+    await database.drop();
+  });
+
+  it('are told by version, each currency apart, with what nobody knows', async () => {
+    const { body } = await get('/v1/costs?by=prompt,version');
+    // 20 × 0.0001 + 0.00019; 20 × 0.00028 + 0.00038
+    expect(body.data).toMatchObject([
+      {
+        group: { prompt: 'digest', version: 2 },
+        executions: 20,
+        costs: [{ currency: 'USD', cost: '0.00219' }],
+      },
+      {
+        group: { prompt: 'digest', version: 3 },
+        executions: 23,
+        unknown_costs: 2,
+        costs: [
+          { currency: 'EUR', cost: '0.5' },
+          { currency: 'USD', cost: '0.00598' },
+        ],
+      },
+    ]);
+    expect(body.pending).toBe(0);
+  });
+
+  it('are told by any dimension, by hour and by day alike, filtered, and as CSV', async () => {
+    const hour = new Date(Date.now() - 3_600_000).toISOString();
+    const byHour = await get(`/v1/costs?by=label,key,model,day,purpose,status&since=${hour}&latency=true`);
+    const byDay = await get('/v1/costs?by=label,key,model,day,purpose,status&latency=true');
+    expect(byHour.body.data).toEqual(byDay.body.data);
+    expect(byDay.body.data[1]).toMatchObject({
+      group: { label: 'staging', model: 'gpt-4o-mini', purpose: 'call', status: 'succeeded' },
+      key_name: expect.stringMatching(/^execute-/),
+      latency_ms: { p50: expect.any(Number) },
+    });
+    const csv = await get('/v1/costs?by=version&label=production&format=csv');
+    expect(csv.headers.get('content-type')).toContain('text/csv');
+    expect(String(csv.body).split('\r\n').slice(0, 2)).toEqual([
+      'version,executions,succeeded,attempts,prompt_tokens,completion_tokens,cached_tokens,cache_write_tokens,reasoning_tokens,unknown_costs,later_costs,currency,cost,later_cost',
+      '2,20,20,40,2190,200,0,0,100,0,0,USD,0.00219,0',
+    ]);
+  });
+
+  it('are its own for a key without admin, and refused where the question is wrong', async () => {
+    const own = await get('/v1/costs?by=version', gateway.keys.execute);
+    expect(own.body.data).toMatchObject([{ executions: 1, costs: [{ currency: 'EUR', cost: '0.5' }] }]);
+    expect((await get('/v1/costs?by=colour')).status).toBe(400);
+    expect((await get('/v1/costs?since=yesterday')).status).toBe(400);
+    for (const path of ['/v1/costs/backfills', '/v1/costs/rebuild']) {
+      expect((await gateway.call('POST', path, { body: {} })).status).toBe(403);
+    }
+  });
+
+  it('compare versions for the same input', async () => {
+    const { body } = await get('/v1/costs/comparison?prompt=digest&from=2&to=3');
+    const usd = body.data.find(({ currency }: { currency: string }) => currency === 'USD');
+    // 0.00598 / 20 against 0.00219 / 20; 0.00598 / 4190 against 0.00219 / 2190
+    expect(usd.per_execution.change).toBeCloseTo(1.7306, 3);
+    expect(usd.per_1k_prompt_tokens.change).toBeCloseTo(0.4272, 3);
+    expect(usd.per_1k_prompt_tokens.lower).toBeGreaterThan(0.4);
+    expect(usd.per_1k_prompt_tokens.p_value).toBeLessThan(0.001);
+    const told = await command('costs', '--prompt', 'digest', '--compare', '2..3');
+    expect(told).toContain('For the same input, version 3 costs 42.7 % more (95 % sure: +4');
+    expect(await command('costs', '--prompt', 'digest')).toMatch(
+      /digest\s+v2\s+20\s+20\s+2190\s+200\s+0.00219\s+USD/,
+    );
+  });
+
+  it('that were not known are worked out beside their rows, on record, once; the rows stay', async () => {
+    const since = '1h';
+    const rows = () => gateway.query('select id, cost, price::text from ai_executions order by id');
+    const before = await rows();
+    const backfill = (...more: string[]) =>
+      command('costs', 'backfill', '--since', since, '--reason', 'The list knows it now', ...more);
+    const unknown = '  1: no price is known for the model gpt-99';
+    expect(await backfill('--dry-run')).toBe(
+      `1 of 2 calls without a known price would get a cost.\n${unknown}`,
+    );
+    expect(await backfill()).toBe(`1 of 2 calls without a known price got a cost.\n${unknown}`);
+    expect(await backfill()).toBe(`0 of 1 calls without a known price got a cost.\n${unknown}`);
+    expect(await rows()).toEqual(before);
+
+    const { body } = await get('/v1/costs?by=version&version=3');
+    expect(body.data).toMatchObject([{ unknown_costs: 1, later_costs: 1 }]);
+    // 2 × (1000 × 0.15 + 10 × 0.6) per million
+    expect(body.data[0].costs[1]).toMatchObject({ cost: '0.006292', later_cost: '0.000312' });
+    const [{ execution_id: id }] = await gateway.query('select execution_id from execution_cost_backfills');
+    expect((await get(`/v1/executions/${id}`)).body).toMatchObject({
+      cost: null,
+      backfilled_cost: { cost: '0.000312', currency: 'USD', reason: 'The list knows it now' },
+    });
+    for (const table of ['execution_cost_backfills', 'cost_backfills']) {
+      await expect(gateway.query(`delete from ${table}`)).rejects.toThrow();
+    }
+  });
+});
