@@ -4,6 +4,7 @@
  * has been bought is worth its record, and then the call is cancelled. It knows nothing of HTTP and of rows.
  */
 import type { Admission, Delivery } from '../domain/execution.ts';
+import type { Usage } from '../domain/usage.ts';
 import { collectAnswer, type PartialAnswer } from './partial-answer.ts';
 import type { AttemptControl, StreamControl, StreamDelta } from './provider.ts';
 
@@ -11,6 +12,8 @@ import type { AttemptControl, StreamControl, StreamDelta } from './provider.ts';
 export interface StreamReader {
   /** The call is admitted: its intent is durable. Comes once, before anything is written. */
   admitted(admission: Admission): void;
+  /** What the provider has counted before the first piece, where its wire tells. */
+  counted?(usage: Usage): void;
   /** @returns a promise of room for more when there is none now; it need not settle once the reader is gone */
   write(delta: StreamDelta): Promise<void> | undefined;
   /** Aborts when the reader went away. */
@@ -102,6 +105,7 @@ export function openDelivery(
         if (number === 1) reader.admitted(admission);
       },
       onDelta,
+      onUsage: (usage) => reader.counted?.(usage),
     }),
     close() {
       reader.gone.removeEventListener('abort', leave);

@@ -7,6 +7,7 @@ import type { Bill } from '../domain/price.ts';
 import type { Parameters } from '../domain/prompt-version.ts';
 import type { ReasoningBlock } from '../domain/reasoning.ts';
 import type { Tool, ToolCall } from '../domain/tool.ts';
+import type { Usage } from '../domain/usage.ts';
 
 /** Where a model name leads. */
 export interface ModelRoute {
@@ -72,6 +73,8 @@ export type StreamDelta =
 export interface StreamControl extends AttemptControl {
   /** Hears every piece in order; what it returns is awaited before more is read from the provider. */
   readonly onDelta: (delta: StreamDelta) => Promise<void> | void;
+  /** Hears, before the first piece, what the provider has counted by then, where its wire tells. */
+  readonly onUsage?: (usage: Usage) => void;
 }
 
 /** `billed`: what the provider reported for attempts that failed all the same. */

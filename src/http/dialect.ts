@@ -6,6 +6,7 @@ import type { Executed } from '../application/execute-prompt.ts';
 import type { StreamDelta } from '../application/provider.ts';
 import type { PromptgateError } from '../domain/errors.ts';
 import type { Admission } from '../domain/execution.ts';
+import type { Usage } from '../domain/usage.ts';
 import type { ServerSentEvent } from './event-stream.ts';
 
 export interface Dialect {
@@ -16,7 +17,8 @@ export interface Dialect {
 
 /** An answer as events: `begin`, then `piece` …, then one of `finish` and `fail`. */
 export interface AnswerEvents {
-  begin(admission: Admission): readonly ServerSentEvent[];
+  /** @param counted what is known of the usage by now */
+  begin(admission: Admission, counted?: Usage): readonly ServerSentEvent[];
   piece(delta: StreamDelta): readonly ServerSentEvent[];
   finish(execution: Executed): readonly ServerSentEvent[];
   fail(error: PromptgateError, requestId: string): readonly ServerSentEvent[];

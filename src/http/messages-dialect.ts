@@ -3,6 +3,7 @@ import type { Admission, Execution, FinishReason } from '../domain/execution.ts'
 import type { JsonObject } from '../domain/json.ts';
 import { packProof, type ReasoningBlock } from '../domain/reasoning.ts';
 import { parseArguments } from '../domain/tool.ts';
+import { noUsage, type Usage } from '../domain/usage.ts';
 import { toAnthropicErrorBody } from './anthropic-error.ts';
 import type { AnswerEvents, Dialect } from './dialect.ts';
 import type { ServerSentEvent } from './event-stream.ts';
@@ -18,7 +19,8 @@ export const messagesDialect: Dialect = {
   createEvents: createMessagesEvents,
 };
 
-function toDraft(admission: Admission): JsonObject {
+function toDraft(admission: Admission, counted: Usage = noUsage): JsonObject {
+  const usage = toUsage(counted);
   return {
     id: `msg_${admission.id}`,
     type: 'message',
@@ -27,13 +29,8 @@ function toDraft(admission: Admission): JsonObject {
     content: [],
     stop_reason: null,
     stop_sequence: null,
-    // Anthropic counts the input before it answers; here the counts come at the end, and replace these.
-    usage: {
-      input_tokens: 0,
-      cache_read_input_tokens: null,
-      cache_creation_input_tokens: null,
-      output_tokens: 0,
-    },
+    // Anthropic counts the input before it answers, other providers at the end; then those counts replace these.
+    usage: { ...usage, input_tokens: usage.input_tokens ?? 0, output_tokens: usage.output_tokens ?? 0 },
   };
 }
 
@@ -82,7 +79,7 @@ function toStopReason(finish: FinishReason | null): string {
 }
 
 /** Anthropic counts cached reads and writes apart from the input; a count that nobody reported is null. */
-function toUsage(execution: Execution): JsonObject {
+function toUsage(execution: Usage): JsonObject {
   const { promptTokens, cachedTokens, cacheWriteTokens, reasoningTokens } = execution;
   return {
     input_tokens: promptTokens === null ? null : promptTokens - (cachedTokens ?? 0) - (cacheWriteTokens ?? 0),
@@ -140,7 +137,7 @@ function createMessagesEvents(): AnswerEvents {
   }
 
   return {
-    begin: (admission) => [event('message_start', { message: toDraft(admission) })],
+    begin: (admission, counted) => [event('message_start', { message: toDraft(admission, counted) })],
     piece(delta) {
       if (delta.type === 'reasoning') return think(delta.text);
       if (delta.type === 'reasoning_end') return endThought(delta);

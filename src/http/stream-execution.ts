@@ -7,6 +7,7 @@ import type { Executed } from '../application/execute-prompt.ts';
 import { piecesOf } from '../application/partial-answer.ts';
 import { toPromptgateError } from '../domain/errors.ts';
 import type { Admission } from '../domain/execution.ts';
+import type { Usage } from '../domain/usage.ts';
 import type { HttpContext } from './context.ts';
 import type { AnswerEvents } from './dialect.ts';
 import { type ErrorLog, toFailedRequest } from './error-response.ts';
@@ -32,6 +33,7 @@ export async function respondWithStream(
   const { promise: opened, resolve: markOpened } = Promise.withResolvers<void>();
   let isOpen = false;
   let head: Admission | undefined;
+  let counted: Usage | undefined;
   let firstSign: NodeJS.Timeout | undefined;
 
   /** @returns what the last one returned: room for it is room for all */
@@ -41,12 +43,12 @@ export async function respondWithStream(
     return room;
   }
 
-  function open(execution: Admission | undefined): void {
+  function open(execution: Admission | Executed | undefined): void {
     if (isOpen || !execution) return;
     isOpen = true;
     clearTimeout(firstSign);
     describeAdmission(c, execution);
-    void send(events.begin(execution));
+    void send(events.begin(execution, 'promptTokens' in execution ? execution : counted));
     markOpened();
   }
 
@@ -55,6 +57,9 @@ export async function respondWithStream(
     admitted(admission) {
       head = admission;
       firstSign = setTimeout(() => open(head), keepAliveMs);
+    },
+    counted(usage) {
+      counted = usage;
     },
     write(delta) {
       open(head);

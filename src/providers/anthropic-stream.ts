@@ -1,6 +1,7 @@
 /** The events of a Messages stream, put together into the body that a call without streaming would have got. */
 import type { StreamDelta } from '../application/provider.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
+import { toAnthropicUsage } from './anthropic-usage.ts';
 import { isRecord } from './attempt-failure.ts';
 import type { SseEvent } from './sse-parser.ts';
 import { parseEvent, type StreamAssembler, StreamFault } from './stream.ts';
@@ -119,6 +120,7 @@ export function assembleAnthropicStream(): StreamAssembler {
       const read = Object.hasOwn(readers, type) ? readers[type] : undefined;
       return read?.(members);
     },
+    usage: () => (Object.keys(usage).length > 0 ? toAnthropicUsage(usage) : null),
     body: () => ({
       ...head,
       type: 'message',

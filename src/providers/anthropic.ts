@@ -6,20 +6,12 @@ import type { Json, JsonObject } from '../domain/json.ts';
 import { type Message, textOf } from '../domain/message.ts';
 import type { ReasoningBlock } from '../domain/reasoning.ts';
 import { parseArguments, type Tool, type ToolCall } from '../domain/tool.ts';
-import type { Usage } from '../domain/usage.ts';
 import { toAnthropicBlocks, toAnthropicContent, toThinking } from './anthropic-content.ts';
 import { assembleAnthropicStream } from './anthropic-stream.ts';
+import { toAnthropicUsage } from './anthropic-usage.ts';
 import { isRecord } from './attempt-failure.ts';
 import type { HttpClient } from './http-client.ts';
-import {
-  joinText,
-  type ReadAnswer,
-  readCount,
-  readObject,
-  readString,
-  sdkTimeoutMs,
-  type WireClient,
-} from './wire.ts';
+import { joinText, type ReadAnswer, readObject, readString, sdkTimeoutMs, type WireClient } from './wire.ts';
 import { createWireClient } from './wire-client.ts';
 
 /** The wire demands a limit. This one fits every model; a definition that needs more says so. */
@@ -127,7 +119,7 @@ export function fromAnthropicBody(body: unknown): ReturnType<ReadAnswer> {
   if (stop === null) return { unusable: 'nothing proves that it is complete: there is no stop_reason' };
   const rawUsage = readObject(body.usage);
   const bill = {
-    usage: toUsage(rawUsage),
+    usage: toAnthropicUsage(rawUsage),
     rawUsage,
     responseModel: readString(body.model),
     serviceTier: readString(rawUsage?.service_tier),
@@ -185,19 +177,4 @@ function toFinishReason(stop: string): FinishReason {
     default:
       return 'other';
   }
-}
-
-/** `input_tokens` excludes cache reads and writes: the three are summed. */
-function toUsage(raw: JsonObject | null): Usage {
-  const sent = raw ?? {};
-  const input = readCount(sent, 'input_tokens');
-  const read = readCount(sent, 'cache_read_input_tokens');
-  const written = readCount(sent, 'cache_creation_input_tokens');
-  return {
-    promptTokens: input === null ? null : input + (read ?? 0) + (written ?? 0),
-    completionTokens: readCount(sent, 'output_tokens'),
-    cachedTokens: read,
-    cacheWriteTokens: written,
-    reasoningTokens: readCount(sent.output_tokens_details, 'thinking_tokens'),
-  };
 }

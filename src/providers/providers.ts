@@ -49,7 +49,7 @@ export function createProviders(
       ),
     stream: (call, control) =>
       callProvider(configured.get(call.route.provider), call, control, deps, ({ client, settings }, signal) =>
-        client.stream(call, signal, { ...settings, onDelta: control.onDelta }),
+        client.stream(call, signal, { ...settings, onDelta: control.onDelta, onUsage: control.onUsage }),
       ),
     async close() {
       await Promise.all([...configured.values()].map((provider) => provider.close()));

@@ -7,6 +7,7 @@ import { piecesOf } from '../application/partial-answer.ts';
 import type { StreamDelta } from '../application/provider.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import type { Bill } from '../domain/price.ts';
+import type { Usage } from '../domain/usage.ts';
 import {
   type Asked,
   AttemptFailure,
@@ -29,6 +30,8 @@ export interface StreamAssembler {
    * @throws StreamFault
    */
   push(event: SseEvent): readonly StreamDelta[] | undefined;
+  /** The counts so far, on a wire that counts the prompt before it answers; null when none has come. */
+  usage?(): Usage | null;
   /** What has come so far, in the shape of a body that was not streamed. */
   body(): JsonObject;
 }
@@ -49,6 +52,8 @@ export class StreamFault extends Error {
 export interface StreamOptions {
   /** Awaited before more is read, so that a slow reader slows the provider down and memory stays bounded. */
   readonly onDelta: (delta: StreamDelta) => Promise<void> | void;
+  /** Hears, before the first delta, what is counted by then. */
+  readonly onUsage?: ((usage: Usage) => void) | undefined;
   /** Longest wait for the first content, from the start of the request, in milliseconds. */
   readonly firstTokenTimeoutMs: number;
   /** Longest pause between contents, in milliseconds. */
@@ -76,6 +81,8 @@ export async function streamExchange(request: StreamRequest): Promise<WireAnswer
   let response: Response | undefined;
   let delivered = false;
   const deliver = async (delta: StreamDelta) => {
+    const counted = delivered ? null : assembler.usage?.();
+    if (counted) request.onUsage?.(counted);
     delivered = true;
     const taken = request.onDelta(delta);
     if (taken) await clock.pause(taken);

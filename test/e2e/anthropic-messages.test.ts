@@ -142,6 +142,19 @@ describe.each(databases)('the Anthropic client at POST /v1/messages, on $name', 
     expect(text).toBe(newest.raw_output);
   });
 
+  it('begins a stream with the tokens that the provider has counted by then', async () => {
+    const started = async (model: string) => {
+      const stream = await client.messages.create({ ...paramsOf({ ...greet, model }), stream: true });
+      for await (const event of stream) if (event.type === 'message_start') return event.message.usage;
+      return undefined;
+    };
+    const counted = await started('prompt/agent');
+    expect(counted?.input_tokens).toBe(
+      (await client.messages.create(paramsOf({ ...greet, model: 'prompt/agent' }))).usage.input_tokens,
+    );
+    expect(await started('prompt/greet')).toMatchObject({ input_tokens: 0, output_tokens: 0 });
+  });
+
   it('gives the helper of the client the same final message as without streaming', async () => {
     const whole = await client.messages.create(paramsOf(greet));
     const final = await client.messages.stream(paramsOf(greet)).finalMessage();
