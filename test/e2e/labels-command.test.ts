@@ -1,9 +1,9 @@
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { errorTable } from '../../src/domain/errors.ts';
-import { runCommand } from '../support/command.ts';
 import { databases, type TestDatabase } from '../support/databases.ts';
 import { definition, startGateway, type TestGateway } from '../support/gateway.ts';
+import { runAgainst } from '../support/run-against.ts';
 
 const files = {
   ...Object.fromEntries(
@@ -29,35 +29,29 @@ describe('the commands about labels', () => {
     await database?.drop();
   });
 
-  const command = (...args: string[]) =>
-    runCommand(args, {
-      cwd: tmpdir(),
-      environment: { PROMPTGATE_URL: gateway.url, PROMPTGATE_KEY: gateway.keys.admin },
-    });
+  const command = (...args: string[]) => runAgainst(gateway, tmpdir(), args);
 
   it('answer what runs, since when, who put it there and why, and what ran before that', async () => {
     const moved = await command('deploy', 'greet', 'production', '1', '--reason', 'calmer', '--breaking');
-    expect([moved.code, moved.stdout]).toEqual([0, expect.stringContaining('greet production: v4 → v1')]);
+    expect([moved.code, moved.out]).toEqual([0, expect.stringContaining('greet production: v4 → v1')]);
     const then = new Date().toISOString();
     await command('deploy', 'greet', 'production', 'v2', '--reason', 'livelier', '--git-commit', 'c0ffee');
     const now = await command('labels', 'greet');
-    expect(now.stdout).toMatch(
-      /greet +production +v2 +\S+ \S+, \d+ s ago +v1 +deploy +key:admin-\w+ +livelier/,
-    );
-    expect((await command('labels', 'greet', '--at', then)).stdout).toMatch(/production +v1 .* calmer/);
-    expect((await command('labels', '--at', '1d')).stdout).toContain('No label was set.');
+    expect(now.out).toMatch(/greet +production +v2 +\S+ \S+, \d+ s ago +v1 +deploy +key:admin-\w+ +livelier/);
+    expect((await command('labels', 'greet', '--at', then)).out).toMatch(/production +v1 .* calmer/);
+    expect((await command('labels', '--at', '1d')).out).toContain('No label was set.');
     const history = await command('history', 'greet', '--label', 'production', '--limit', '2');
-    expect(history.stdout).toMatch(/v1 → v2 +deploy .* livelier +c0ffee\n.*v4 → v1 +deploy .* calmer/);
-    expect(history.stdout).toMatch(/older: --cursor \d+/);
+    expect(history.out).toMatch(/v1 → v2 +deploy .* livelier +c0ffee\n.*v4 → v1 +deploy .* calmer/);
+    expect(history.out).toMatch(/older: --cursor \d+/);
   });
 
   it('go back twice, and say when there is nothing left to go back to', async () => {
     await command('deploy', 'greet', 'beta', '1', '--reason', 'first');
     await command('deploy', 'greet', 'beta', '2', '--reason', 'second');
     const back = await command('rollback', 'greet', 'beta', '--reason', 'worse');
-    expect([back.code, back.stdout]).toEqual([0, expect.stringContaining('greet beta: v2 → v1')]);
+    expect([back.code, back.out]).toEqual([0, expect.stringContaining('greet beta: v2 → v1')]);
     const again = await command('rollback', 'greet', 'beta');
-    expect([again.code, again.stderr]).toEqual([
+    expect([again.code, again.err]).toEqual([
       errorTable.conflict.exitCode,
       expect.stringContaining('Nothing ran before version 1'),
     ]);
@@ -70,8 +64,8 @@ describe('the commands about labels', () => {
     { args: ['deploy', 'greeet', 'beta', '1', '--reason', 'x'], says: 'There is no prompt of that name' },
     { args: ['deploy', 'greet', 'beta', '9', '--reason', 'x'], says: 'it has 1, 2, 3, 4' },
   ])('say that there is no such thing instead of nothing: $args', async ({ args, says }) => {
-    const { code, stderr } = await command(...args);
-    expect([code, stderr]).toEqual([errorTable.not_found.exitCode, expect.stringContaining(says)]);
+    const { code, err } = await command(...args);
+    expect([code, err]).toEqual([errorTable.not_found.exitCode, expect.stringContaining(says)]);
   });
 
   it('refuse a move from what the label no longer holds, a break that was not meant, and a move without a reason', async () => {
@@ -80,48 +74,44 @@ describe('the commands about labels', () => {
     expect((await deploy('1', '--reason', 'new', '--expect', '3')).code).toBe(conflict.exitCode);
     expect((await deploy('1', '--reason', 'new', '--expect', 'none')).code).toBe(0);
     const broken = await deploy('4', '--reason', 'json now');
-    expect([broken.code, broken.stderr]).toEqual([conflict.exitCode, expect.stringContaining('--breaking')]);
+    expect([broken.code, broken.err]).toEqual([conflict.exitCode, expect.stringContaining('--breaking')]);
     expect((await deploy('4', '--reason', 'json now', '--breaking')).code).toBe(0);
     expect((await deploy('2')).code).toBe(invalid_request.exitCode);
     expect((await deploy('latest', '--reason', 'x')).code).toBe(invalid_request.exitCode);
     expect((await deploy('2', '--reason', ' ')).code).toBe(invalid_request.exitCode);
-    expect((await deploy('4', '--reason', 'again')).stdout).toContain('already');
+    expect((await deploy('4', '--reason', 'again')).out).toContain('already');
   });
 
   it('archive, gate, and speak JSON', async () => {
     const archived = await command('archive', 'greet', '3', '--reason', 'unused');
-    expect(archived.stdout.trim()).toBe('greet v3 is archived.');
+    expect(archived.out.trim()).toBe('greet v3 is archived.');
     expect((await command('deploy', 'greet', 'alpha', '3', '--reason', 'x', '--breaking')).code).toBe(
       errorTable.conflict.exitCode,
     );
-    expect((await command('archive', 'greet', '3', '--undo')).stdout).toContain('not archived');
+    expect((await command('archive', 'greet', '3', '--undo')).out).toContain('not archived');
     expect((await command('gate', 'set', 'guarded', 'on', '--reason', 'policy 7')).code).toBe(0);
-    expect((await command('gate', 'show', 'guarded')).stdout).toMatch(
+    expect((await command('gate', 'show', 'guarded')).out).toMatch(
       /every +on +its suite passed +anyone +key:admin-\w+ +policy 7/,
     );
     const refused = await command('deploy', 'greet', 'guarded', '1', '--reason', 'x', '--json');
-    expect(JSON.parse(refused.stdout).error.code).toBe('conflict');
-    const labels = JSON.parse((await command('labels', '--json', '--label', 'production')).stdout);
+    expect(JSON.parse(refused.out).error.code).toBe('conflict');
+    const labels = JSON.parse((await command('labels', '--json', '--label', 'production')).out);
     expect(labels.data).toMatchObject([{ prompt: 'greet', label: 'production', gated: false }]);
   });
 
   it('create keys that are limited, and show it', async () => {
     const options = ['--scope', 'execute', '--prompts', 'billing-*', 'greet', '--labels', 'staging'];
     const created = await command('keys', 'create', 'limited', ...options);
-    expect([created.code, created.stderr]).toEqual([0, expect.stringContaining('billing-*, greet only')]);
-    expect((await command('keys', 'list')).stdout).toMatch(/limited .* execute +billing-\* greet +staging/);
-    const answer = await gateway.execute(
-      'greet',
-      { variables: { name: 'A' } },
-      { key: created.stdout.trim() },
-    );
+    expect([created.code, created.err]).toEqual([0, expect.stringContaining('billing-*, greet only')]);
+    expect((await command('keys', 'list')).out).toMatch(/limited .* execute +billing-\* greet +staging/);
+    const answer = await gateway.execute('greet', { variables: { name: 'A' } }, { key: created.out.trim() });
     expect(answer.status).toBe(403);
   });
 
   it('print what somebody wrote as a reason without anything that a terminal would obey', async () => {
     await command('deploy', 'greet', 'gamma', '1', '--reason', 'one\n\u001b[31mtwo\u001b[0m');
-    const { stdout } = await command('labels', 'greet', '--label', 'gamma');
-    expect(stdout).not.toContain('\u001b');
-    expect(stdout).toContain('one [31mtwo');
+    const { out } = await command('labels', 'greet', '--label', 'gamma');
+    expect(out).not.toContain('\u001b');
+    expect(out).toContain('one [31mtwo');
   });
 });

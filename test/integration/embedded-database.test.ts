@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import postgres from 'postgres';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { lockDirectory, readHolder } from '../../src/store/directory-lock.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from '../../src/store/embedded-database.ts';
 import { openStore } from '../../src/store/store.ts';
@@ -13,6 +13,13 @@ import { execution } from '../support/records.ts';
 
 let directory: string;
 const newDirectory = async () => join(await mkdtemp(join(tmpdir(), 'promptgate-embedded-')), 'data');
+
+/** As it is after the first opening, which takes seconds; one test below makes it from nothing. */
+async function newDatabase(): Promise<string> {
+  const copy = await newDirectory();
+  await cp(inject('pgliteTemplate'), copy, { recursive: true });
+  return copy;
+}
 
 describe('the lock of a data directory', () => {
   const holderFile = fileURLToPath(new URL('../support/lock-holder.ts', import.meta.url));
@@ -82,7 +89,7 @@ describe('the embedded database', () => {
   let embedded: EmbeddedDatabase;
 
   beforeAll(async () => {
-    directory = await newDirectory();
+    directory = await newDatabase();
     embedded = await openEmbeddedDatabase({ directory });
   });
 
@@ -140,7 +147,7 @@ describe('the embedded database', () => {
 });
 
 describe('an embedded store', () => {
-  it('keeps what it was told when it is closed and opened again', async () => {
+  it('starts from nothing, and keeps what it was told when it is closed and opened again', async () => {
     const embeddedDir = await newDirectory();
     const written = execution();
     const first = await openStore({ embeddedDir });
@@ -165,7 +172,7 @@ describe('an embedded store', () => {
   });
 
   it('hears of changes at once, though it is one session', async () => {
-    const embeddedDir = await newDirectory();
+    const embeddedDir = await newDatabase();
     const store = await openStore({ embeddedDir });
     await store.migrate();
     const heard = vi.fn();

@@ -1,10 +1,20 @@
-/** Databases for tests: every guarantee is tested on a real PostgreSQL and on the embedded one, never on a mock. */
+/**
+ * Databases for tests: every guarantee is tested on a real PostgreSQL and on the embedded one, never on a mock.
+ *
+ * What a test costs, dearest first, and what to do instead:
+ * - a first opening of an embedded directory, seconds of computing: copy `inject('pgliteTemplate')`, which is migrated;
+ * - a process (`runCommand`, `startCommand`), from a quarter of a second: `runAgainst` runs a command in this one. Spawn
+ *   where the process itself is the point: its signals, its lock, its exit code, its output;
+ * - a gateway and a `create()`, a third of a second on PGlite: one in `beforeAll` with names of a test's own, not one in
+ *   `beforeEach`, unless the test changes the schema or counts whole tables;
+ * - doing on both databases what only speaks HTTP to routes that are tested on both.
+ * Test files share their process (`isolate: false`): what a file does to it, a hook undoes, and it calls `drop()`.
+ */
 import { randomBytes } from 'node:crypto';
-import { cp, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { cp, mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import postgres from 'postgres';
-import { afterAll, inject } from 'vitest';
+import { inject } from 'vitest';
 import { connect } from '../../src/store/connection.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from '../../src/store/embedded-database.ts';
 import { migrate } from '../../src/store/migrator.ts';
@@ -92,37 +102,35 @@ async function createOnPostgres(migrated: boolean): Promise<TestDatabase> {
   };
 }
 
-interface Worker {
-  readonly database: EmbeddedDatabase;
-  readonly directory: string;
-}
+/**
+ * Instances of PGlite that no test uses now. Starting one takes most of a second of computing, emptying one a third, so
+ * they outlive their test file; the vitest worker takes them with it, and the directories go with the run.
+ */
+const idle: EmbeddedDatabase[] = [];
 
-/** Workers of this test file that no test uses now. Starting one takes seconds, emptying one takes none. */
-const idle: Worker[] = [];
-const started: Worker[] = [];
-
-async function startWorker(): Promise<Worker> {
-  const directory = await mkdtemp(join(tmpdir(), 'promptgate-pglite-'));
+async function startEmbedded(): Promise<EmbeddedDatabase> {
+  const directory = await mkdtemp(join(inject('scratch'), 'pglite-'));
   await cp(inject('pgliteTemplate'), directory, { recursive: true });
-  const worker = { directory, database: await openEmbeddedDatabase({ directory }) };
-  started.push(worker);
-  return worker;
+  const umask = process.umask();
+  const database = await openEmbeddedDatabase({ directory });
+  // Tightened for a process that is a gateway. This one also starts PostgreSQL, which is another user.
+  process.umask(umask);
+  return database;
 }
 
-async function createOnPglite(migrated: boolean): Promise<TestDatabase> {
-  const worker = idle.pop() ?? (await startWorker());
-  const { url } = worker.database;
+/** Leaves nothing of the test before: its tables, and what it prepared and listened to in the one session there is. */
+async function empty(url: string): Promise<void> {
   const sql = postgres(url, { max: 1, onnotice: () => {} });
   await sql.unsafe('drop schema public cascade; create schema public; deallocate all; unlisten *');
   await sql.end();
-  if (migrated) await migrateAt(url);
-  return { url, kind: 'embedded', drop: async () => void idle.push(worker) };
 }
 
-afterAll(async () => {
-  for (const { database, directory } of started.splice(0)) {
-    await database.close();
-    await rm(directory, { recursive: true, force: true });
-  }
-  idle.length = 0;
-});
+async function createOnPglite(migrated: boolean): Promise<TestDatabase> {
+  const used = idle.pop();
+  const database = used ?? (await startEmbedded());
+  const { url } = database;
+  // The template has the whole schema.
+  if (used || !migrated) await empty(url);
+  if (used && migrated) await migrateAt(url);
+  return { url, kind: 'embedded', drop: async () => void idle.push(database) };
+}

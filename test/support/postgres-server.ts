@@ -1,39 +1,43 @@
 /**
- * Starts one real PostgreSQL for the whole test run and provides its administrator URL, and makes one empty PGlite
- * directory to be copied: making it takes seconds, copying it takes none.
+ * Starts one real PostgreSQL for the whole test run and provides its administrator URL, and makes one PGlite directory
+ * with the whole schema, to be copied: making it takes seconds, copying it takes none.
  * Durability is switched off: no test here survives a power loss, and every one is faster.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { openEmbeddedDatabase } from '../../src/store/embedded-database.ts';
+import { openStore } from '../../src/store/store.ts';
 import { startPostgres } from './postgres-process.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
     /** URL of the superuser on the database `postgres`; every test makes databases of its own. */
     postgresUrl: string;
-    /** An embedded database's directory as it is after the first opening; to be copied, never opened. */
+    /** An embedded database's directory with the whole schema and no row; to be copied, never opened. */
     pgliteTemplate: string;
+    /** A directory that is removed at the end of the run; for what outlives the test file that made it. */
+    scratch: string;
   }
 }
 
-async function makePgliteTemplate(): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'promptgate-pglite-'));
-  const database = await openEmbeddedDatabase({ directory });
-  await database.close();
+async function makePgliteTemplate(directory: string): Promise<string> {
+  const store = await openStore({ embeddedDir: directory });
+  await store.migrate();
+  await store.close();
   return directory;
 }
 
 export default async function setUpDatabases(project: TestProject): Promise<() => Promise<void>> {
+  const scratch = await mkdtemp(join(tmpdir(), 'promptgate-tests-'));
   // One after the other: the embedded database tightens the umask of the process, and initdb runs as another user.
   const server = await startPostgres(['fsync=off', 'full_page_writes=off', 'max_connections=300']);
-  const pgliteTemplate = await makePgliteTemplate();
+  const pgliteTemplate = await makePgliteTemplate(join(scratch, 'pglite-template'));
   project.provide('postgresUrl', server.url);
   project.provide('pgliteTemplate', pgliteTemplate);
+  project.provide('scratch', scratch);
   return async () => {
     await server.stop();
-    await rm(pgliteTemplate, { recursive: true });
+    await rm(scratch, { recursive: true, force: true });
   };
 }
