@@ -20,6 +20,8 @@ describe('promptgate serve', () => {
     await database.drop();
   });
 
+  // Five processes one after the other, and on --embedded a first opening: 13 s of computing.
+  const whole = 90_000;
   it.each(['a PostgreSQL', '--embedded'])(
     'goes from nothing to an answer on %s, against any server that speaks the wire',
     async (where) => {
@@ -58,6 +60,7 @@ describe('promptgate serve', () => {
       expect(JSON.stringify(serve.read())).not.toContain('for-this-test');
       expect(JSON.parse(await run('executions', '--json')).data).toHaveLength(2);
     },
+    whole,
   );
 
   it('refuses to start on a bad configuration, with everything that is wrong', async () => {
