@@ -179,7 +179,7 @@ begin
     select checksum into v_baseline from prompt_versions
      where name = p_prompt and version = p_held and checksum <> v_version.checksum;
     if v_baseline is not null then
-      v_command := v_command || format(' --baseline %s', p_policy.label);
+      v_command := v_command || format(' --against %s', p_policy.label);
     end if;
   end if;
   select w.id, w.fault into v_evaluation.id, v_fault

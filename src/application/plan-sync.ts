@@ -15,14 +15,17 @@ import {
   readDefinitionSet,
   type SetEntry,
 } from './definition-set.ts';
+import type { EvaluationStore } from './evaluation-store.ts';
 import type { Providers } from './provider.ts';
 import type { PromptEntry, RegistrySnapshot } from './registry-snapshot.ts';
 import type { RegistryStore } from './registry-store.ts';
 import { passedVersions, refuseUndeclaredBreak } from './review-move.ts';
+import { type PlannedSuite, planSuites, type SuiteFile } from './sync-suites.ts';
 
 export interface PlanRequest {
   readonly actor: Actor;
   readonly files: readonly DefinitionFile[];
+  readonly suites?: readonly SuiteFile[];
   /** Takes new versions with an older number than the newest. */
   readonly allowBackfill?: boolean;
   /** Label that would be moved to what the files say. */
@@ -71,11 +74,13 @@ export interface SyncPlan {
   readonly files: readonly PlannedFile[];
   readonly prompts: readonly PromptState[];
   readonly moves: readonly ForeseenMove[];
+  readonly suites: readonly PlannedSuite[];
 }
 
 export interface PlanDependencies {
   readonly registry: RegistryStore;
   readonly snapshot: RegistrySnapshot;
+  readonly evaluations: Pick<EvaluationStore, 'listSuites' | 'registerSuite'>;
   readonly providers: Pick<Providers, 'problemsOf'>;
 }
 
@@ -90,6 +95,7 @@ export async function planSync(deps: PlanDependencies, request: PlanRequest): Pr
   return {
     files,
     prompts: comparePrompts(deps.snapshot, set).filter(({ name }) => mayUsePrompt(request.actor, name)),
+    suites: await planSuites(deps.evaluations, request.actor, request.suites ?? []),
     moves: request.deploy === undefined ? [] : await foreseeMoves(deps, files, request.deploy, request.actor),
   };
 }

@@ -20,9 +20,11 @@ import {
 import type { RegistrySnapshot } from './registry-snapshot.ts';
 import type { LabelMove } from './registry-store.ts';
 import { passedVersions, refuseUndeclaredBreak } from './review-move.ts';
+import { type SuiteFile, type SyncedSuite, syncSuites } from './sync-suites.ts';
 
 export interface SyncRequest {
   readonly files: readonly DefinitionFile[];
+  readonly suites?: readonly SuiteFile[];
   readonly actor: Actor;
   /** Commit that the whole tree is at: it goes into the ledger of what this sync moves. */
   readonly gitCommit?: string | null;
@@ -57,6 +59,7 @@ export interface RefusedMove extends PlannedMove {
 
 export interface SyncReport {
   readonly files: readonly SyncedFile[];
+  readonly suites: readonly SyncedSuite[];
   readonly deployments: readonly Deployment[];
   readonly refusals: readonly RefusedMove[];
 }
@@ -71,9 +74,11 @@ export async function syncPrompts(deps: PlanDependencies, request: SyncRequest):
   const files: SyncedFile[] = [];
   for (const file of planned) files.push(await syncFile(deps, file, request));
   if (files.some(({ outcome }) => outcome === 'synced')) await deps.snapshot.refresh();
+  // Before the labels: what a gate asks is what this sync says.
+  const suites = await syncSuites(deps.evaluations, request.actor, request.suites ?? []);
   const { deployments, refusals } = await moveLabels(deps, request, planned, files);
   if (deployments.length > 0) await deps.snapshot.refresh();
-  return { files: [...files, ...waiting.map(toWaiting)], deployments, refusals };
+  return { files: [...files, ...waiting.map(toWaiting)], suites, deployments, refusals };
 }
 
 /**

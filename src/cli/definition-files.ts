@@ -1,10 +1,12 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative, resolve, sep } from 'node:path';
 import type { DefinitionFile } from '../application/definition-set.ts';
+import type { SuiteFile } from '../application/sync-suites.ts';
 import { settings } from '../config.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import type { CliContext } from './context.ts';
 import { openGitRepository } from './git-repository.ts';
+import { readSuiteFiles } from './suite-files.ts';
 
 /** Where the definitions are. Nothing else of the configuration is read: `check` has to work without any. */
 export function promptsDirectory(context: CliContext, said: string | undefined): string {
@@ -34,16 +36,19 @@ export async function readDefinitionFiles(directory: string): Promise<Definition
 }
 
 /** The files with the commit that each is from, where the directory is in a git repository, and the commit of the tree. */
-export async function readCommittedFiles(
-  directory: string,
-): Promise<{ files: DefinitionFile[]; head: { commit: string; message: string } | null }> {
+export async function readCommittedFiles(directory: string): Promise<{
+  files: DefinitionFile[];
+  suites: SuiteFile[];
+  head: { commit: string; message: string } | null;
+}> {
   const files = await readDefinitionFiles(directory);
+  const suites = await readSuiteFiles(directory);
   const repository = await openGitRepository(directory);
-  if (!repository) return { files, head: null };
+  if (!repository) return { files, suites, head: null };
   const commits = await repository.commits();
-  const committed = files.map((file) => {
+  const attributed = <T extends { readonly path: string }>(file: T) => {
     const git = commits.get(file.path);
     return git ? { ...file, git } : file;
-  });
-  return { files: committed, head: await repository.head() };
+  };
+  return { files: files.map(attributed), suites: suites.map(attributed), head: await repository.head() };
 }

@@ -18,6 +18,7 @@ import { readDefinitionFiles } from './definition-files.ts';
 import { type DevGateway, devGatewayPath } from './gateway-client.ts';
 import { paint, renderError } from './render.ts';
 import { listenError } from './serve.ts';
+import { readSuiteFiles } from './suite-files.ts';
 import { renderSync } from './sync-report.ts';
 import { listenForStop, runUntilStopped } from './until-stopped.ts';
 
@@ -80,6 +81,7 @@ async function runDev(context: CliContext, config: Config, app: App, json: boole
       const changed = await syncDirectory(app, promptsDir);
       const quiet =
         changed.files.every((file) => file.outcome === 'unchanged' && file.warnings.length === 0) &&
+        changed.suites.every(({ outcome }) => outcome === 'unchanged') &&
         changed.deployments.length === 0;
       if (!quiet) context.out(renderSync(toSyncReportView(changed)));
     } catch (error) {
@@ -97,6 +99,7 @@ async function runDev(context: CliContext, config: Config, app: App, json: boole
 async function syncDirectory(app: App, promptsDir: string): Promise<SyncReport> {
   return app.gateway.syncPrompts({
     files: await readDefinitionFiles(promptsDir),
+    suites: await readSuiteFiles(promptsDir),
     actor: systemActor,
     follow: 'development',
     seed: 'production',

@@ -3,6 +3,7 @@ import type { SyncPlanView } from '../http/sync-routes.ts';
 import type { CliContext } from './context.ts';
 import { promptsDirectory, readDefinitionFiles } from './definition-files.ts';
 import { withGateway } from './gateway-client.ts';
+import { readSuiteFiles } from './suite-files.ts';
 import { planExitCode, renderPlan } from './sync-report.ts';
 
 interface PlanOptions {
@@ -26,10 +27,13 @@ export function addPlanCommand(
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExit code: the one that sync would have.')
     .action(async (options: PlanOptions) => {
-      const files = await readDefinitionFiles(promptsDirectory(context, options.dir));
+      const directory = promptsDirectory(context, options.dir);
+      const files = await readDefinitionFiles(directory);
+      const suites = await readSuiteFiles(directory);
       const plan = await withGateway(context, (client) =>
         client.request<SyncPlanView>('POST', '/v1/plan', {
           files,
+          suites,
           allow_backfill: options.allowBackfill ?? false,
           ...(options.deploy ? { deploy: { label: options.deploy } } : {}),
         }),

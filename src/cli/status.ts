@@ -1,11 +1,13 @@
 /** Files and registry compared by the set of (name, version, checksum). */
 import type { Command } from 'commander';
+import type { PlannedSuiteView } from '../http/suite-view.ts';
 import type { SyncPlanView } from '../http/sync-routes.ts';
 import type { CliContext } from './context.ts';
 import { promptsDirectory, readDefinitionFiles } from './definition-files.ts';
 import type { LabelView } from './deployment-view.ts';
 import { type GatewayClient, withGateway } from './gateway-client.ts';
 import { oneLine, paint } from './render.ts';
+import { readSuiteFiles } from './suite-files.ts';
 import { renderTime } from './time.ts';
 
 /** Each state that is no agreement is one bit of the exit code. 1 is left to the command itself. */
@@ -52,12 +54,18 @@ export function addStatusCommand(
     .option('--json', 'print JSON')
     .addHelpText('after', `\n${exitCodeHelp()}`)
     .action(async (options: { dir?: string; json?: boolean }) => {
-      const files = await readDefinitionFiles(promptsDirectory(context, options.dir));
+      const directory = promptsDirectory(context, options.dir);
+      const files = await readDefinitionFiles(directory);
+      const suites = await readSuiteFiles(directory);
       const { plan, broken } = await withGateway(context, async (client) => ({
-        plan: await client.request<SyncPlanView>('POST', '/v1/plan', { files }),
+        plan: await client.request<SyncPlanView>('POST', '/v1/plan', { files, suites }),
         broken: await listBrokenGlass(client),
       }));
-      const lines = [...plan.files.map(toLine), ...plan.prompts.flatMap(toLines)];
+      const lines = [
+        ...plan.files.map(toLine),
+        ...plan.suites.map(toSuiteLine),
+        ...plan.prompts.flatMap(toLines),
+      ];
       const exitCode = lines.reduce(
         (code, { state }) => (state === 'unchanged' ? code : code | bits[state]),
         0,
@@ -102,6 +110,14 @@ function toLine(file: SyncPlanView['files'][number]): StatusLine {
   const [issue] = file.issues;
   const detail = issue ? `${issue.file}:${issue.line}:${issue.column}: ${issue.message}` : file.message;
   return { state: states[file.state], name: file.name, version: file.version, path: file.path, detail };
+}
+
+/** A suite of other content is registered like a new one: it has no number that could be taken. */
+function toSuiteLine({ state, prompt, suite, path, message, issues }: PlannedSuiteView): StatusLine {
+  const [issue] = issues;
+  const detail = issue ? `${issue.file}:${issue.line}:${issue.column}: ${issue.message}` : message;
+  const name = prompt === null ? null : `${prompt} suite "${suite}"`;
+  return { state: state === 'forbidden' ? 'new' : state, name, version: null, path, detail };
 }
 
 function toLines(prompt: SyncPlanView['prompts'][number]): StatusLine[] {

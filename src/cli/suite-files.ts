@@ -2,10 +2,11 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import type { SuiteFile } from '../application/sync-suites.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import { listSuiteFiles } from '../domain/evaluation-suite.ts';
 
-export interface SuiteFile {
+interface LocatedSuite {
   /** Where it is on this machine. */
   readonly location: string;
   /** What messages call it. */
@@ -33,8 +34,23 @@ export async function findSuiteFile(directory: string, name: string): Promise<st
   );
 }
 
+/** Every `NAME.eval.yaml` below the directory, in the order of their paths. @throws as `readSuiteFile` */
+export async function readSuiteFiles(directory: string): Promise<SuiteFile[]> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => []);
+  const locations = entries
+    .filter((entry) => entry.isFile() && /\.eval\.ya?ml$/.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+  return Promise.all(
+    locations.map(async (location) => {
+      const { path, source, files } = await readSuiteFile(location, directory);
+      return { path, source, files };
+    }),
+  );
+}
+
 /** @throws PromptgateError not_found — the file, or one that it takes in */
-export async function readSuiteFile(location: string, base: string): Promise<SuiteFile> {
+export async function readSuiteFile(location: string, base: string): Promise<LocatedSuite> {
   const source = await readText(location);
   const files: Record<string, string> = {};
   const open = listSuiteFiles(source);

@@ -1,5 +1,6 @@
 import type { DefinitionDiff } from '../domain/definition-diff.ts';
 import { errorTable } from '../domain/errors.ts';
+import type { PlannedSuiteView } from '../http/suite-view.ts';
 import type { SyncPlanView, SyncReportView } from '../http/sync-routes.ts';
 import { renderDifference } from './difference.ts';
 import { paint } from './render.ts';
@@ -13,6 +14,7 @@ export function renderSync(report: SyncReportView): string {
     const paints = { synced: 'green', skipped: 'yellow', failed: 'red' } as const;
     return renderFile(paint(paints[file.outcome], file.outcome.padEnd(7)), file);
   });
+  for (const suite of report.suites) lines.push(...renderSuite(suite.outcome, suite));
   for (const move of report.deployments) lines.push(`${paint('cyan', 'moved  ')} ${renderMove(move)}`);
   for (const refusal of report.refusals) {
     lines.push(`${paint('red', 'stayed ')} ${renderMove(refusal)}: ${refusal.message}`);
@@ -21,6 +23,30 @@ export function renderSync(report: SyncReportView): string {
     (outcome) => `${report.files.filter((file) => file.outcome === outcome).length} ${outcome}`,
   );
   return [...lines, counts.join(', ')].join('\n');
+}
+
+const suitePaints = { synced: 'green', add: 'green', fail: 'red', failed: 'red' } as const;
+const suiteStates = {
+  new: 'add',
+  unchanged: 'unchanged',
+  invalid: 'fail',
+  duplicate: 'fail',
+  forbidden: 'fail',
+} as const;
+
+function renderSuite(
+  title: keyof typeof suitePaints | 'unchanged',
+  suite: Omit<PlannedSuiteView, 'state'>,
+): string[] {
+  const warnings = suite.warnings.map((warning) => paint('yellow', `  ${renderPosition(warning)}`));
+  if (title === 'unchanged') return warnings;
+  const what =
+    suite.prompt === null ? suite.path : `suite "${suite.suite}" of ${suite.prompt}  ${suite.path}`;
+  return [
+    `${paint(suitePaints[title], title.padEnd(title.endsWith('ed') ? 7 : 0))} ${what}${suite.message === null ? '' : `: ${suite.message}`}`,
+    ...suite.issues.map((issue) => `  ${renderPosition(issue)}`),
+    ...warnings,
+  ];
 }
 
 /** What a sync would do, in its own words. */
@@ -32,6 +58,7 @@ export function renderPlan(plan: SyncPlanView): string {
     const title = file.state === 'new' || file.state === 'backfill' ? titles[file.state] : 'fail';
     return renderFile(paint(paints[title], title), file);
   });
+  for (const suite of plan.suites) lines.push(...renderSuite(suiteStates[suite.state], suite));
   for (const move of plan.moves) {
     if (move.message === null) lines.push(`${paint('cyan', 'move')} ${renderMove(move)}`);
     else lines.push(`${paint('red', 'stay')} ${renderMove(move)}: ${move.message}`);
@@ -48,17 +75,18 @@ export function renderPlan(plan: SyncPlanView): string {
  * key may not use its prompt; else 6, when a number is taken, an older number was skipped or a label stayed.
  */
 export function syncExitCode(report: SyncReportView): number {
-  if (report.files.some((file) => file.outcome === 'failed' && file.issues.length > 0)) {
+  const all = [...report.files, ...report.suites];
+  if (all.some(({ outcome, issues }) => outcome === 'failed' && issues.length > 0)) {
     return errorTable.invalid_request.exitCode;
   }
-  if (report.files.some(({ error_code }) => error_code === 'forbidden')) return errorTable.forbidden.exitCode;
-  const complete = report.files.every(({ outcome }) => outcome === 'synced' || outcome === 'unchanged');
+  if (all.some(({ error_code }) => error_code === 'forbidden')) return errorTable.forbidden.exitCode;
+  const complete = all.every(({ outcome }) => outcome === 'synced' || outcome === 'unchanged');
   return complete && report.refusals.length === 0 ? 0 : errorTable.conflict.exitCode;
 }
 
 /** The exit code that the sync of this plan would have, as far as the plan can know. */
 export function planExitCode(plan: SyncPlanView): number {
-  const states = new Set(plan.files.map(({ state }) => state));
+  const states = new Set([...plan.files, ...plan.suites].map(({ state }) => state));
   if (states.has('invalid') || states.has('duplicate')) return errorTable.invalid_request.exitCode;
   if (states.has('forbidden')) return errorTable.forbidden.exitCode;
   const complete = !states.has('modified') && !states.has('backfill');

@@ -45,12 +45,13 @@ export function addSyncCommand(
         throw new PromptgateError('invalid_request', '--reason goes into the ledger with --deploy.');
       }
       const directory = promptsDirectory(context, options.dir);
-      const { files, head } = await readCommittedFiles(directory);
+      const { files, suites, head } = await readCommittedFiles(directory);
       const { report, history } = await withGateway(context, async (client) => {
         const walked = options.history ? await syncHistory(client, directory) : null;
         const reason = options.reason ?? head?.message.split('\n')[0];
         const body = {
           files,
+          suites,
           git_commit: head?.commit ?? null,
           allow_backfill: options.allowBackfill ?? false,
           ...(options.deploy ? { deploy: { label: options.deploy, ...(reason ? { reason } : {}) } } : {}),

@@ -1,38 +1,42 @@
 import { type OpenAPIHono, z } from '@hono/zod-openapi';
-import type { DefinitionFile } from '../application/definition-set.ts';
+import type { FileCommit } from '../application/definition-set.ts';
 import type { Gateway } from '../application/gateway.ts';
 import type { PlannedMove, SyncPlan } from '../application/plan-sync.ts';
 import type { SyncReport } from '../application/sync-prompts.ts';
-import type { DefinitionIssue } from '../domain/definition.ts';
 import type { DefinitionDiff } from '../domain/definition-diff.ts';
 import { labelGrammar, labelPattern } from '../domain/names.ts';
 import { requireScope } from './authenticate.ts';
 import type { HttpEnvironment } from './context.ts';
 import { deploymentSchema, reasonSchema, toDeploymentView } from './prompt-view.ts';
 import { addRoute, readBody } from './route.ts';
+import {
+  plannedSuiteSchema,
+  positionSchema,
+  suitesSchema,
+  syncedSuiteSchema,
+  toPlannedSuiteView,
+  toPosition,
+  toSyncedSuiteView,
+} from './suite-view.ts';
 
-const filesSchema = z
-  .array(
-    z.strictObject({
-      path: z.string().min(1).max(1_000),
-      source: z.string(),
-      git: z
-        .strictObject({
-          commit: z.string().regex(/^[0-9a-f]{7,64}$/),
-          message: z.string().max(10_000),
-          author: z.string().max(1_000),
-        })
-        .optional()
-        .openapi({ description: 'The commit that the file is from as it is.' }),
-    }),
-  )
-  .max(10_000);
+const gitSchema = z
+  .strictObject({
+    commit: z.string().regex(/^[0-9a-f]{7,64}$/),
+    message: z.string().max(10_000),
+    author: z.string().max(1_000),
+  })
+  .optional()
+  .openapi({ description: 'The commit that the file is from as it is.' });
+
+const path = z.string().min(1).max(1_000);
+const filesSchema = z.array(z.strictObject({ path, source: z.string(), git: gitSchema })).max(10_000);
 
 const label = z.string().regex(labelPattern, labelGrammar);
 
 const planBodySchema = z
   .strictObject({
     files: filesSchema,
+    suites: suitesSchema(path, gitSchema),
     allow_backfill: z.boolean().optional(),
     deploy: z.strictObject({ label }).optional(),
   })
@@ -41,6 +45,7 @@ const planBodySchema = z
 const syncBodySchema = z
   .strictObject({
     files: filesSchema,
+    suites: suitesSchema(path, gitSchema),
     git_commit: z
       .string()
       .max(64)
@@ -57,13 +62,6 @@ const syncBodySchema = z
       .openapi({ description: 'Moves the label to the highest version of each prompt in the files.' }),
   })
   .openapi('SyncRequest');
-
-const positionSchema = z.object({
-  file: z.string(),
-  line: z.number().int(),
-  column: z.number().int(),
-  message: z.string(),
-});
 
 export const differenceSchema = z
   .object({
@@ -123,6 +121,7 @@ const planSchema = z
           .openapi({ description: 'Why the label would stay; null: it would move.' }),
       }),
     ),
+    suites: z.array(plannedSuiteSchema),
   })
   .openapi('SyncPlan');
 
@@ -137,6 +136,7 @@ const syncReportSchema = z
     ),
     deployments: z.array(deploymentSchema),
     refusals: z.array(moveSchema.extend({ message: z.string() })),
+    suites: z.array(syncedSuiteSchema),
   })
   .openapi('SyncReport');
 
@@ -161,6 +161,7 @@ export function addSyncRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gatewa
       const plan = await gateway.planSync({
         actor: c.get('actor'),
         files: toFiles(body.files),
+        suites: toFiles(body.suites),
         allowBackfill: body.allow_backfill ?? false,
         ...(body.deploy ? { deploy: body.deploy.label } : {}),
       });
@@ -184,6 +185,7 @@ export function addSyncRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gatewa
       if (body.deploy) requireScope(actor, 'deploy');
       const report = await gateway.syncPrompts({
         files: toFiles(body.files),
+        suites: toFiles(body.suites),
         actor,
         gitCommit: body.git_commit ?? null,
         allowBackfill: body.allow_backfill ?? false,
@@ -194,7 +196,10 @@ export function addSyncRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gatewa
   );
 }
 
-function toFiles(files: z.infer<typeof filesSchema>): DefinitionFile[] {
+/** Absent and `undefined` are one thing on the wire. */
+function toFiles<T extends { git?: FileCommit | undefined }>(
+  files: readonly T[],
+): (Omit<T, 'git'> & { git?: FileCommit })[] {
   return files.map(({ git, ...file }) => ({ ...file, ...(git ? { git } : {}) }));
 }
 
@@ -218,6 +223,7 @@ function toPlanView(plan: SyncPlan): SyncPlanView {
       gaps: [...prompt.gaps],
     })),
     moves: plan.moves.map((move) => ({ ...toMoveView(move), message: move.message })),
+    suites: plan.suites.map(toPlannedSuiteView),
   };
 }
 
@@ -232,6 +238,7 @@ export function toSyncReportView(report: SyncReport): SyncReportView {
     })),
     deployments: report.deployments.map(toDeploymentView),
     refusals: report.refusals.map((refusal) => ({ ...toMoveView(refusal), message: refusal.message })),
+    suites: report.suites.map(toSyncedSuiteView),
   };
 }
 
@@ -242,10 +249,6 @@ function toMoveView(move: PlannedMove): z.infer<typeof moveSchema> {
     from_version: move.fromVersion,
     to_version: move.toVersion,
   };
-}
-
-function toPosition({ file, line, column, message }: DefinitionIssue): z.infer<typeof positionSchema> {
-  return { file, line, column, message };
 }
 
 export function toDifferenceView(difference: DefinitionDiff | null): DifferenceView | null {
