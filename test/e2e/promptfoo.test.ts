@@ -1,29 +1,21 @@
 /** promptfoo evaluates through the gateway, as docs/clients.md shows it. `npm run test:promptfoo` installs it. */
-import { execFile } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { parse, stringify } from 'yaml';
+import { parse } from 'yaml';
 import { databases, type TestDatabase } from '../support/databases.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
+import { isPromptfooInstalled, runPromptfoo } from '../support/promptfoo.ts';
 
-const entry = join(import.meta.dirname, '../promptfoo/node_modules/promptfoo/dist/src/entrypoint.js');
-const installed = existsSync(entry);
-if (!installed) console.warn('promptfoo is not installed, its test is skipped: npm run test:promptfoo');
+if (!isPromptfooInstalled)
+  console.warn('promptfoo is not installed, its test is skipped: npm run test:promptfoo');
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 const printed = /```yaml\n# promptfooconfig\.yaml\n([\s\S]*?)```/.exec(read('docs/clients.md'))?.[1] ?? '';
 
-interface Result {
-  readonly success: boolean;
-  readonly error?: string;
-  readonly response: { readonly output?: string };
-}
-
-describe.skipIf(!installed)('promptfoo', () => {
+describe.skipIf(!isPromptfooInstalled)('promptfoo', () => {
   let database: TestDatabase;
   let gateway: TestGateway;
   let directory: string;
@@ -42,29 +34,7 @@ describe.skipIf(!installed)('promptfoo', () => {
   });
   beforeEach(() => gateway.fault(null));
 
-  /** Nothing of it may leave the machine, and nothing be kept. */
-  async function evaluate(config: object): Promise<Result[]> {
-    const [file, output] = [join(directory, 'config.yaml'), join(directory, 'results.json')];
-    await writeFile(file, stringify(config));
-    const quiet = ['--no-cache', '--no-write', '--no-table', '--no-progress-bar', '--no-share'];
-    const off = ['TELEMETRY', 'UPDATE', 'SHARING', 'REMOTE_GENERATION'].map((name) => [
-      `PROMPTFOO_DISABLE_${name}`,
-      '1',
-    ]);
-    const env = {
-      PATH: process.env.PATH,
-      PROMPTFOO_SELF_HOSTED: '1',
-      PROMPTFOO_CONFIG_DIR: directory,
-      ...Object.fromEntries(off),
-    };
-    const args = [entry, 'eval', '-c', file, '-o', output, ...quiet];
-    // It exits with 100 when a test of the evaluation fails.
-    await promisify(execFile)(process.execPath, args, { env, cwd: directory }).catch(({ code, stderr }) => {
-      if (code !== 100) throw new Error(stderr);
-    });
-    return JSON.parse(await readFile(output, 'utf8')).results.results;
-  }
-
+  const evaluate = (config: object) => runPromptfoo(directory, config);
   const rows = () => gateway.query('select * from ai_executions order by id');
 
   it('evaluates a prompt as the documentation shows it, each case an execution', async () => {
@@ -79,7 +49,7 @@ describe.skipIf(!installed)('promptfoo', () => {
     expect(kept.map((row) => row.input_payload.variables.text).sort()).toEqual(
       [good.vars.text, bad.vars.text].sort(),
     );
-    expect(results.map(({ response }) => response.output).sort()).toEqual(
+    expect(results.map(({ response }) => response?.output).sort()).toEqual(
       kept.map((row) => row.raw_output).sort(),
     );
   });
