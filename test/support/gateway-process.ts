@@ -25,6 +25,8 @@ export interface Call {
 export interface GatewayProcess {
   readonly url: string;
   readonly pid: number;
+  /** Of an admin. */
+  readonly key: string;
   /** Directory of the gateway's own files. */
   readonly directory: string;
   /** Resolves when it answers; a load waits here while the process is away. */
@@ -100,6 +102,7 @@ export async function prepareGateway(options: GatewayProcessOptions): Promise<Ga
   };
   return {
     directory,
+    key: secret,
     get url() {
       return current().ready.url;
     },
