@@ -58,7 +58,7 @@ export function createProgram(context: CliContext, setExitCode: (code: number) =
   addCoverageCommand(program, context);
   addCostsCommand(program, context);
   addLabelsCommand(program, context);
-  addDeployCommand(program, context);
+  addDeployCommand(program, context, setExitCode);
   addRollbackCommand(program, context);
   addHistoryCommand(program, context);
   addArchiveCommand(program, context);

@@ -35,7 +35,7 @@ export interface EvalOptions {
 }
 
 /** Distinct from the codes of the error table: the run itself went well. */
-const exitCodes = { passed: 0, failed: 20, insufficient: 21 } as const;
+export const evaluationExitCodes = { passed: 0, failed: 20, insufficient: 21 } as const;
 
 export function addEvalCommand(
   program: Command,
@@ -75,7 +75,7 @@ export function addEvalCommand(
     .action(async (name: string, options: EvalOptions) => {
       const report = await withGateway(context, (client) => runEvaluation(context, client, name, options));
       context.out(options.json ? JSON.stringify(report, null, 2) : renderReport(report));
-      setExitCode(exitCodes[report.verdict]);
+      setExitCode(evaluationExitCodes[report.verdict]);
     });
   addEvalAddCommand(evaluate, context);
 }

@@ -1,5 +1,5 @@
 /** A further case at the end of a suite's text, which keeps everything else as it is: comments, order, spelling. */
-import { isMap, isSeq, parseDocument } from 'yaml';
+import { isMap, isSeq, type Node, parseDocument, stringify, type YAMLSeq } from 'yaml';
 import { PromptgateError } from './errors.ts';
 import { compileSuite } from './evaluation-suite.ts';
 import type { Json, JsonObject } from './json.ts';
@@ -36,9 +36,25 @@ export function addCaseToSuite(text: string, path: string, added: NewCase): stri
       `${path} has a case "${added.id}" already. Name this one with --id.`,
     );
   }
+  const written = insertAtEnd(text, tests, entry);
+  if (written !== undefined) return written;
   tests.flow = false;
   tests.add(document.createNode(entry));
-  return document.toString({ lineWidth: 110 });
+  return document.toString(layout);
+}
+
+const layout = { lineWidth: 110 };
+
+/** In the text itself, so that not a space of it changes; undefined where the list has no item to stand beside. */
+function insertAtEnd(text: string, tests: YAMLSeq, entry: JsonObject): string | undefined {
+  const first = (tests.items[0] as Node | undefined)?.range?.[0];
+  const end = tests.range?.[2];
+  if (tests.flow || first === undefined || end === undefined) return undefined;
+  const dash = text.lastIndexOf('-', first);
+  const indent = ' '.repeat(dash - text.lastIndexOf('\n', dash) - 1);
+  const item = stringify([entry], layout).replaceAll(/^(?=.)/gm, indent);
+  const before = text.slice(0, end);
+  return `${before}${before.endsWith('\n') ? '' : '\n'}${item}${text.slice(end)}`;
 }
 
 function toEntry({ id, critical, description, variables, assertion }: NewCase): JsonObject {
