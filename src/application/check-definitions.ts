@@ -17,9 +17,11 @@ import {
   readDefinitionSet,
   type SetEntry,
 } from './definition-set.ts';
+import { type PlannedSuite, readSuites, type SuiteFile } from './sync-suites.ts';
 
 export interface CheckRequest {
   readonly files: readonly DefinitionFile[];
+  readonly suites?: readonly SuiteFile[];
   /** The state to compare with; null: only what the files say by themselves. */
   readonly base: {
     /** What messages call it, e.g. `origin/main`. */
@@ -72,19 +74,29 @@ type Base = NonNullable<CheckRequest['base']>;
 
 export async function checkDefinitions(request: CheckRequest): Promise<CheckReport> {
   const set = await readDefinitionSet(request.files);
-  const problems = set.entries.flatMap(ownProblems);
+  const suites = request.suites ?? [];
+  const problems = [...set.entries.flatMap(ownProblems), ...readSuites(suites).flatMap(suiteProblems)];
   const changes: VersionChange[] = [];
   if (request.base) {
     const before = await readDefinitionSet(request.base.files, recogniseSame(set));
     await compareWithBase(request.base, set, before, problems, changes);
   }
-  return { files: request.files.length, problems: distinct(problems), changes };
+  return { files: request.files.length + suites.length, problems: distinct(problems), changes };
 }
 
 function ownProblems({ issues, duplicate, definition }: SetEntry): CheckProblem[] {
   return [
     ...issues.map((issue) => toProblem(issue, duplicate ? 'duplicate' : 'invalid', 'error')),
     ...(definition?.warnings ?? []).map((issue) => toProblem(issue, 'warning', 'warning')),
+  ];
+}
+
+function suiteProblems({ file, suite, state, message, issues }: PlannedSuite): CheckProblem[] {
+  const at = { file: file.path, line: 1, column: 1, path: file.path };
+  return [
+    ...issues.map((issue) => toProblem(issue, 'invalid', 'error')),
+    ...(state === 'duplicate' ? [toProblem({ ...at, message: message ?? '' }, 'duplicate', 'error')] : []),
+    ...(suite?.warnings ?? []).map((issue) => toProblem(issue, 'warning', 'warning')),
   ];
 }
 

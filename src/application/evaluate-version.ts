@@ -5,10 +5,11 @@
 import { v7 as newId, v5 } from 'uuid';
 import type { Actor } from '../domain/api-key.ts';
 import { PromptgateError } from '../domain/errors.ts';
-import { type Evaluation, rendererVersion } from '../domain/evaluation.ts';
+import type { Evaluation } from '../domain/evaluation.ts';
 import type { Trial } from '../domain/evaluation-run.ts';
 import type { Json } from '../domain/json.ts';
 import { formatMoney, parseMoney } from '../domain/money.ts';
+import { rendererVersion } from '../domain/template.ts';
 import type { AuditStore } from './audit-store.ts';
 import { authorizePrompt } from './authorize.ts';
 import { noEarlierCalls, readEarlierCalls } from './earlier-trials.ts';

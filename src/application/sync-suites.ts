@@ -32,6 +32,7 @@ export interface SyncedSuite extends Omit<PlannedSuite, 'state'> {
   readonly errorCode: ErrorCode | null;
 }
 
+/** Against what is in force. */
 export async function planSuites(
   evaluations: Pick<EvaluationStore, 'listSuites'>,
   actor: Actor,
@@ -42,23 +43,30 @@ export async function planSuites(
   const inForce = new Map(
     registered.map((suite) => [subjectOf(suite.promptName, suite.suite), suite.checksum]),
   );
-  const read = files.map(readSuite);
-  return read.map((planned) => {
-    const { suite } = planned;
+  return readSuites(files).map((planned) => {
+    const { suite, state } = planned;
     if (suite === null) return planned;
-    const subject = subjectOf(suite.promptName, suite.name);
-    const others = read.filter(
-      (other) =>
-        other !== planned && other.suite && subjectOf(other.suite.promptName, other.suite.name) === subject,
-    );
     if (!mayUsePrompt(actor, suite.promptName)) {
       return { ...planned, state: 'forbidden', message: 'the key may not use that prompt' };
     }
-    if (others.length > 0) {
-      const message = `suite "${suite.name}" of "${suite.promptName}" is in ${others.map(({ file }) => file.path).join(' and ')} too. Name one of them otherwise: \`suite: NAME\``;
-      return { ...planned, state: 'duplicate', message };
-    }
-    return inForce.get(subject) === suite.checksum ? { ...planned, state: 'unchanged' } : planned;
+    const same = inForce.get(subjectOf(suite.promptName, suite.name)) === suite.checksum;
+    return state === 'new' && same ? { ...planned, state: 'unchanged' } : planned;
+  });
+}
+
+/** By themselves. Of two with one name nobody knows which is meant, so neither is used. */
+export function readSuites(files: readonly SuiteFile[]): PlannedSuite[] {
+  const read = files.map(readSuite);
+  const owners = Map.groupBy(read, ({ suite, file }) =>
+    suite ? subjectOf(suite.promptName, suite.name) : `file ${file.path}`,
+  );
+  return read.map((planned) => {
+    const { suite } = planned;
+    const same = suite ? (owners.get(subjectOf(suite.promptName, suite.name)) ?? []) : [];
+    if (suite === null || same.length < 2) return planned;
+    const others = same.filter((other) => other !== planned).map(({ file }) => file.path);
+    const message = `suite "${suite.name}" of "${suite.promptName}" is in ${others.join(' and ')} too. Name one of them otherwise: \`suite: NAME\``;
+    return { ...planned, state: 'duplicate', message };
   });
 }
 

@@ -7,6 +7,7 @@ import { renderAnnotations, renderCheck, renderComment } from './check-report.ts
 import type { CliContext } from './context.ts';
 import { promptsDirectory, readDefinitionFiles } from './definition-files.ts';
 import { openGitRepository } from './git-repository.ts';
+import { readSuiteFiles } from './suite-files.ts';
 
 interface CheckOptions {
   readonly dir?: string;
@@ -39,14 +40,14 @@ export function addCheckCommand(
       const directory = promptsDirectory(context, options.dir);
       // Paths as seen from here: where a person, and a workflow, can open them.
       const prefix = relative(context.directory, directory).split(sep).join('/');
-      const shown = ({ path, source }: DefinitionFile) => ({
-        path: prefix === '' ? path : `${prefix}/${path}`,
-        source,
-      });
+      const toShown = (path: string) => (prefix === '' ? path : `${prefix}/${path}`);
+      const shown = ({ path, source }: DefinitionFile) => ({ path: toShown(path), source });
       const files = await readDefinitionFiles(directory);
+      const suites = await readSuiteFiles(directory);
       const base = options.against === undefined ? null : await readBase(directory, options.against);
       const report = await checkDefinitions({
         files: files.map(shown),
+        suites: suites.map((suite) => ({ ...suite, path: toShown(suite.path) })),
         base: base && {
           ...base,
           files: base.files.map(shown),

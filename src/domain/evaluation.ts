@@ -2,9 +2,6 @@ import type { JudgeReference } from './evaluation-judge.ts';
 
 /** Suites in force, and what a run of one said about a version. Both are facts: they are only ever added. */
 
-/** Rendering a version gives the same request under one number. Raised with a migration, so that the database knows it. */
-export const rendererVersion = 1;
-
 /** A suite as it is registered; of one prompt and name the latest is in force. */
 export interface EvaluationSuite {
   readonly id: number;

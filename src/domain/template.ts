@@ -5,6 +5,12 @@
 import type { MediaKind } from './media.ts';
 import type { Role } from './message.ts';
 
+/**
+ * One form renders to one request under one number. A change of the renderer that changes what is sent raises it, with a
+ * migration that adds it to `renderer_versions`: what was evaluated before is then evidence no more.
+ */
+export const rendererVersion = 1;
+
 /** A value that the template names. Loop 0 is the variables themselves, loop n the item of the nth enclosing loop. */
 export interface ValueOperand {
   readonly loop: number;

@@ -1,6 +1,6 @@
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { rendererVersion } from '../../src/domain/evaluation.ts';
+import { rendererVersion } from '../../src/domain/template.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { databases, type TestDatabase } from '../support/databases.ts';
 import { evaluation, evaluationSuite, promptVersion } from '../support/records.ts';

@@ -135,6 +135,25 @@ describe('check by itself', () => {
     ]);
   });
 
+  it('refuses suites that do not parse, and two of one name, by file and line', async () => {
+    const tests = 'tests: [{ id: a, vars: { text: x }, assert: [{ type: contains, value: x }] }]\n';
+    const repository = repositoryWith({
+      'one.prompt': prompt('one', 1, '{{text}}'),
+      'one.eval.yaml': tests,
+      'more/one.eval.yaml': tests,
+      'two.eval.yaml': `prompt: one\nsuite: other\n${tests.replace('contains', 'contanis')}`,
+    });
+    const { code, ...found } = await report(repository);
+    expect([code, told(found)]).toEqual([
+      2,
+      [
+        'error duplicate prompts/more/one.eval.yaml:1',
+        'error duplicate prompts/one.eval.yaml:1',
+        'error invalid prompts/two.eval.yaml:3',
+      ],
+    ]);
+  });
+
   it('warns of what is allowed and probably not meant, and passes', async () => {
     const found = await report(repositoryWith({ 'a.prompt': prompt('a', 1, 'Go.') }));
     expect(told(found)).toEqual(['warning warning prompts/a.prompt:6']);
