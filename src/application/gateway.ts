@@ -53,6 +53,7 @@ import {
 import type { PromptEntry, RegistrySnapshot, SnapshotHealth, VersionTarget } from './registry-snapshot.ts';
 import type { RegistryStore } from './registry-store.ts';
 import { type Rendered, type RenderRequest, renderVersion } from './render-version.ts';
+import { type Replay, type ReplayRequest, replayExecution } from './replay-execution.ts';
 import { type RollBackRequest, rollBack } from './roll-back.ts';
 import type { ScriptRunner } from './script-runner.ts';
 import { type SyncReport, type SyncRequest, syncPrompts } from './sync-prompts.ts';
@@ -68,6 +69,8 @@ export interface Gateway {
   ): Promise<PromptgateError>;
   renderVersion(request: RenderRequest): Rendered;
   findImportedPrompt(actor: Actor, promptId: string, promptVersion?: number): ImportedPrompt;
+  /** Its call counts among those in flight. */
+  replayExecution(request: ReplayRequest): Promise<Replay>;
   getExecution(actor: Actor, id: string): Promise<ExecutionRecord>;
   listExecutions(
     actor: Actor,
@@ -147,6 +150,8 @@ export function createGateway(
     findImportedPrompt: (actor, promptId, promptVersion) =>
       findImportedPrompt(snapshot, actor, promptId, promptVersion),
     getExecution: (actor, id) => getExecution(deps, actor, id),
+    replayExecution: (request) =>
+      deps.inFlight.run(request.signal, (signal) => replayExecution(deps, { ...request, signal })),
     listExecutions: (actor, filter, page) => listExecutions(audit, actor, filter, page),
     readCoverage: (actor, window) => readCoverage(audit, actor, window),
     listPrompts: (actor) => listPrompts(snapshot, actor),

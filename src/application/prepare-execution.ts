@@ -100,9 +100,7 @@ export function prepareExecution(
   refuseUnwritable('messages', request.messages);
   refuseUnwritable('metadata', request.metadata);
   refuseUnwritable('overrides', request.overrides);
-  const { definition, registered, overrides, rendered } = request.raw
-    ? readRawCall(deps, request)
-    : readPromptCall(deps.snapshot, request);
+  const { definition, registered, overrides, rendered } = readCall(deps, request);
   const route = findRoute(deps.providers, definition, overrides, registered);
   const { overrides: _asked, ...payload } = draft.inputPayload;
   const admission: Admission = {
@@ -120,7 +118,8 @@ export function prepareExecution(
   return { definition, route, messages: rendered.messages, admission };
 }
 
-interface ReadCall {
+/** What a request says, before it is known who would answer it. */
+export interface ReadCall {
   readonly definition: Runnable;
   readonly registered: PromptVersion | undefined;
   /** Those that count; undefined where there are none. */
@@ -128,6 +127,14 @@ interface ReadCall {
   readonly rendered: Omit<RenderedPrompt, 'variables' | 'variablesHash'> & {
     readonly variablesHash: string | null;
   };
+}
+
+/** Resolves, checks and renders. @throws PromptgateError — whatever of the request itself can be refused */
+export function readCall(
+  deps: Pick<ExecuteDependencies, 'snapshot' | 'rawCalls'>,
+  request: ExecuteRequest,
+): ReadCall {
+  return request.raw ? readRawCall(deps, request) : readPromptCall(deps.snapshot, request);
 }
 
 function readPromptCall(snapshot: RegistrySnapshot, request: ExecuteRequest): ReadCall {

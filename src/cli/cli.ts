@@ -24,6 +24,7 @@ import { addMakeCommand } from './make.ts';
 import { addMigrateCommand } from './migrate.ts';
 import { addPlanCommand } from './plan.ts';
 import { renderError } from './render.ts';
+import { addReplayCommand } from './replay.ts';
 import { addRollbackCommand } from './rollback.ts';
 import { addRunCommand } from './run.ts';
 import { addServeCommand } from './serve.ts';
@@ -54,6 +55,7 @@ export function createProgram(context: CliContext, setExitCode: (code: number) =
   addImportCommand(program, context, setExitCode);
   addExportCommand(program, context);
   addRunCommand(program, context);
+  addReplayCommand(program, context);
   addExecutionsCommand(program, context);
   addCoverageCommand(program, context);
   addCostsCommand(program, context);

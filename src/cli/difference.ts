@@ -10,11 +10,16 @@ const contextLines = 2;
 export function renderDifference({ texts, parameters, contract }: DefinitionDiff, indent = ''): string {
   const lines: string[] = [];
   for (const { title, segments } of texts) {
-    lines.push(paint('bold', title), ...focus(segments).map(renderSegment).join('').trimEnd().split('\n'));
+    lines.push(paint('bold', title), ...renderSegments(segments).split('\n'));
   }
   if (parameters.length > 0) lines.push(paint('bold', 'parameters'), ...parameters.map(renderParameter));
   if (contract.length > 0) lines.push(paint('bold', 'contract'), ...contract.map(renderContract));
   return lines.map((line) => `${indent}${line}`.trimEnd()).join('\n');
+}
+
+/** Texts by word, without most of what is the same. */
+export function renderSegments(segments: readonly TextSegment[]): string {
+  return focus(segments).map(renderSegment).join('').trimEnd();
 }
 
 function renderSegment({ kind, text }: TextSegment): string {

@@ -24,6 +24,7 @@ import { toOpenaiErrorBody } from './openai-error.ts';
 import { addOperationRoutes, type Operations } from './operations-routes.ts';
 import { addPortkeyRoutes } from './portkey-routes.ts';
 import { addPromptRoutes } from './prompts-routes.ts';
+import { addReplayRoutes } from './replay-routes.ts';
 import { addResponsesRoutes } from './responses-routes.ts';
 import { addSyncRoutes } from './sync-routes.ts';
 import { addVersionRoutes } from './versions-routes.ts';
@@ -75,6 +76,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   for (const path of executing) app.post(path, auditRefusals(options.gateway));
   app.use('/v1/*', limitBodies(options.maxBodyBytes));
   addExecutionRoutes(app, options.gateway, options.onError);
+  addReplayRoutes(app, options.gateway);
   addResponsesRoutes(app, options.gateway, options.onError);
   addChatRoutes(app, options.gateway, options.onError);
   addMessagesRoutes(app, options.gateway, options.onError);

@@ -19,6 +19,7 @@ const rooms: Record<string, { rooms: string[]; packages: string[] }> = {
       'csv-parse',
       'fastest-levenshtein',
       'jstat',
+      'microdiff',
     ],
   },
   application: { rooms: ['domain'], packages: ['uuid'] },
@@ -62,6 +63,7 @@ const confined: Record<string, RegExp> = {
   'fastest-levenshtein': /^domain\/assertion-text\.ts$/,
   handlebars: /^domain\/template/,
   jstat: /^domain\/(pass-rate|cost-comparison)\.ts$/,
+  microdiff: /^domain\/answer-comparison\.ts$/,
   '@pydantic/genai-prices': /^domain\/price-list\.ts$/,
 };
 

@@ -1,0 +1,215 @@
+/**
+ * One execution once more, from its own row. The original is never touched; what is run is an execution of its own that
+ * points at it. A dry run renders only, and proves that the row still makes the messages that were sent.
+ */
+import { type AnswerComparison, compareAnswers } from '../domain/answer-comparison.ts';
+import type { Actor } from '../domain/api-key.ts';
+import { hashJson } from '../domain/canonical-json.ts';
+import { type Definition, parseDefinition } from '../domain/definition.ts';
+import { PromptgateError, toPromptgateError } from '../domain/errors.ts';
+import type { DefinitionText, Execution, StoredExecution } from '../domain/execution.ts';
+import type { RenderedMessage } from '../domain/message.ts';
+import type { Overrides } from '../domain/overrides.ts';
+import type { TraceContext } from '../domain/trace-context.ts';
+import type { AuditStore } from './audit-store.ts';
+import type { CostStore } from './cost-store.ts';
+import { type ExecuteDependencies, type ExecuteRequest, executePrompt } from './execute-prompt.ts';
+import { readCall } from './prepare-execution.ts';
+import { getExecution } from './read-executions.ts';
+
+export interface ReplayRequest {
+  readonly actor: Actor;
+  readonly executionId: string;
+  /** What is run instead of what was; nothing: the very same. */
+  readonly instead?: ReplayTarget;
+  /** Render, and call no provider. */
+  readonly dryRun?: boolean;
+  /** The batch that makes the replay. */
+  readonly runId?: string;
+  readonly idempotencyKey?: string;
+  readonly requestId: string;
+  readonly trace?: TraceContext | null;
+  readonly signal?: AbortSignal;
+}
+
+export interface ReplayTarget extends Pick<Overrides, 'model' | 'parameters'> {
+  readonly version?: number;
+  readonly label?: string;
+  /** A definition that is no version of the registry. */
+  readonly definition?: DefinitionText;
+}
+
+/** One thing that is not as it was when the original ran. */
+export interface Departure {
+  readonly part: 'prompt' | 'messages' | 'provider' | 'model' | 'parameters';
+  readonly reason: string;
+}
+
+export interface Replay {
+  readonly original: StoredExecution;
+  readonly messages: readonly RenderedMessage[];
+  readonly renderedHash: string;
+  /** Empty: what is asked is exactly what was asked then. */
+  readonly departures: readonly Departure[];
+  /** Null after a dry run. A call that failed is a replay too. */
+  readonly execution: Execution | null;
+  readonly comparison: AnswerComparison | null;
+}
+
+type Dependencies = ExecuteDependencies & {
+  readonly audit: AuditStore;
+  readonly costs: Pick<CostStore, 'findBackfilled'>;
+};
+
+/**
+ * Repeats an execution. What the replay's call ends with, be it a failure, is part of the answer.
+ * @throws PromptgateError not_found; invalid_request — there is nothing to repeat, or the target is no definition;
+ *   invalid_variables — the target does not take these variables; forbidden; audit_unavailable
+ */
+export async function replayExecution(deps: Dependencies, request: ReplayRequest): Promise<Replay> {
+  const { execution: original } = await getExecution(deps, request.actor, request.executionId);
+  const repeated = repeat(original, request);
+  const { definition, rendered } = readCall(deps, repeated);
+  const departures = findDepartures(deps, original, request.instead ?? {}, {
+    renderedHash: rendered.renderedHash,
+    model: definition.model,
+    parameters: definition.parameters,
+  });
+  const { messages, renderedHash } = rendered;
+  const execution = request.dryRun ? null : await run(deps, repeated);
+  const comparison = execution && compareAnswers(original, execution);
+  return { original, messages, renderedHash, departures, execution, comparison };
+}
+
+/** The request that an application would have to make to be answered by the same call, or by what is wanted instead. */
+function repeat(original: StoredExecution, request: ReplayRequest): ExecuteRequest {
+  const { instead = {} } = request;
+  const { variables, messages, definition, overrides } = original.inputPayload;
+  const target = targetOf(original, instead, definition);
+  const { model, parameters } = instead;
+  const all: Overrides = {
+    ...overrides,
+    ...(model === undefined ? {} : { model }),
+    ...(parameters === undefined ? {} : { parameters: { ...overrides?.parameters, ...parameters } }),
+  };
+  return {
+    actor: request.actor,
+    promptName: original.promptName,
+    ...target,
+    variables,
+    ...(messages ? { messages } : {}),
+    ...(Object.keys(all).length === 0 ? {} : { overrides: all }),
+    metadata: original.metadata as ExecuteRequest['metadata'] & {},
+    purpose: 'replay',
+    replayOf: original.id,
+    requestId: request.requestId,
+    trace: request.trace ?? null,
+    ...(request.runId === undefined ? {} : { runId: request.runId }),
+    ...(request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey }),
+    ...(request.signal ? { signal: request.signal } : {}),
+  };
+}
+
+function targetOf(
+  original: StoredExecution,
+  { version, label, definition }: ReplayTarget,
+  ran: DefinitionText | undefined,
+): Pick<ExecuteRequest, 'version' | 'label' | 'draft' | 'raw'> {
+  const named = [version, label, definition].filter((one) => one !== undefined);
+  if (named.length > 1) {
+    throw new PromptgateError('invalid_request', 'Name one of a version, a label and a definition.');
+  }
+  if (original.purpose === 'raw' || original.promptName === '') {
+    if (named.length === 0) return { raw: true };
+    throw new PromptgateError(
+      'invalid_request',
+      'That call named no prompt, so it has no versions: replay it as it is, or on another model.',
+    );
+  }
+  if (version !== undefined) return { version };
+  if (label !== undefined) return { label };
+  const draft = definition ?? ran;
+  if (draft) return { draft: parseDraft(original.promptName, draft) };
+  if (original.promptVersion !== null) return { version: original.promptVersion };
+  throw new PromptgateError(
+    'invalid_request',
+    `Execution ${original.id} was refused before it had a version (${original.errorCode}). Name one to run it on.`,
+  );
+}
+
+/** @throws PromptgateError invalid_request — with an issue for each fault */
+function parseDraft(promptName: string, { source, partials }: DefinitionText): Definition {
+  const definition = parseDefinition(source, {
+    path: `${promptName}.prompt`,
+    partial: (name) => (Object.hasOwn(partials, name) ? partials[name] : undefined),
+  });
+  if (definition.name === promptName) return definition;
+  throw new PromptgateError(
+    'invalid_request',
+    `The definition is of "${definition.name}", and the execution of "${promptName}".`,
+  );
+}
+
+/** A failure that has its row is what the replay ended with. */
+async function run(deps: Dependencies, request: ExecuteRequest): Promise<Execution> {
+  try {
+    return await executePrompt(deps, request);
+  } catch (thrown) {
+    const error = toPromptgateError(thrown);
+    const failed = error.executionId === null ? undefined : await deps.audit.findExecution(error.executionId);
+    if (!failed || failed.status === 'refused') throw error;
+    return failed;
+  }
+}
+
+/** What makes the new call another one than the old, whether it was asked for or happened since. */
+function findDepartures(
+  { providers, snapshot }: Dependencies,
+  original: StoredExecution,
+  instead: ReplayTarget,
+  now: Pick<Definition, 'model' | 'parameters'> & { readonly renderedHash: string },
+): Departure[] {
+  const departures: Departure[] = [];
+  const add = (part: Departure['part'], reason: string) => departures.push({ part, reason });
+  if (instead.version !== undefined && instead.version !== original.promptVersion) {
+    add('prompt', `version ${instead.version} instead of ${original.promptVersion ?? 'none'}`);
+  }
+  if (instead.label !== undefined) {
+    const holds = snapshot.find(original.promptName)?.labels.get(instead.label)?.version;
+    if (holds !== original.promptVersion) {
+      add(
+        'prompt',
+        `${instead.label} holds version ${holds ?? 'none'}, and it was ${original.promptVersion ?? 'none'}`,
+      );
+    }
+  }
+  if (instead.definition) add('prompt', 'a definition that is no version of the registry');
+  if (original.renderedHash === null) {
+    add('messages', `the original was refused before it was rendered (${original.errorCode})`);
+  } else if (original.renderedHash !== now.renderedHash) {
+    add('messages', 'the messages are not those that were sent: their hashes differ');
+  }
+  const route = providers.route(now.model);
+  if (original.provider !== null && route?.provider !== original.provider) {
+    add(
+      'provider',
+      `${original.provider} answered, and now ${route ? `${route.provider} does` : 'none is configured'}`,
+    );
+  }
+  if (original.model !== null && route && route.model !== original.model) {
+    add('model', `${route.model} instead of ${original.model}`);
+  }
+  if (route && original.provider !== null && route.simulated !== original.simulated) {
+    add(
+      'provider',
+      route.simulated ? 'a simulated provider answers now' : 'a simulated provider answered then',
+    );
+  }
+  if (!sameParameters(original, now)) add('parameters', 'the parameters are not those of the original');
+  return departures;
+}
+
+function sameParameters(original: StoredExecution, { parameters }: Pick<Definition, 'parameters'>): boolean {
+  if (original.renderedHash === null) return true;
+  return hashJson(original.parameters) === hashJson(parameters);
+}

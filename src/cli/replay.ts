@@ -1,0 +1,133 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { readDefinitionSet } from '../application/definition-set.ts';
+import { parseDefinition } from '../domain/definition.ts';
+import type { TextSegment } from '../domain/definition-diff.ts';
+import { PromptgateError } from '../domain/errors.ts';
+import type { DefinitionText } from '../domain/execution.ts';
+import type { Json } from '../domain/json.ts';
+import type { CliContext } from './context.ts';
+import { promptsDirectory, readDefinitionFiles } from './definition-files.ts';
+import { renderSegments, showValue } from './difference.ts';
+import { withGateway } from './gateway-client.ts';
+import { paint } from './render.ts';
+import { readVersion } from './version-argument.ts';
+
+interface ReplayOptions {
+  readonly version?: number;
+  readonly label?: string;
+  readonly file?: string;
+  readonly model?: string;
+  readonly param: Record<string, Json>;
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+}
+
+/** What this command reads of the wire form. */
+interface ReplayView {
+  readonly original: ExecutionView;
+  readonly departures: readonly { readonly part: string; readonly reason: string }[];
+  readonly rendered_hash: string;
+  readonly reproduced: boolean;
+  readonly execution: ExecutionView | null;
+  readonly comparison: {
+    readonly equal: boolean | null;
+    readonly segments: readonly TextSegment[] | null;
+    readonly json: readonly { path: string; before?: Json; after?: Json }[] | null;
+    readonly changes: readonly { name: string; before: Json; after: Json }[];
+  } | null;
+}
+
+interface ExecutionView {
+  readonly id: string;
+  readonly prompt: string;
+  readonly version: number | null;
+  readonly error: { readonly code: string; readonly message: string } | null;
+}
+
+export function addReplayCommand(program: Command, context: CliContext): void {
+  program
+    .command('replay')
+    .description('Run an execution once more and show its answer against the old one')
+    .argument('<id>', 'execution id')
+    .option('--version <number>', 'on another version', readVersion)
+    .option('--label <label>', 'on the version that a label holds now')
+    .option('--file <path>', 'on a definition file that need not be registered')
+    .option('--model <model>', 'on another model')
+    .option('--param <assignment>', 'with another parameter, e.g. temperature:=0; repeat it', collect, {})
+    .option('--dry-run', 'render only, and prove that the messages are those that were sent')
+    .option('--json', 'print JSON')
+    .action(async (id: string, options: ReplayOptions) => {
+      const definition = options.file ? await readDraft(context, options.file) : undefined;
+      const { version, label, model, param, dryRun } = options;
+      const body = {
+        ...{ version, label, definition, model, dry_run: dryRun ?? false },
+        ...(Object.keys(param).length === 0 ? {} : { parameters: param }),
+      };
+      const replay = await withGateway(context, (client) =>
+        client.request<ReplayView>('POST', `/v1/executions/${encodeURIComponent(id)}/replays`, body),
+      );
+      context.out(options.json ? JSON.stringify(replay, null, 2) : renderReplay(replay));
+    });
+}
+
+function collect(assignment: string, previous: Record<string, Json>): Record<string, Json> {
+  const [, name, value] = /^(\w+):?=([\s\S]*)$/.exec(assignment) ?? [];
+  if (name === undefined || value === undefined) throw new InvalidArgumentError('Write it as name:=JSON.');
+  try {
+    return { ...previous, [name]: JSON.parse(value) };
+  } catch {
+    return { ...previous, [name]: value };
+  }
+}
+
+/** With the partials of the prompts directory that it includes. @throws PromptgateError invalid_request, not_found */
+async function readDraft(context: CliContext, path: string): Promise<DefinitionText> {
+  const source = await readFile(resolve(context.directory, path), 'utf8').catch((cause) => {
+    throw new PromptgateError('not_found', `${path} cannot be read.`, { cause });
+  });
+  const files = await readDefinitionFiles(promptsDirectory(context, undefined)).catch(() => []);
+  const { partials } = await readDefinitionSet(files);
+  const definition = parseDefinition(source, { path, partial: (name) => partials.get(name) });
+  return { source: definition.source, partials: definition.partials };
+}
+
+function renderReplay({
+  original,
+  departures,
+  reproduced,
+  rendered_hash,
+  execution,
+  comparison,
+}: ReplayView) {
+  const lines = [
+    `${paint('bold', original.prompt || '(raw call)')}${original.version === null ? '' : ` v${original.version}`} ${original.id}`,
+    ...departures.map(({ part, reason }) => `${paint('yellow', part)}: ${reason}`),
+  ];
+  if (reproduced) lines.push(`The messages are those that were sent: ${rendered_hash}`);
+  if (!execution || !comparison) return lines.join('\n');
+  lines.push('', `replayed as ${execution.id}`);
+  if (execution.error) lines.push(paint('red', `${execution.error.code}: ${execution.error.message}`));
+  if (comparison.equal !== null) {
+    lines.push(
+      comparison.equal ? paint('green', 'The answer is the same.') : paint('yellow', 'The answer differs.'),
+    );
+  }
+  if (comparison.segments) lines.push('', renderSegments(comparison.segments));
+  if (comparison.json?.length) {
+    lines.push(
+      '',
+      paint('bold', 'as JSON'),
+      ...comparison.json.map((change) => renderChange(change.path, change)),
+    );
+  }
+  if (comparison.changes.length > 0) {
+    lines.push('', ...comparison.changes.map((change) => renderChange(change.name, change)));
+  }
+  return lines.join('\n');
+}
+
+function renderChange(name: string, { before, after }: { before?: Json; after?: Json }): string {
+  return `  ${name}: ${showValue(before ?? null)} → ${showValue(after ?? null)}`;
+}
