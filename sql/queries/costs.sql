@@ -15,13 +15,17 @@ select count(*)::integer as pending from execution_rollup_pending
 -- name: sumDailyCosts
 -- Reads days, so its time grows with days and versions, never with executions. $3 is a json array of what to group by;
 -- the other arguments filter where they are not null. Latency is summed only where it is asked for ($11).
-with asked as (select $3::text::jsonb as by), parts as (
+with asked as materialized (
+  select by ? 'day' as by_day, by ? 'prompt' as by_prompt, by ? 'version' as by_version, by ? 'label' as by_label,
+    by ? 'model' as by_model, by ? 'key' as by_key, by ? 'purpose' as by_purpose, by ? 'status' as by_status
+  from (select $3::text::jsonb as by) j
+), parts as (
   select
-    case when by ? 'day' then to_char(day at time zone 'UTC', 'YYYY-MM-DD') end as day,
-    case when by ? 'prompt' then prompt_name end as prompt, case when by ? 'version' then prompt_version end as version,
-    case when by ? 'label' then label end as label, case when by ? 'model' then model end as model,
-    case when by ? 'key' then key_id end as key, case when by ? 'purpose' then purpose end as purpose,
-    case when by ? 'status' then status end as status, currency,
+    case when by_day then to_char(day at time zone 'UTC', 'YYYY-MM-DD') end as day,
+    case when by_prompt then prompt_name end as prompt, case when by_version then prompt_version end as version,
+    case when by_label then label end as label, case when by_model then model end as model,
+    case when by_key then key_id end as key, case when by_purpose then purpose end as purpose,
+    case when by_status then status end as status, currency,
     sum(executions) as executions, sum(executions) filter (where status = 'succeeded') as succeeded,
     sum(prompt_tokens) as prompt_tokens, sum(completion_tokens) as completion_tokens,
     sum(cached_tokens) as cached_tokens, sum(cache_write_tokens) as cache_write_tokens,
@@ -58,13 +62,17 @@ order by 1, 2, 3, 4, 5, 6, 7, 8
 
 -- name: sumHourlyCosts
 -- The same by hour, where the period begins or ends within a day.
-with asked as (select $3::text::jsonb as by), parts as (
+with asked as materialized (
+  select by ? 'day' as by_day, by ? 'prompt' as by_prompt, by ? 'version' as by_version, by ? 'label' as by_label,
+    by ? 'model' as by_model, by ? 'key' as by_key, by ? 'purpose' as by_purpose, by ? 'status' as by_status
+  from (select $3::text::jsonb as by) j
+), parts as (
   select
-    case when by ? 'day' then to_char(hour at time zone 'UTC', 'YYYY-MM-DD') end as day,
-    case when by ? 'prompt' then prompt_name end as prompt, case when by ? 'version' then prompt_version end as version,
-    case when by ? 'label' then label end as label, case when by ? 'model' then model end as model,
-    case when by ? 'key' then key_id end as key, case when by ? 'purpose' then purpose end as purpose,
-    case when by ? 'status' then status end as status, currency,
+    case when by_day then to_char(hour at time zone 'UTC', 'YYYY-MM-DD') end as day,
+    case when by_prompt then prompt_name end as prompt, case when by_version then prompt_version end as version,
+    case when by_label then label end as label, case when by_model then model end as model,
+    case when by_key then key_id end as key, case when by_purpose then purpose end as purpose,
+    case when by_status then status end as status, currency,
     sum(executions) as executions, sum(executions) filter (where status = 'succeeded') as succeeded,
     sum(prompt_tokens) as prompt_tokens, sum(completion_tokens) as completion_tokens,
     sum(cached_tokens) as cached_tokens, sum(cache_write_tokens) as cache_write_tokens,

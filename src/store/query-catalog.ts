@@ -10,8 +10,11 @@ export interface QueryCatalog {
   readonly names: readonly string[];
   /** @throws Error — no such query: a fault of the program, so it fails start-up */
   get(name: string): string;
-  /** A function that runs the query prepared; looked up now, so that a missing name fails at start-up. */
-  bind(name: string): (sql: Sql, ...args: Argument[]) => Promise<Row[]>;
+  /**
+   * A function that runs the query prepared; looked up now, so that a missing name fails at start-up.
+   * @param options.prepare false: planned anew each time, for a question whose plan depends on what it asks
+   */
+  bind(name: string, options?: { prepare: boolean }): (sql: Sql, ...args: Argument[]) => Promise<Row[]>;
 }
 
 const queriesDirectory = new URL('../../sql/queries/', import.meta.url);
@@ -51,10 +54,10 @@ function catalogOf(texts: ReadonlyMap<string, string>): QueryCatalog {
   return {
     names: [...texts.keys()],
     get,
-    bind(name) {
+    bind(name, { prepare } = { prepare: true }) {
       const text = get(name);
       // unsafe() is postgres.js's name for "text from elsewhere"; `prepare` is off in it unless said.
-      return async (sql, ...args) => [...(await sql.unsafe(text, args, { prepare: true }))];
+      return async (sql, ...args) => [...(await sql.unsafe(text, args, { prepare }))];
     },
   };
 }

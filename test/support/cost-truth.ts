@@ -84,22 +84,30 @@ export async function insertExecutions(
     )
     select
       (substr(lpad(to_hex(ms), 12, '0'), 1, 12) || '7' || substr(h, 1, 3) || '8' || substr(h, 4, 15))::uuid,
-      case when r % 50 = 0 then '' else 'prompt-' || r % 7 end, nullif(1 + r % 4, 4), case r % 5 when 0 then null when 1 then 'staging' else 'production' end,
-      '{"variables":{"text":"A short text."}}', '{}', 'openai', case r % 3 when 0 then 'gpt-4o' else 'gpt-4o-mini' end, r % 97 = 0,
-      'key-' || r % 5, 'key:load', 'req-' || n, '{}', to_timestamp(ms / 1000.0),
-      (array['succeeded','succeeded','succeeded','succeeded','succeeded','succeeded','failed','refused','cancelled','unknown'])[1 + r % 10],
-      case when r % 10 < 6 then 'provider' else 'none' end,
-      case when r % 10 < 6 then 100 + r % 900 end, case when r % 10 < 6 then r % 300 end, case when r % 10 < 6 then r % 50 end,
-      case when r % 10 < 6 then 'An answer of some words, as long as a short answer is.' end,
-      case when r % 10 < 6 and r % 97 <> 0 and r % 13 <> 0 then (r % 1000003)::numeric / 1000000007000 end, case when r % 11 = 0 then 'EUR' else 'USD' end,
+      case p when 0 then '' else 'prompt-' || p end, case p when 0 then null else 1 + (r / 7) % 2 + p % 2 end,
+      case when p = 0 then null when r % 20 = 0 then 'staging' else 'production' end,
+      '{"variables":{"text":"A short text."}}', '{}', 'openai', case p % 3 when 0 then 'gpt-4o' else 'gpt-4o-mini' end, r % 97 = 0,
+      'key-' || p % 4, 'key:load', 'req-' || n, '{}', to_timestamp(ms / 1000.0), status,
+      case when answered then 'provider' else 'none' end,
+      case when answered then 100 + r % 900 end, case when answered then r % 300 end, case when answered then r % 50 end,
+      case when answered then 'An answer of some words, as long as a short answer is.' end,
+      case when answered and r % 97 <> 0 and r % 13 <> 0 then (r % 1000003)::numeric / 1000000007000 end,
+      case p when 3 then 'EUR' else 'USD' end,
       '{"source":"genai-prices@0.1.8","unknownReason":null,"unitPrices":{"gpt-4o-mini":{"input_mtok":"0.15","output_mtok":"0.6"}},"billed":null}',
-      false, case when r % 10 = 9 then 0 else exp((r % 1000) / 100.0) end, 0.5,
-      case when r % 10 = 7 then '[]' else '[{"number":1}]' end::json,
-      (array['call','call','call','raw','evaluation','replay','probe'])[1 + r % 7]
+      false, case status when 'unknown' then 0 else exp((r % 1000) / 100.0) end, 0.5,
+      case status when 'refused' then '[]' else '[{"number":1}]' end::json,
+      case when p = 0 then 'raw' when r % 20 = 0 then 'evaluation' else 'call' end
     from (
+      select *, status in ('succeeded', 'failed') and r % 31 <> 0 as answered from (
+        select *, r % 9 as p,
+          case when r % 100 < 88 then 'succeeded' when r % 100 < 92 then 'failed' when r % 100 < 95 then 'refused'
+               when r % 100 < 97 then 'cancelled' else 'unknown' end as status
+          from (
       select n, md5('${salt}-' || n) as h, ('x' || substr(md5('${salt}-' || n), 1, 7))::bit(28)::bigint as r,
         ${Math.round(untilMs - spanMs)}::bigint + (n * ${spanMs}::numeric / ${count})::bigint as ms
       from generate_series(1, ${count}) n
+          ) ids
+      ) outcomes
     ) s
     on conflict do nothing`);
 }
