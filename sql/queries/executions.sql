@@ -89,7 +89,7 @@ select id from settled where id not in (select id from inserted)
 -- The id names its month: one partition is read.
 select * from ai_executions where id = $1::uuid
 
--- The list comes in five shapes that differ only in the index they walk; the rest filters what the walk finds. All are
+-- The list comes in six shapes that differ only in the index they walk; the rest filters what the walk finds. All are
 -- newest first and stop at the limit. $1 and $2 bound the ids (exclusive, inclusive) and so the months read.
 
 -- name: listExecutions
@@ -153,6 +153,26 @@ select * from ai_executions
    and ($9::text is null or key_id = $9)
    and ($10::text is null or purpose = $10)
    and ($11::uuid is null or run_id = $11)
+ order by id desc
+ limit $12::integer
+
+-- name: listExecutionsOfRequest
+-- Walks the index of trace ids or of the provider's request ids; our own request ids have none, and walk what the time
+-- leaves. Planned for what it asks.
+select * from ai_executions
+ where id < $1::uuid and id >= $2::uuid
+   and ($3::timestamptz is null or started_at >= $3)
+   and ($4::timestamptz is null or started_at < $4)
+   and ($5::text is null or prompt_name = $5)
+   and ($6::integer is null or prompt_version = $6)
+   and ($7::text is null or label = $7)
+   and ($8::text is null or status = $8)
+   and ($9::text is null or key_id = $9)
+   and ($10::text is null or purpose = $10)
+   and ($11::uuid is null or run_id = $11)
+   and ($13::text is null or trace_id = $13)
+   and ($14::text is null or provider_request_id = $14)
+   and ($15::text is null or request_id = $15)
  order by id desc
  limit $12::integer
 

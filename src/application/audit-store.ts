@@ -16,6 +16,10 @@ export interface ExecutionFilter {
   readonly purpose?: ExecutionPurpose;
   /** The evaluation, batch or probe that made the calls. */
   readonly runId?: string;
+  /** Which version ran for a request: by the trace it belongs to, the provider's id of it, or ours. */
+  readonly traceId?: string;
+  readonly providerRequestId?: string;
+  readonly requestId?: string;
   readonly since?: Date;
   readonly until?: Date;
 }

@@ -36,6 +36,9 @@ const filters = [
   'key',
   'purpose',
   'run',
+  'trace-id',
+  'provider-request-id',
+  'request-id',
   'since',
   'until',
   'cursor',
@@ -53,6 +56,9 @@ export function addExecutionsCommand(program: Command, context: CliContext): voi
     .option('--key <id>', 'of one API key')
     .option('--purpose <purpose>', 'call, raw, evaluation, replay or probe')
     .option('--run <id>', 'of one evaluation, batch or probe')
+    .option('--trace-id <id>', 'of one trace: which version ran for that request')
+    .option('--provider-request-id <id>', "of one request, by the provider's id")
+    .option('--request-id <id>', 'of one request, by ours; of the last day unless --since says more')
     .option('--since <time>', 'from this time on (ISO 8601)')
     .option('--until <time>', 'before this time (ISO 8601)')
     .option('--limit <number>', 'how many, at most 200', '20')
@@ -65,7 +71,10 @@ export function addExecutionsCommand(program: Command, context: CliContext): voi
           return context.out(JSON.stringify(execution, null, 2));
         }
         const query = new URLSearchParams({ limit: options.limit });
-        for (const name of filters) if (typeof options[name] === 'string') query.set(name, options[name]);
+        for (const name of filters) {
+          const value = options[name.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase())];
+          if (typeof value === 'string') query.set(name.replaceAll('-', '_'), value);
+        }
         const page = await client.request<{ data: ExecutionView[]; next_cursor: string | null }>(
           'GET',
           `/v1/executions?${query}`,

@@ -63,6 +63,17 @@ const listQuerySchema = z.strictObject({
   key: z.uuid().optional().openapi({ description: 'Id of an API key.' }),
   purpose: z.enum(executionPurposes).optional(),
   run: z.uuid().optional().openapi({ description: 'Id of an evaluation, batch or probe.' }),
+  trace_id: z.string().max(64).optional(),
+  provider_request_id: z
+    .string()
+    .max(200)
+    .optional()
+    .openapi({ description: 'As the provider named the request in its answer.' }),
+  request_id: z
+    .string()
+    .max(128)
+    .optional()
+    .openapi({ description: 'Ours, from `x-request-id`. Looks at the last day unless `since` says more.' }),
   since: z.iso.datetime({ offset: true }).optional(),
   until: z.iso.datetime({ offset: true }).optional(),
   limit: z.coerce.number().int().min(1).max(200).default(50).openapi({
@@ -141,8 +152,17 @@ function toFilter(query: z.infer<typeof listQuerySchema>): ExecutionFilter {
     ...(query.status ? { status: query.status } : {}),
     ...(query.key ? { keyId: query.key } : {}),
     ...(query.purpose ? { purpose: query.purpose } : {}),
+    ...(query.trace_id ? { traceId: query.trace_id } : {}),
+    ...(query.provider_request_id ? { providerRequestId: query.provider_request_id } : {}),
+    ...(query.request_id ? { requestId: query.request_id } : {}),
     ...(query.run ? { runId: query.run } : {}),
-    ...(query.since ? { since: new Date(query.since) } : {}),
+    ...sinceOf(query),
     ...(query.until ? { until: new Date(query.until) } : {}),
   };
+}
+
+/** No index knows our request ids, which cost every call one: without a time the last day is looked at. */
+function sinceOf({ since, request_id }: z.infer<typeof listQuerySchema>): { since?: Date } {
+  if (since) return { since: new Date(since) };
+  return request_id ? { since: new Date(Date.now() - 86_400_000) } : {};
 }

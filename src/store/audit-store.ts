@@ -109,8 +109,12 @@ export function createAuditStore(
     },
     async listExecutions(filter, { limit, before }) {
       if (before !== undefined && !uuidPattern.test(before)) return [];
-      const list = run[shapeOf(filter)];
-      const args = listArguments(filter, limit, before);
+      const shape = shapeOf(filter);
+      const list = run[shape];
+      const args = [
+        ...listArguments(filter, limit, before),
+        ...(shape === 'ofRequest' ? requestIdsOf(filter) : []),
+      ];
       return guard('reading', async () => (await list(pool.sql, ...args)).map(toStoredExecution));
     },
     countTraffic({ since, until, keyId }) {
@@ -178,6 +182,7 @@ function bindQueries(queries: QueryCatalog) {
     ofPrompt: queries.bind('listExecutionsOfPrompt'),
     ofKey: queries.bind('listExecutionsOfKey'),
     ofStatus: queries.bind('listExecutionsOfStatus'),
+    ofRequest: queries.bind('listExecutionsOfRequest', { prepare: false }),
     ofRun: queries.bind('listExecutionsOfRun'),
   };
 }
@@ -198,8 +203,15 @@ function toClaim(row: Row): ClaimHolder & { readonly released: boolean } {
   return { executionId: execution_id, ...rest };
 }
 
+function requestIdsOf({ traceId, providerRequestId, requestId }: ExecutionFilter): (string | null)[] {
+  return [traceId ?? null, providerRequestId ?? null, requestId ?? null];
+}
+
 /** The index to walk: the filter that usually leaves least. */
-function shapeOf(filter: ExecutionFilter): 'ofRun' | 'ofPrompt' | 'ofKey' | 'ofStatus' | 'recent' {
+function shapeOf(
+  filter: ExecutionFilter,
+): 'ofRun' | 'ofPrompt' | 'ofKey' | 'ofStatus' | 'recent' | 'ofRequest' {
+  if (requestIdsOf(filter).some((id) => id !== null)) return 'ofRequest';
   if (filter.runId !== undefined) return 'ofRun';
   if (filter.promptName !== undefined) return 'ofPrompt';
   if (filter.keyId !== undefined) return 'ofKey';

@@ -135,6 +135,23 @@ describe.each(databases)('costs on $name', ({ create }) => {
     );
   });
 
+  it('which version ran for a request is found by its trace, by the provider’s id of it, and by ours', async () => {
+    // Refused for want of variables: nothing is sent to the provider.
+    const headers = { traceparent: `00-${'ab'.repeat(16)}-${'cd'.repeat(8)}-01`, 'x-request-id': 'shop-77' };
+    const answer = await gateway.execute('greet', { variables: {} }, { headers });
+    const id = answer.body.error.execution_id;
+    for (const ids of [`trace_id=${'ab'.repeat(16)}`, 'request_id=shop-77']) {
+      const { body } = await get(`/v1/executions?${ids}`);
+      expect(body.data).toMatchObject([{ id, prompt: 'greet', status: 'refused', label: 'production' }]);
+    }
+    const found = await get('/v1/executions?provider_request_id=req_2&version=2&limit=3');
+    expect(found.body.data.map(({ version }: { version: number }) => version)).toEqual([2, 2, 2]);
+    expect(await command('executions', '--request-id', 'shop-77')).toContain(id);
+    expect(await command('executions', '--trace-id', 'ef'.repeat(16))).toBe('No executions yet.');
+    const others = await get(`/v1/executions?provider_request_id=req_2`, gateway.keys.execute);
+    expect(others.body.data).toHaveLength(1);
+  });
+
   it('that were not known are worked out beside their rows, on record, once; the rows stay', async () => {
     const since = '1h';
     const rows = () => gateway.query('select id, cost, price::text from ai_executions order by id');
