@@ -136,7 +136,8 @@ language sql stable as $$
                                        percent(p_policy.pass_rate_min))
     when 'inferior' then format('may be worse than version %s by up to %s, and the label allows %s', p_held,
                                 percent(-e.difference_lower), percent(p_policy.margin_max))
-    when 'too_few_repeats' then format('tried each case %s times, and the label asks for %s', e.repeats,
+    when 'too_few_repeats' then format('tried each case %s, and the label asks for %s times',
+                                       case e.repeats when 1 then 'once' else e.repeats || ' times' end,
                                        p_policy.repeats_min)
     when 'too_uncertain' then format('is insufficient evidence: %s of %s passed prove at least %s at %s confidence, and the label asks for %s',
                                      e.passed_count, e.trial_count, percent(e.lower_bound), percent(e.confidence),

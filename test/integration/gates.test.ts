@@ -195,7 +195,7 @@ describe.each(databases)('a gated label on $name', ({ name, create }) => {
     it.each<[string, string, Partial<GateRequirements>, Partial<NewEvaluation>]>([
       ['failed', 'failed: 12 of 20', {}, { verdict: 'failed', passedCount: 12 }],
       ['insufficient', 'insufficient evidence', {}, { verdict: 'insufficient' }],
-      ['too_few_repeats', 'each case 2 times.*asks for 5.*--repeats 5', { repeatsMin: 5 }, {}],
+      ['too_few_repeats', 'each case 2 times.*asks for 5 times.*--repeats 5', { repeatsMin: 5 }, {}],
       [
         'below_threshold',
         'passed 95 %.*asks for 99 %',
