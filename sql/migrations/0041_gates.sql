@@ -108,6 +108,9 @@ create function weigh_evaluations(
              and e.difference_lower < -p_policy.margin_max then 'inferior'
            when e.repeats < p_policy.repeats_min then 'too_few_repeats'
            when e.lower_bound < p_policy.lower_bound_min then 'too_uncertain'
+           -- The suite chooses its confidence; a bound that the label asks for is none below the usual one.
+           when e.confidence < 0.95 and coalesce(p_policy.lower_bound_min, p_policy.margin_max) is not null
+             then 'too_uncertain'
            when p_policy.margin_max is not null and p_baseline_checksum is not null
              and (e.baseline_checksum is distinct from p_baseline_checksum or e.difference_lower is null)
              then 'not_compared'
@@ -141,7 +144,8 @@ language sql stable as $$
                                        p_policy.repeats_min)
     when 'too_uncertain' then format('is insufficient evidence: %s of %s passed prove at least %s at %s confidence, and the label asks for %s',
                                      e.passed_count, e.trial_count, percent(e.lower_bound), percent(e.confidence),
-                                     percent(p_policy.lower_bound_min))
+                                     concat_ws(' with ', percent(p_policy.lower_bound_min),
+                                               case when e.confidence < 0.95 then 'bounds at 95 %' end))
     when 'not_compared' then format('was not compared with version %s, which the label holds', p_held)
   end
 $$;

@@ -208,6 +208,7 @@ describe.each(databases)('a gated label on $name', ({ name, create }) => {
         { lowerBoundMin: 0.9 },
         {},
       ],
+      ['too_uncertain', 'at 60 % confidence.*bounds at 95 %', { lowerBoundMin: 0.8 }, { confidence: 0.6 }],
       ['not_compared', 'not compared with version 1.*--against production', { marginMax: 0.05 }, {}],
       ['inferior', 'worse than version 1 by up to 8 %.*allows 5 %', { marginMax: 0.05 }, { baseline }],
     ])('%s', async (refusal, says, requirements, changes) => {
