@@ -6,13 +6,15 @@ import { v7 as newId, v5 } from 'uuid';
 import type { Actor } from '../domain/api-key.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import type { Evaluation } from '../domain/evaluation.ts';
-import type { Trial } from '../domain/evaluation-run.ts';
+import { countOpen, type Trial } from '../domain/evaluation-run.ts';
+import type { CompiledSuite } from '../domain/evaluation-suite.ts';
 import type { Json } from '../domain/json.ts';
 import { formatMoney, parseMoney } from '../domain/money.ts';
 import { rendererVersion } from '../domain/template.ts';
+import { toWritableJson } from '../domain/writable-text.ts';
 import type { AuditStore } from './audit-store.ts';
 import { authorizePrompt } from './authorize.ts';
-import { noEarlierCalls, readEarlierCalls } from './earlier-trials.ts';
+import { type EarlierCalls, noEarlierCalls, readEarlierCalls } from './earlier-trials.ts';
 import { type Comparison, type EvaluationReport, type Facts, toReport } from './evaluation-report.ts';
 import type { EvaluationStore } from './evaluation-store.ts';
 import {
@@ -28,6 +30,7 @@ import {
   type RunSubject,
   type RunSuiteDependencies,
   runSuite,
+  type SuiteRun,
   subjectOf,
 } from './run-suite.ts';
 
@@ -96,74 +99,90 @@ export async function evaluateVersion(
   deps: EvaluateDependencies,
   request: EvaluateRequest,
 ): Promise<EvaluationReport> {
+  const plan = await planRun(deps, request);
+  const { runId, subject, baseline, earlier, trials, suite } = plan;
+  request.onStart?.({ runId, trials, warnings: suite.warnings });
+  const result = await runOne(deps, plan, { runId, subject, earlier, budget: request.budget ?? null });
+  const beside = baseline && (await runBaseline(deps, plan, baseline, result));
+  const report = toReport(plan, deps.now(), subject, runId, result, beside);
+  const evaluation = await record(deps, plan, subject, report);
+  return { ...report, evaluationId: evaluation?.id ?? null };
+}
+
+/** Everything that is decided before the first call. */
+interface Plan extends Facts {
+  readonly runId: string;
+  readonly subject: RunSubject;
+  /** Run beside it; null: nothing to compare with. */
+  readonly baseline: RunSubject | null;
+  readonly earlier: EarlierCalls;
+  /** Of both together. */
+  readonly trials: number;
+  readonly onTrial: SuiteRun['onTrial'];
+}
+
+async function planRun(deps: EvaluateDependencies, request: EvaluateRequest): Promise<Plan> {
   const startedAt = new Date(deps.now());
-  const { actor, promptName } = request;
+  const { actor, promptName, resume, against } = request;
   authorizePrompt(actor, promptName);
   const suite = await readSuite(deps, request);
   const subject = readSubject(deps, request);
   const judge = suite.judge && readRegistered(deps, actor, suite.judge.name, suite.judge.version);
   refuseImpossible(deps, suite, subject, judge);
-  const baseline =
-    request.against === undefined ? null : readBaseline(deps, request, request.against, subject);
-  const runId = request.resume ?? newId();
+  const baseline = against === undefined ? null : readBaseline(deps, request, against, subject);
   const repeats = request.repeats ?? suite.repeats;
-  const trials = suite.cases.length * repeats;
-  const progress = createProgress(trials * (baseline ? 2 : 1), request.onTrial);
-  const common = {
-    actor,
-    requestId: request.requestId,
-    suite,
-    judge,
-    repeats,
-    concurrency: request.concurrency,
-    deadline: request.timeoutMs === undefined ? null : startedAt.getTime() + request.timeoutMs,
-    retryUnanswered: request.retryUnanswered ?? false,
-    signal: request.signal,
-  };
-  const earlierOf = (id: string, of: RunSubject) =>
-    readEarlierCalls(deps.audit, actor, id, { suiteChecksum: suite.checksum, subject: subjectOf(of) });
-  const earlier = request.resume === undefined ? noEarlierCalls : await earlierOf(runId, subject);
-  request.onStart?.({ runId, trials: trials * (baseline ? 2 : 1), warnings: suite.warnings });
-  const result = await runSuite(deps, {
-    ...common,
-    runId,
-    subject,
-    budget: request.budget ?? null,
-    earlier,
-    onTrial: progress,
-  });
-  const facts = { request, suite, judge, repeats, startedAt };
-  const compared = baseline && (await runBaseline(baseline, result));
-  const report = toReport(facts, deps.now(), subject, runId, result, compared);
-  const evaluation = await record(deps, facts, subject, report);
-  return { ...report, evaluationId: evaluation?.id ?? null };
+  const trials = suite.cases.length * repeats * (baseline ? 2 : 1);
+  const runId = resume ?? newId();
+  const earlier =
+    resume === undefined ? noEarlierCalls : await readEarlier(deps, request, suite, runId, subject);
+  const onTrial = createProgress(trials, request.onTrial);
+  return { request, suite, judge, repeats, startedAt, runId, subject, baseline, earlier, trials, onTrial };
+}
 
-  /** A run of its own, named after this one, so that going on with this one goes on with it. */
-  async function runBaseline(
-    held: RunSubject,
-    first: RunResult,
-  ): Promise<{ held: RunSubject; result: RunResult }> {
-    const id = v5('baseline', runId);
-    const before =
-      request.resume === undefined
-        ? noEarlierCalls
-        : await earlierOf(id, held).catch((error) => {
-            if (error instanceof PromptgateError && error.code === 'not_found') return noEarlierCalls;
-            throw error;
-          });
-    const onTrial = (trial: Trial) => progress(trial, first.spent);
-    const budget = request.budget === undefined ? null : leftOf(request.budget, first.spent.known);
-    const run = await runSuite(deps, {
-      ...common,
-      runId: id,
-      subject: held,
-      budget,
-      earlier: before,
-      onTrial,
-    });
-    await record(deps, facts, held, toReport(facts, deps.now(), held, id, run, null));
-    return { held, result: run };
-  }
+function readEarlier(
+  deps: EvaluateDependencies,
+  { actor }: EvaluateRequest,
+  { checksum }: CompiledSuite,
+  runId: string,
+  subject: RunSubject,
+): Promise<EarlierCalls> {
+  const expected = { suiteChecksum: checksum, subject: subjectOf(subject) };
+  return readEarlierCalls(deps.audit, actor, runId, expected);
+}
+
+function runOne(
+  deps: EvaluateDependencies,
+  { request, suite, judge, repeats, startedAt, onTrial }: Plan,
+  which: Pick<SuiteRun, 'runId' | 'subject' | 'budget' | 'earlier'> & Partial<Pick<SuiteRun, 'onTrial'>>,
+): Promise<RunResult> {
+  const { actor, requestId, concurrency, signal, timeoutMs, retryUnanswered = false } = request;
+  const deadline = timeoutMs === undefined ? null : startedAt.getTime() + timeoutMs;
+  const common = { actor, requestId, concurrency, signal, deadline, retryUnanswered };
+  return runSuite(deps, { ...common, suite, judge, repeats, onTrial, ...which });
+}
+
+/** A run of its own, named after the first, so that going on with that goes on with this. It is evidence as well. */
+async function runBaseline(
+  deps: EvaluateDependencies,
+  plan: Plan,
+  held: RunSubject,
+  first: RunResult,
+): Promise<{ held: RunSubject; result: RunResult }> {
+  const { request, suite } = plan;
+  const runId = v5('baseline', plan.runId);
+  const isNew = (error: unknown) => {
+    if (error instanceof PromptgateError && error.code === 'not_found') return noEarlierCalls;
+    throw error;
+  };
+  const earlier =
+    request.resume === undefined
+      ? noEarlierCalls
+      : await readEarlier(deps, request, suite, runId, held).catch(isNew);
+  const budget = request.budget === undefined ? null : leftOf(request.budget, first.spent.known);
+  const onTrial = (trial: Trial) => plan.onTrial(trial, first.spent);
+  const result = await runOne(deps, plan, { runId, subject: held, budget, earlier, onTrial });
+  await record(deps, plan, held, toReport(plan, deps.now(), held, runId, result, null));
+  return { held, result };
 }
 
 /** A run that was cut short proves nothing that a later part of it could not still turn round: it is not recorded. */
@@ -174,7 +193,8 @@ async function record(
   report: Omit<EvaluationReport, 'evaluationId'>,
 ): Promise<Evaluation | null> {
   const { summary, comparison } = report;
-  if (subject.version === null || summary.outcomes.skipped > 0) return null;
+  const isOpen = summary.verdict === 'insufficient' && countOpen(summary.outcomes) > 0;
+  if (subject.version === null || isOpen || summary.outcomes.skipped > 0) return null;
   return deps.evaluations.recordEvaluation({
     runId: report.runId,
     promptName: report.promptName,
@@ -197,7 +217,8 @@ async function record(
     threshold: report.demands.threshold,
     baseline: comparison && toBaseline(deps, report.promptName, comparison),
     verdict: summary.verdict,
-    cases: report.cases as unknown as Json,
+    // A reason may quote an answer, which may hold what no database takes.
+    cases: toWritableJson(report.cases as unknown as Json),
     cost: report.cost,
     currency: report.cost === null ? null : report.currency,
     actor: request.actor.name,

@@ -8,7 +8,7 @@ import { sha256 } from '../domain/canonical-json.ts';
 import { type Definition, renderPrompt } from '../domain/definition.ts';
 import { PromptgateError, toPromptgateError } from '../domain/errors.ts';
 import { readJudgement, toJudgeVariables } from '../domain/evaluation-judge.ts';
-import { type CaseResult, type Trial, toCaseResult } from '../domain/evaluation-run.ts';
+import { type CaseResult, openOutcomes, type Trial, toCaseResult } from '../domain/evaluation-run.ts';
 import type { CompiledSuite } from '../domain/evaluation-suite.ts';
 import type { Execution } from '../domain/execution.ts';
 import type { JsonObject } from '../domain/json.ts';
@@ -86,11 +86,14 @@ export async function runSuite(deps: RunSuiteDependencies, run: SuiteRun): Promi
   };
   await Promise.all(Array.from({ length: Math.min(run.concurrency, places.length) }, work));
   const byRepeat = (a: Trial, b: Trial) => a.repeat - b.repeat;
+  const cases = run.suite.cases.map((suiteCase) =>
+    toCaseResult(suiteCase, trials.get(suiteCase.id)!.sort(byRepeat)),
+  );
+  const isWhole = cases.every((one) => one.trials.every(({ outcome }) => !openOutcomes.includes(outcome)));
   return {
-    cases: run.suite.cases.map((suiteCase) =>
-      toCaseResult(suiteCase, trials.get(suiteCase.id)!.sort(byRepeat)),
-    ),
-    stopped: runner.stopped(),
+    cases,
+    // What ran out after the last answer kept nothing from anybody.
+    stopped: isWhole ? null : runner.stopped(),
     spent: runner.budget.total(),
     ...runner.counts(),
   };

@@ -53,7 +53,7 @@ function summarise(report: Report): string[] {
     `  ${figures(report)}`,
     ...report.reasons.map((reason) => `  ${reason}`),
     ...compared(report).map((line) => `  ${line}`),
-    ...(report.stopped ? [`  stopped: ${stops[report.stopped]}; go on with --resume ${report.run_id}`] : []),
+    ...(report.stopped ? [`  stopped: ${stops[report.stopped]}`] : []),
     `  ${evidence(report)}`,
   ];
 }
@@ -112,11 +112,14 @@ function compared({ comparison }: Report): string[] {
   ];
 }
 
-function evidence({ evaluation_id, version, stopped, run_id }: Report): string {
+function evidence({ evaluation_id, version, run_id, outcomes }: Report): string {
   if (evaluation_id !== null) return `recorded as evaluation ${evaluation_id}, run ${run_id}`;
-  return version === null
-    ? 'a draft: no evidence is recorded'
-    : `not recorded${stopped ? ': the run is not whole' : ''}`;
+  if (version === null) return 'a draft: no evidence is recorded';
+  const again =
+    outcomes.unanswered || outcomes.crashed
+      ? '; with --retry-unanswered it asks again what got no answer'
+      : '';
+  return `not recorded: trials are without a verdict; --resume ${run_id} goes on${again}`;
 }
 
 function stateOf(one: Case): string {

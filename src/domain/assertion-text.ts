@@ -64,11 +64,13 @@ function containingSome(quantity: 'any' | 'all', fold: (text: string) => string)
     const texts = list.map(String);
     return ({ output }) => {
       const folded = fold(output);
-      const missing = texts.filter((text) => !folded.includes(fold(text)));
-      const match = quantity === 'all' ? missing.length === 0 : missing.length < texts.length;
+      const [missing, found] = [false, true].map((has) =>
+        texts.filter((text) => folded.includes(fold(text)) === has),
+      );
+      const match = quantity === 'all' ? missing!.length === 0 : found!.length > 0;
       const why = match
-        ? `the answer contains ${quantity}`
-        : `the answer lacks ${missing.map(quote).join(', ')}`;
+        ? `the answer contains ${found!.map(quote).join(', ')}`
+        : `the answer lacks ${missing!.map(quote).join(', ')}`;
       return { match, why };
     };
   };

@@ -57,7 +57,15 @@ const relations: Readonly<Record<string, string>> = {
   'answer-relevance': 'use `llm-rubric`',
 };
 
-/** @returns undefined after a complaint */
+/** @returns whether there is such a type; complains where there is none */
+export function findType(type: string, complain: Complain): boolean {
+  const base = type.replace(/^not-/, '');
+  if (assertionTypes.includes(base)) return true;
+  complain('type', unknownType(type, base));
+  return false;
+}
+
+/** Of a type that there is. @returns undefined after a complaint */
 export function compileCheck(
   type: string,
   spec: AssertionSpec & { readonly config: JsonObject },
@@ -84,12 +92,7 @@ export function compileCheck(
     complain('value', 'The value of `llm-rubric` says what a good answer is.');
     return undefined;
   }
-  const compile = Object.hasOwn(pureTypes, base) ? pureTypes[base] : undefined;
-  if (compile === undefined) {
-    complain('type', unknownType(type, base));
-    return undefined;
-  }
-  const find = compile(spec, complain);
+  const find = pureTypes[base]?.(spec, complain);
   return find && { kind: 'pure', grade: (answer) => toGrade(find(answer), type, inverse) };
 }
 

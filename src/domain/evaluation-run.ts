@@ -10,6 +10,9 @@ import { casesToProve, lowerBound } from './pass-rate.ts';
  */
 export type TrialOutcome = 'passed' | 'failed' | 'crashed' | 'unanswered' | 'skipped';
 
+/** Trials without a verdict. */
+export const openOutcomes: readonly TrialOutcome[] = ['crashed', 'unanswered', 'skipped'];
+
 /** One answer to one case. */
 export interface Trial {
   readonly repeat: number;
@@ -125,7 +128,7 @@ function decide(
   { threshold, proven, confidence }: Demands,
 ): Pick<RunSummary, 'verdict' | 'reasons'> {
   const { trialCount, trialsPassed, outcomes } = figures;
-  const open = outcomes.crashed + outcomes.unanswered + outcomes.skipped;
+  const open = countOpen(outcomes);
   const failed: string[] = [];
   const missing: string[] = [];
   for (const { id, critical, passed, trials } of cases) {
@@ -141,11 +144,15 @@ function decide(
   else if (proven !== null && (figures.lowerBound ?? 0) < proven) {
     const { caseCount } = figures;
     missing.push(
-      `${caseCount} cases prove ${percent(figures.lowerBound ?? 0)} at ${percent(confidence)}, and ${percent(proven)} has to be proven: that takes ${casesToProve(proven, confidence)} cases when all pass`,
+      `${caseCount === 1 ? '1 case proves' : `${caseCount} cases prove`} ${percent(figures.lowerBound ?? 0)} at ${percent(confidence)}, and ${percent(proven)} has to be proven: that takes ${casesToProve(proven, confidence)} cases when all pass`,
     );
   }
   if (failed.length > 0) return { verdict: 'failed', reasons: [...failed, ...missing] };
   return { verdict: missing.length > 0 ? 'insufficient' : 'passed', reasons: missing };
+}
+
+export function countOpen(outcomes: RunSummary['outcomes']): number {
+  return openOutcomes.reduce((sum, outcome) => sum + outcomes[outcome], 0);
 }
 
 function openTrials({ crashed, unanswered, skipped }: RunSummary['outcomes']): string {

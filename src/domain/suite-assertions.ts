@@ -1,5 +1,5 @@
 /** The assertions of one case, compiled with its variables. */
-import { type Check, compileCheck } from './assertion.ts';
+import { type Check, compileCheck, findType } from './assertion.ts';
 import type { TakeFile } from './case-files.ts';
 import type { DefinitionIssue } from './definition-error.ts';
 import { readMapping } from './definition-keys.ts';
@@ -65,6 +65,7 @@ function compileOne(written: Written, around: Surroundings, isPart: boolean): On
       ? { value: undefined }
       : readExpected(spec.value as Json, around.variables, around.takeFile);
   if ('fault' in read) complain('value', read.fault);
+  if (spec.type !== undefined) findType(type, complain);
   if (issues.length > before || 'fault' in read) return undefined;
   const { threshold, tolerance, config = {}, weight = 1, metric = null } = spec;
   const check = compileCheck(type, { value: read.value, threshold, tolerance, config }, complain);

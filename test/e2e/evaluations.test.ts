@@ -149,6 +149,8 @@ describe.each(databases)('an evaluation on $name', ({ create }) => {
       outcomes: { passed: 1, unanswered: 1, crashed: 1, failed: 0 },
     });
     expect(body.cases[2].trials[0].reason).toContain('nothing is not defined');
+    // Evidence is recorded once: not before nothing could turn it round.
+    expect(body.evaluation_id).toBeNull();
   });
 
   it('fails with a critical case, whatever else passes', async () => {
@@ -239,7 +241,10 @@ describe.each(databases)('an evaluation on $name', ({ create }) => {
     expect((await gateway.call('GET', `/v1/evaluations/${body.run_id}`)).status).toBe(404);
   });
 
-  it('deploy --eval runs the suite, then moves, or leaves the label where it is', async () => {
+  // Four processes of Node: minutes where others use the machine as well.
+  it('deploy --eval runs the suite, then moves, or leaves the label where it is', {
+    timeout: 120_000,
+  }, async () => {
     const cwd = await mkdtemp(join(tmpdir(), 'promptgate-eval-'));
     await mkdir(join(cwd, 'prompts'));
     await writeFile(join(cwd, 'prompts/echo.eval.yaml'), JSON.stringify({ tests: [wants('Ada')] }));

@@ -81,6 +81,8 @@ describe.each(['PostgreSQL', 'PGlite'] as const)('an evaluation on %s', (kind) =
 
     const fourth = JSON.parse((await evaluate('--resume', run, '--retry-unanswered', '--json')).stdout);
     expect(fourth).toMatchObject({ verdict: 'passed', passed_count: count, run_id: run });
+    const evidence = JSON.parse((await rig.gateway.get(`/v1/evaluations/${run}`)).text);
+    expect(evidence).toMatchObject({ id: fourth.evaluation_id, verdict: 'passed', passed_count: count });
     expect(tokens().slice(before)).toHaveLength(own.length + unanswered);
     const verified = JSON.parse((await rig.gateway.get('/v1/audit/verify')).text);
     expect(verified).toMatchObject({ sound: true });

@@ -1,6 +1,6 @@
 // Every type of assertion: what it takes, what it refuses, what `not-` makes of it.
 import { describe, expect, it } from 'vitest';
-import { assertionTypes, compileCheck } from '../../src/domain/assertion.ts';
+import { assertionTypes, compileCheck, findType } from '../../src/domain/assertion.ts';
 import { splitList } from '../../src/domain/assertion-text.ts';
 import { AssertionCrash, type JudgedAnswer } from '../../src/domain/assertion-type.ts';
 import { type AssertionGrade, sumGrades } from '../../src/domain/case-grade.ts';
@@ -100,6 +100,9 @@ describe('an assertion', () => {
   });
 
   it('exists for every type that is offered', () => {
+    expect(
+      assertionTypes.every((type) => findType(type, () => {}) && findType(`not-${type}`, () => {})),
+    ).toBe(true);
     expect(assertionTypes).toContain('llm-rubric');
     expect(assertionTypes.length).toBe(new Set(assertionTypes).size);
   });

@@ -241,6 +241,10 @@ describe('what a suite cannot say is refused with its place', () => {
     ]);
   });
 
+  it('all of it at once', () => {
+    expect(problemsOf(one("{ type: g-eval, value: '{{txt}}' }"))).toHaveLength(2);
+  });
+
   it('once, however many cases a default reaches', () => {
     const text =
       'defaultTest: { assert: [{ type: bleu }] }\ntests:\n  - { vars: { a: b } }\n  - { vars: { a: c } }\n';
