@@ -73,12 +73,9 @@ export const evaluationReportSchema = z
   .object({
     ...common,
     version: count.nullable().openapi({ description: 'Null: a definition that is no version.' }),
-    evaluation_id: count
-      .nullable()
-      .openapi({
-        description:
-          'The evidence; null: none is recorded, of a draft or while trials are without a verdict.',
-      }),
+    evaluation_id: count.nullable().openapi({
+      description: 'The evidence; null: none is recorded, of a draft or while trials are without a verdict.',
+    }),
     reasons: z.array(z.string()).openapi({ description: 'Why it is not passed.' }),
     proven: rate,
     cases_passed: count,

@@ -7,13 +7,12 @@ import type { Json } from '../domain/json.ts';
 export interface ScriptProcessOptions {
   /** Whether `javascript` may run. */
   readonly javascript: boolean;
-  /** Bound on one script. */
-  readonly timeoutMs?: number;
 }
 
-const defaultTimeoutMs = 1_000;
+/** Bound on one script. */
+const timeoutMs = 1_000;
 /** Beyond the child's own bound, which it could not keep; starting the child is part of it. */
-const graceMs = 2_000;
+const graceMs = 5_000;
 const heapMegabytes = 64;
 
 /** Before it the permission model of Node lets everything on the network through. */
@@ -26,7 +25,6 @@ interface Waiting {
 }
 
 export function createScriptProcess(options: ScriptProcessOptions): ScriptRunner & { close(): void } {
-  const { timeoutMs = defaultTimeoutMs } = options;
   const queue: Waiting[] = [];
   let child: ChildProcess | undefined;
   let running: Waiting | undefined;

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createScriptProcess } from '../../src/sandbox/script-process.ts';
 
-const scripts = createScriptProcess({ javascript: true, timeoutMs: 200 });
+const scripts = createScriptProcess({ javascript: true });
 afterAll(() => scripts.close());
 
 const context = { vars: { name: 'Ada' }, config: { least: 2 }, test: { id: 'a', description: null } };
