@@ -3,6 +3,7 @@
  * the product has no such switch. Arguments: kind of audit, database URL, URL of the provider.
  */
 import type { AuditTrail } from '../src/application/audit-trail.ts';
+import { createBudgetKeeper } from '../src/application/budget-keeper.ts';
 import { createGateway } from '../src/application/gateway.ts';
 import { createInFlight } from '../src/application/in-flight.ts';
 import { toUnknownExecution } from '../src/application/recover-intents.ts';
@@ -86,6 +87,8 @@ async function start(kind: AuditKind, databaseUrl: string, providerUrl: string) 
     evaluations: store.evaluations,
     scripts: createScriptProcess({ javascript: false }),
     costs: store.costs,
+    budgets: createBudgetKeeper(store.budgets, { onWarning() {}, onError() {} }),
+    budgetStore: store.budgets,
     inFlight: createInFlight(),
     providers: createProviders(simulatedProviders(values, providerUrl)),
     rawCalls: 'refuse',

@@ -1,5 +1,6 @@
 /** The composition root: configuration in, a gateway out. The only file that knows every room. */
 import { resolve } from 'node:path';
+import { createBudgetKeeper } from './application/budget-keeper.ts';
 import { createGateway, type Gateway } from './application/gateway.ts';
 import { createInFlight } from './application/in-flight.ts';
 import { toUnknownExecution } from './application/recover-intents.ts';
@@ -39,6 +40,8 @@ export interface App {
   readonly simulatedUrl: string | null;
   /** Migrations that opening applied, and the newest one there is. */
   readonly schema: { readonly applied: readonly string[]; readonly current: string };
+  /** Reads the budgets now, which otherwise happens every two seconds. */
+  refreshBudgets(): Promise<void>;
   /** From now on /readyz says that the gateway stops, and nothing is executed (503). */
   stopAccepting(): void;
   /**
@@ -114,7 +117,18 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
     releasers.push(() => traces?.close());
     const scripts = createScriptProcess({ javascript: values.PROMPTGATE_EVAL_JAVASCRIPT === 'on' });
     releasers.push(() => scripts.close());
+    const budgets = createBudgetKeeper(store.budgets, {
+      onWarning: ({ scope, subject, measure, period, warnAt }, taken) =>
+        log.warn(
+          `budget: ${scope} ${subject} has taken ${taken} of ${measure} this ${period}, warned at ${warnAt}`,
+        ),
+      onError: () => log.warn('the budgets cannot be read; going on with those of before'),
+    });
+    await budgets.start();
+    releasers.push(() => budgets.stop());
     const gateway = createGateway({
+      budgets,
+      budgetStore: store.budgets,
       snapshot,
       registry: store.registry,
       audit: store.audit,
@@ -164,6 +178,7 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
       publishAddress: (url) => store.publishAddress(url),
       simulatedUrl: simulated?.url ?? null,
       schema: { applied: applied.map(({ name }) => name), current: current?.name ?? 'nothing' },
+      refreshBudgets: () => budgets.refresh(),
       stopAccepting() {
         accepting = false;
         inFlight.stop();

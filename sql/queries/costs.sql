@@ -14,7 +14,8 @@ select count(*)::integer as pending from execution_rollup_pending
 
 -- name: sumDailyCosts
 -- Reads days, so its time grows with days and versions, never with executions. $3 is a json array of what to group by;
--- the other arguments filter where they are not null. Latency is summed only where it is asked for ($11).
+-- the other arguments filter where they are not null. Latency is summed only where it is asked for ($11),
+-- and so are the products that a comparison needs ($12).
 with asked as materialized (
   select by ? 'day' as by_day, by ? 'prompt' as by_prompt, by ? 'version' as by_version, by ? 'label' as by_label,
     by ? 'model' as by_model, by ? 'key' as by_key, by ? 'purpose' as by_purpose, by ? 'status' as by_status
@@ -31,8 +32,10 @@ with asked as materialized (
     sum(cached_tokens) as cached_tokens, sum(cache_write_tokens) as cache_write_tokens,
     sum(reasoning_tokens) as reasoning_tokens, sum(cost) as cost, sum(unknown_costs) as unknown_costs,
     sum(later_costs) as later_costs, sum(later_cost) as later_cost, sum(priced) as priced,
-    sum(priced_prompt_tokens) as priced_prompt_tokens, sum(cost_squares) as cost_squares,
-    sum(cost_prompt_tokens) as cost_prompt_tokens, sum(prompt_tokens_squares) as prompt_tokens_squares,
+    sum(priced_prompt_tokens) as priced_prompt_tokens,
+    case when $12::boolean then sum(cost_squares) else 0 end as cost_squares,
+    case when $12::boolean then sum(cost_prompt_tokens) else 0 end as cost_prompt_tokens,
+    case when $12::boolean then sum(prompt_tokens_squares) else 0 end as prompt_tokens_squares,
     sum(attempts) as attempts, sum(latency_us) as latency_us,
     case when $11::boolean then sum_histograms(latency_histogram) end as histogram
   from execution_rollups_daily, asked
@@ -78,8 +81,10 @@ with asked as materialized (
     sum(cached_tokens) as cached_tokens, sum(cache_write_tokens) as cache_write_tokens,
     sum(reasoning_tokens) as reasoning_tokens, sum(cost) as cost, sum(unknown_costs) as unknown_costs,
     sum(later_costs) as later_costs, sum(later_cost) as later_cost, sum(priced) as priced,
-    sum(priced_prompt_tokens) as priced_prompt_tokens, sum(cost_squares) as cost_squares,
-    sum(cost_prompt_tokens) as cost_prompt_tokens, sum(prompt_tokens_squares) as prompt_tokens_squares,
+    sum(priced_prompt_tokens) as priced_prompt_tokens,
+    case when $12::boolean then sum(cost_squares) else 0 end as cost_squares,
+    case when $12::boolean then sum(cost_prompt_tokens) else 0 end as cost_prompt_tokens,
+    case when $12::boolean then sum(prompt_tokens_squares) else 0 end as prompt_tokens_squares,
     sum(attempts) as attempts, sum(latency_us) as latency_us,
     case when $11::boolean then sum_histograms(latency_histogram) end as histogram
   from execution_rollups, asked

@@ -19,6 +19,8 @@ export interface CostQuestion extends CostFilter {
   readonly by: readonly CostDimension[];
   /** Sum the latencies too. */
   readonly latency: boolean;
+  /** Sum what a comparison needs; left out: those sums are 0. */
+  readonly products?: boolean;
 }
 
 /** A call that was billed and could not be priced when it settled. */

@@ -13,7 +13,9 @@ import type { Overrides, OverrideWording } from '../domain/overrides.ts';
 import type { TraceContext } from '../domain/trace-context.ts';
 import type { AuditStore } from './audit-store.ts';
 import type { AuditTrail, ClaimHolder, IdempotencyClaim } from './audit-trail.ts';
+import type { BudgetKeeper, BudgetTicket } from './budget-keeper.ts';
 import { type ClosedDelivery, openDelivery, type StreamReader } from './delivery.ts';
+import { estimateCall } from './estimate-call.ts';
 import { type ExecutionClock, startExecutionClock } from './execution-clock.ts';
 import {
   toAnswered,
@@ -69,6 +71,8 @@ export interface ExecuteDependencies {
   /** Where the result of an earlier request with the same Idempotency-Key is read. */
   readonly audit: Pick<AuditStore, 'findExecution'>;
   readonly providers: Providers;
+  /** Left out: nothing is limited. */
+  readonly budgets?: Pick<BudgetKeeper, 'admit'>;
   /** Whether requests that bring their own prompt are let through; then they are audited as what they are. */
   readonly rawCalls: RawCalls;
   /** Deadline of an execution whose definition states none, in milliseconds. */
@@ -101,6 +105,12 @@ export async function executePrompt(deps: ExecuteDependencies, request: ExecuteR
     throw await refuse(deps, request, draft, toPromptgateError(error), clock);
   }
   const { admission } = prepared;
+  let ticket: BudgetTicket | undefined;
+  try {
+    ticket = await deps.budgets?.admit(admission, () => estimateCall(prepared));
+  } catch (error) {
+    throw await refuse(deps, request, admission, toPromptgateError(error), clock);
+  }
   const claim = claimOf(request);
   let holder: ClaimHolder | undefined;
   const admit: AttemptControl['beforeAttempt'] = async (attempt, earlier) => {
@@ -111,8 +121,9 @@ export async function executePrompt(deps: ExecuteDependencies, request: ExecuteR
   try {
     const { result, delivered } = await callProvider(deps, request, prepared, clock, admit);
     if (claim && holder) return await answerFor(deps, request, draft, claim, holder, clock);
-    return await settle(deps, request, prepared, result, clock, delivered);
+    return await settle(deps, request, { ...prepared, ticket }, result, clock, delivered);
   } finally {
+    ticket?.settle(null);
     deps.trail.leave(admission.id);
   }
 }
@@ -193,7 +204,7 @@ async function writeIntent(
 async function settle(
   deps: ExecuteDependencies,
   request: ExecuteRequest,
-  prepared: Prepared,
+  prepared: Prepared & { ticket: BudgetTicket | undefined },
   result: ProviderResult,
   clock: ExecutionClock,
   delivered: ClosedDelivery | undefined,
@@ -205,6 +216,7 @@ async function settle(
     ? toAnswered(admission, route, result, failure, clock)
     : toFailed(admission, route, result, clock, delivered?.partial);
   const execution = { ...outcome, delivery: delivered?.delivery ?? null };
+  prepared.ticket?.settle(execution);
   const settling = deps.trail.settle(toWritableOutcome(execution));
   if (failure?.code === 'audit_unavailable' && result.attempts.length === 0) {
     // Nothing was called because nothing can be written. The row is still owed, but nobody waits for it.

@@ -1,6 +1,7 @@
 /** The verbs of a running gateway, bound to their dependencies: what HTTP offers, and nothing below it. */
 import { setTimeout } from 'node:timers/promises';
 import type { Actor, ApiKey, KeyLimits, Scope } from '../domain/api-key.ts';
+import type { StoredBudget } from '../domain/budget.ts';
 import type { PromptgateError } from '../domain/errors.ts';
 import type { Evaluation } from '../domain/evaluation.ts';
 import type { Admission, StoredExecution } from '../domain/execution.ts';
@@ -12,6 +13,8 @@ import { type ArchiveRequest, archivePrompt } from './archive-prompt.ts';
 import type { AuditStore, ExecutionFilter } from './audit-store.ts';
 import type { AuditCheck, AuditKeeping, Retention } from './audit-verification.ts';
 import { type BackfillReport, type BackfillRequest, backfillCosts } from './backfill-costs.ts';
+import type { BudgetKeeper } from './budget-keeper.ts';
+import type { BudgetStore } from './budget-store.ts';
 import type { CostQuestion, CostStore } from './cost-store.ts';
 import { type EvaluateRequest, evaluateVersion } from './evaluate-version.ts';
 import type { EvaluationReport } from './evaluation-report.ts';
@@ -56,6 +59,7 @@ import { type Rendered, type RenderRequest, renderVersion } from './render-versi
 import { type Replay, type ReplayRequest, replayExecution } from './replay-execution.ts';
 import { type RollBackRequest, rollBack } from './roll-back.ts';
 import type { ScriptRunner } from './script-runner.ts';
+import { type SetBudgetRequest, setBudget } from './set-budget.ts';
 import { type SyncReport, type SyncRequest, syncPrompts } from './sync-prompts.ts';
 
 export interface Gateway {
@@ -116,6 +120,10 @@ export interface Gateway {
   }): Promise<{ key: ApiKey; secret: string }>;
   listKeys(): ApiKey[];
   revokeKey(idOrName: string): Promise<ApiKey>;
+  /** Takes effect here at once, on other gateways within seconds. @throws PromptgateError invalid_request */
+  setBudget(request: SetBudgetRequest): Promise<void>;
+  /** Those in force. */
+  listBudgets(): Promise<StoredBudget[]>;
   readCosts(actor: Actor, question: CostQuestion): Promise<CostReport>;
   compareCosts(actor: Actor, request: CompareCostsRequest): Promise<ComparedCosts[]>;
   backfillCosts(request: BackfillRequest): Promise<BackfillReport>;
@@ -136,6 +144,8 @@ export function createGateway(
     evaluations: EvaluationStore;
     scripts: ScriptRunner;
     costs: CostStore;
+    budgets: BudgetKeeper;
+    budgetStore: BudgetStore;
   },
 ): Gateway {
   const { audit, snapshot, evaluations } = deps;
@@ -178,6 +188,8 @@ export function createGateway(
     createKey: (request) => createKey(deps, request),
     listKeys: () => snapshot.listKeys(),
     revokeKey: (idOrName) => revokeKey(deps, idOrName),
+    setBudget: (request) => setBudget(deps, request),
+    listBudgets: () => deps.budgetStore.list(),
     readCosts: (actor, question) => readCosts(deps.costs, actor, question),
     compareCosts: (actor, request) => compareCosts(deps.costs, actor, request),
     backfillCosts: (request) => backfillCosts(deps, request),

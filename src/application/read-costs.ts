@@ -46,7 +46,13 @@ export async function compareCosts(
   { from, to, ...question }: CompareCostsRequest,
 ): Promise<ComparedCosts[]> {
   await costs.rollUp(catchUpMax);
-  const lines = await costs.sum({ ...question, ...ownOf(actor, question), by: ['version'], latency: false });
+  const lines = await costs.sum({
+    ...question,
+    ...ownOf(actor, question),
+    by: ['version'],
+    latency: false,
+    products: true,
+  });
   const amounts = (version: number) => lines.find(({ group }) => group.version === version)?.costs ?? [];
   const currencies = [...new Set([...amounts(from), ...amounts(to)].map(({ currency }) => currency))].sort();
   return currencies.map((currency) => {

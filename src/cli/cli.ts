@@ -4,6 +4,7 @@ import { version } from '../config.ts';
 import { errorTable, toPromptgateError } from '../domain/errors.ts';
 import { addArchiveCommand } from './archive.ts';
 import { addAuditCommand } from './audit.ts';
+import { addBudgetCommand } from './budget.ts';
 import { addCheckCommand } from './check.ts';
 import { addConfigCommand } from './config.ts';
 import type { CliContext } from './context.ts';
@@ -59,6 +60,7 @@ export function createProgram(context: CliContext, setExitCode: (code: number) =
   addExecutionsCommand(program, context);
   addCoverageCommand(program, context);
   addCostsCommand(program, context);
+  addBudgetCommand(program, context);
   addLabelsCommand(program, context);
   addDeployCommand(program, context, setExitCode);
   addRollbackCommand(program, context);

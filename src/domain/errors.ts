@@ -148,6 +148,8 @@ export interface PromptgateErrorOptions {
   readonly issues?: readonly Issue[];
   /** How long the caller should wait before asking again, in milliseconds. Public. */
   readonly retryAfterMs?: number;
+  /** The limit that was reached. Public. */
+  readonly limit?: string;
   /** For the log only: never sent to a client and never stored. */
   readonly cause?: unknown;
 }
@@ -157,6 +159,8 @@ export class PromptgateError extends Error {
   readonly code: ErrorCode;
   readonly issues: readonly Issue[];
   readonly retryAfterMs: number | null;
+  /** A limit of this gateway that was reached: nothing is left of it until the time to come back. */
+  readonly limit: string | null;
   /** The audit row that records this error, once there is one. */
   executionId: string | null = null;
   /** True when an earlier execution ended so, and its Idempotency-Key was sent again. */
@@ -170,6 +174,7 @@ export class PromptgateError extends Error {
     this.code = code;
     this.issues = options.issues ?? [];
     this.retryAfterMs = options.retryAfterMs ?? null;
+    this.limit = options.limit ?? null;
   }
 
   get kind(): ErrorKind {

@@ -43,6 +43,11 @@ export function respondWithError(log: ErrorLog) {
     }
     log(error, toFailedRequest(c));
     if (error.retryAfterMs !== null) c.header('retry-after', String(Math.ceil(error.retryAfterMs / 1000)));
+    if (error.limit !== null) {
+      c.header('ratelimit-limit', error.limit);
+      c.header('ratelimit-remaining', '0');
+      c.header('ratelimit-reset', String(Math.ceil((error.retryAfterMs ?? 0) / 1000)));
+    }
     if (error.executionId) c.header('x-promptgate-execution-id', error.executionId);
     // After admission money may have been spent: an SDK that retries on its own would spend it again. An audit that
     // names a time to come back has admitted nothing.

@@ -8,6 +8,7 @@ import type { TraceContext } from '../domain/trace-context.ts';
 import { toAnthropicErrorBody } from './anthropic-error.ts';
 import { addAuditRoutes } from './audit-routes.ts';
 import { authenticate } from './authenticate.ts';
+import { addBudgetRoutes } from './budgets-routes.ts';
 import { auditRefusals } from './call-prompt.ts';
 import { addChatRoutes } from './chat-routes.ts';
 import { type HttpEnvironment, identifyRequest } from './context.ts';
@@ -91,6 +92,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   addKeyRoutes(app, options.gateway);
   addAuditRoutes(app, options.gateway);
   addCostRoutes(app, options.gateway);
+  addBudgetRoutes(app, options.gateway);
   app.doc31('/openapi.json', {
     openapi: '3.1.0',
     info: {

@@ -171,6 +171,7 @@ function argumentsOf(question: CostQuestion) {
     question.purpose ?? null,
     question.status ?? null,
     question.latency,
+    question.products === true,
   ];
 }
 

@@ -1,11 +1,13 @@
 /** Opens the one database of a gateway, embedded or not, and hands out what the application needs of it. */
 
 import type { AuditKeeping } from '../application/audit-verification.ts';
+import type { BudgetStore } from '../application/budget-store.ts';
 import type { CostStore } from '../application/cost-store.ts';
 import type { EvaluationStore } from '../application/evaluation-store.ts';
 import type { RegistryStore } from '../application/registry-store.ts';
 import { createAuditKeeping } from './audit-keeping.ts';
 import { createAuditStore, type PostgresAuditStore } from './audit-store.ts';
+import { createBudgetStore } from './budget-store.ts';
 import {
   connect,
   createPool,
@@ -41,6 +43,7 @@ export interface Store {
   readonly audit: PostgresAuditStore;
   readonly keeping: AuditKeeping;
   readonly costs: CostStore;
+  readonly budgets: BudgetStore;
   /** The way of calls into the audit trail, on connections of its own; close it before the store. */
   openAuditTrail(options: OpenAuditTrailOptions): Promise<OpenAuditTrail>;
   /** Brings the schema up to date and makes sure that the months ahead have partitions. @returns what was applied */
@@ -118,6 +121,7 @@ function storeAt(
     audit,
     keeping,
     costs: createCostStore(pool, open, queries),
+    budgets: createBudgetStore(pool, queries),
     openAuditTrail: (options) => openAuditTrail({ url, queries, alone: embedded !== undefined }, options),
     async migrate() {
       const applied = await migrate(pool.sql, queries);

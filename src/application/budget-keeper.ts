@@ -1,0 +1,214 @@
+/**
+ * Holds calls to the budgets of their key, prompt and label. A share of a budget is taken from the database ahead and calls
+ * are admitted against it in memory: one question for many calls, and none without a budget. What all gateways have taken
+ * never exceeds the budget, so what is spent beyond it is at most what calls in flight cost more than was expected of them.
+ */
+import { type Budget, budgetKey, type StoredBudget } from '../domain/budget.ts';
+import { PromptgateError } from '../domain/errors.ts';
+import type { Admission, Execution } from '../domain/execution.ts';
+import type { BudgetStore } from './budget-store.ts';
+
+/** What a call is expected to take, until calls before it tell. */
+export interface BudgetEstimate {
+  readonly tokens: number;
+  cost(currency: string): number;
+}
+
+export interface BudgetTicket {
+  /** What it came to; null: nothing. Counts once. */
+  settle(execution: Execution | null): void;
+}
+
+export interface BudgetKeeper {
+  /** @throws PromptgateError budget_exceeded, rate_limited */
+  admit(admission: Admission, estimate: () => BudgetEstimate): Promise<BudgetTicket | undefined>;
+  /** Reads the budgets again. */
+  refresh(): Promise<void>;
+  start(): Promise<void>;
+  /** Gives back what was taken and not spent. */
+  stop(): Promise<void>;
+}
+
+export interface BudgetKeeperOptions {
+  readonly now?: () => number;
+  readonly onWarning: (budget: Budget, taken: number) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+const refreshMs = 2_000;
+/** A budget that is spent costs the database no question for each call that is refused. */
+const dryMs = 500;
+/** A share is a twentieth of the budget, so that what one gateway holds idle does not starve another. */
+const shares = 20;
+
+/** What this gateway holds of one budget in one period. */
+interface Share {
+  budget: Budget;
+  starts: Date | null;
+  ends: number;
+  balance: number;
+  /** Mean of what calls took; undefined before the first. */
+  mean: number | undefined;
+  asking: Promise<number> | undefined;
+  warned: boolean;
+  /** Nothing was left: until then nobody asks again. */
+  dryUntil: number;
+}
+
+export function createBudgetKeeper(store: BudgetStore, options: BudgetKeeperOptions): BudgetKeeper {
+  const now = options.now ?? Date.now;
+  let shareOf = new Map<string, Share>();
+  let bySubject = new Map<string, Share[]>();
+  let timer: NodeJS.Timeout | undefined;
+
+  function take(budgets: readonly StoredBudget[]): void {
+    const next = new Map<string, Share>();
+    const subjects = new Map<string, Share[]>();
+    for (const budget of budgets) {
+      const key = budgetKey(budget);
+      const share = shareOf.get(key) ?? newShare(budget);
+      if (share.budget.refuseAt !== budget.refuseAt) share.dryUntil = 0;
+      share.budget = budget;
+      next.set(key, share);
+      const subject = `${budget.scope} ${budget.subject}`;
+      subjects.set(subject, [...(subjects.get(subject) ?? []), share]);
+    }
+    shareOf = next;
+    bySubject = subjects;
+  }
+
+  /** @returns what was granted; shared by all that wait for the same budget */
+  function ask(share: Share, amount: number): Promise<number> {
+    share.asking ??= (async () => {
+      const { budget, starts, balance } = share;
+      const owed = -Math.min(balance, 0);
+      const bulk = budget.refuseAt === null ? amount * 100 : Number(budget.refuseAt) / shares;
+      const grant = await store.take(budget, { starts, owed, wanted: Math.max(amount, bulk), least: amount });
+      if (share.starts?.getTime() !== grant.starts.getTime()) share.balance = 0;
+      else share.balance += owed;
+      share.balance += grant.granted;
+      if (share.starts?.getTime() !== grant.starts.getTime()) share.warned = false;
+      share.starts = grant.starts;
+      share.ends = grant.ends.getTime();
+      if (budget.warnAt !== null && grant.taken >= Number(budget.warnAt) && !share.warned) {
+        share.warned = true;
+        options.onWarning(budget, grant.taken);
+      }
+      return grant.granted;
+    })().finally(() => {
+      share.asking = undefined;
+    });
+    return share.asking;
+  }
+
+  async function acquire(share: Share, amount: number): Promise<void> {
+    for (;;) {
+      // An earlier question may have been answered for less than this call needs.
+      const mine = share.asking === undefined;
+      if (mine && share.balance >= amount && now() < share.ends) {
+        share.balance -= amount;
+        return;
+      }
+      if (now() < Math.min(share.dryUntil, share.ends)) throw refusal(share, now());
+      if (mine && now() >= share.ends && share.starts) await giveBack(share);
+      const granted = await ask(share, amount);
+      if (granted < amount && share.balance < amount) {
+        share.dryUntil = now() + dryMs;
+        throw refusal(share, now());
+      }
+    }
+  }
+
+  async function giveBack(share: Share): Promise<void> {
+    const { budget, starts, balance } = share;
+    if (balance === 0 || !starts) return;
+    share.balance = 0;
+    await store.take(budget, { starts, owed: -balance, wanted: 0, least: 0 });
+  }
+
+  async function refresh(): Promise<void> {
+    take(await store.list());
+  }
+
+  return {
+    async admit(admission, estimateOf) {
+      if (bySubject.size === 0) return undefined;
+      const shares = subjectsOf(admission).flatMap((subject) => bySubject.get(subject) ?? []);
+      if (shares.length === 0) return undefined;
+      const estimate = estimateOf();
+      const held: { share: Share; amount: number; starts: Date | null }[] = [];
+      const settle = (execution: Execution | null) => {
+        for (const { share, amount, starts } of held.splice(0)) {
+          const spent = execution ? spentOf(share.budget, execution) : 0;
+          if (execution) share.mean = share.mean === undefined ? spent : 0.9 * share.mean + 0.1 * spent;
+          // What belongs to a period that is over is not carried into the next.
+          if (share.starts?.getTime() === starts?.getTime()) share.balance += amount - spent;
+        }
+      };
+      try {
+        for (const share of shares) {
+          const amount = share.mean ?? expectedOf(share.budget, estimate);
+          await acquire(share, amount);
+          held.push({ share, amount, starts: share.starts });
+        }
+      } catch (error) {
+        settle(null);
+        throw error;
+      }
+      return { settle };
+    },
+    refresh,
+    async start() {
+      await refresh();
+      timer ??= setInterval(() => void refresh().catch(options.onError), refreshMs).unref();
+    },
+    async stop() {
+      clearInterval(timer);
+      for (const share of shareOf.values()) await giveBack(share).catch(options.onError);
+    },
+  };
+}
+
+function newShare(budget: Budget): Share {
+  return {
+    budget,
+    starts: null,
+    ends: 0,
+    balance: 0,
+    mean: undefined,
+    asking: undefined,
+    warned: false,
+    dryUntil: 0,
+  };
+}
+
+function subjectsOf({ keyId, promptName, label }: Admission): string[] {
+  return [
+    ...(keyId === null ? [] : [`key ${keyId}`]),
+    `prompt ${promptName}`,
+    ...(label === null ? [] : [`label ${label}`]),
+  ];
+}
+
+function expectedOf({ measure, currency }: Budget, estimate: BudgetEstimate): number {
+  if (measure === 'requests') return 1;
+  return measure === 'tokens' ? estimate.tokens : estimate.cost(currency);
+}
+
+function spentOf({ measure, currency }: Budget, execution: Execution): number {
+  if (measure === 'requests') return 1;
+  if (measure === 'tokens') return (execution.promptTokens ?? 0) + (execution.completionTokens ?? 0);
+  return execution.price.currency === currency ? Number(execution.price.cost ?? 0) : 0;
+}
+
+function refusal({ budget, ends }: Share, now: number): PromptgateError {
+  const { scope, subject, measure, period, refuseAt, currency } = budget;
+  const whose = scope === 'key' ? 'this key' : `the ${scope} "${subject}"`;
+  const retryAfterMs = Math.max(1_000, ends - now);
+  if (measure === 'cost') {
+    const message = `The budget of ${whose} is spent: ${refuseAt} ${currency} a ${period}. No provider was called.`;
+    return new PromptgateError('budget_exceeded', message, { retryAfterMs });
+  }
+  const message = `The limit of ${whose} is reached: ${refuseAt} ${measure} a ${period}. No provider was called.`;
+  return new PromptgateError('rate_limited', message, { retryAfterMs, limit: refuseAt ?? '' });
+}

@@ -1,0 +1,38 @@
+import type { Actor } from '../domain/api-key.ts';
+import type { Budget } from '../domain/budget.ts';
+import { PromptgateError } from '../domain/errors.ts';
+import type { BudgetKeeper } from './budget-keeper.ts';
+import type { BudgetStore } from './budget-store.ts';
+import type { RegistrySnapshot } from './registry-snapshot.ts';
+
+export interface SetBudgetRequest {
+  readonly actor: Actor;
+  /** A key by its id or its name. Without thresholds: no budget. */
+  readonly budget: Budget;
+  readonly reason: string | null;
+}
+
+/** @throws PromptgateError invalid_request — money of no currency, a period that does not fit; not_found — no such key */
+export async function setBudget(
+  deps: {
+    readonly budgetStore: BudgetStore;
+    readonly budgets: Pick<BudgetKeeper, 'refresh'>;
+    readonly snapshot: Pick<RegistrySnapshot, 'listKeys'>;
+  },
+  { actor, budget, reason }: SetBudgetRequest,
+): Promise<void> {
+  const { scope, subject, measure, period } = budget;
+  if ((measure === 'cost') !== (period !== 'minute')) {
+    throw new PromptgateError(
+      'invalid_request',
+      'Money is limited by `day` or `month`, requests and tokens by `minute`.',
+    );
+  }
+  const key =
+    scope === 'key'
+      ? deps.snapshot.listKeys().find(({ id, name }) => id === subject || name === subject)
+      : undefined;
+  if (scope === 'key' && !key) throw new PromptgateError('not_found', `There is no key "${subject}".`);
+  await deps.budgetStore.set({ ...budget, subject: key?.id ?? subject }, actor.name, reason);
+  await deps.budgets.refresh();
+}

@@ -1,0 +1,34 @@
+export const budgetScopes = ['key', 'prompt', 'label'] as const;
+export type BudgetScope = (typeof budgetScopes)[number];
+
+/** Money by day or month; requests and tokens (of prompt and completion) by minute. */
+export const budgetMeasures = ['cost', 'requests', 'tokens'] as const;
+export type BudgetMeasure = (typeof budgetMeasures)[number];
+export const budgetPeriods = ['minute', 'day', 'month'] as const;
+export type BudgetPeriod = (typeof budgetPeriods)[number];
+
+export interface Budget {
+  readonly scope: BudgetScope;
+  /** Id of the key, name of the prompt or of the label. */
+  readonly subject: string;
+  readonly measure: BudgetMeasure;
+  readonly period: BudgetPeriod;
+  /** Of a cost; else `''`. Money of another currency does not count. */
+  readonly currency: string;
+  /** Exact decimals; null: none. */
+  readonly refuseAt: string | null;
+  readonly warnAt: string | null;
+}
+
+/** A budget in force. */
+export interface StoredBudget extends Budget {
+  /** What is spent or held for calls in flight in the present period. */
+  readonly taken: string;
+  readonly actor: string;
+  readonly reason: string | null;
+  readonly createdAt: Date;
+}
+
+export function budgetKey({ scope, subject, measure, period, currency }: Budget): string {
+  return JSON.stringify([scope, subject, measure, period, currency]);
+}

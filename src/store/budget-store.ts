@@ -1,0 +1,65 @@
+import { z } from 'zod';
+import type { BudgetStore } from '../application/budget-store.ts';
+import { type Budget, budgetMeasures, budgetPeriods, budgetScopes } from '../domain/budget.ts';
+import { defaultStatementTimeoutMs, type Pool, toStoreError, withinPool } from './connection.ts';
+import type { QueryCatalog } from './query-catalog.ts';
+
+const budgetSchema = z.object({
+  scope: z.enum(budgetScopes),
+  subject: z.string(),
+  measure: z.enum(budgetMeasures),
+  period: z.enum(budgetPeriods),
+  currency: z.string(),
+  refuse_at: z.string().nullable(),
+  warn_at: z.string().nullable(),
+  taken: z.string(),
+  actor: z.string(),
+  reason: z.string().nullable(),
+  created_at: z.date(),
+});
+
+const grantSchema = z.object({
+  granted: z.coerce.number(),
+  taken: z.coerce.number(),
+  starts: z.date(),
+  ends: z.date(),
+});
+
+export function createBudgetStore(pool: Pool, queries: QueryCatalog): BudgetStore {
+  const list = queries.bind('listBudgets');
+  const insert = queries.bind('insertBudget');
+  const take = queries.bind('takeBudget');
+
+  async function guard<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await withinPool(pool, defaultStatementTimeoutMs + 2_000, work);
+    } catch (error) {
+      throw toStoreError(error, 'auditing');
+    }
+  }
+
+  return {
+    list: () =>
+      guard(async () =>
+        (await list(pool.sql)).map((row) => {
+          const { refuse_at, warn_at, created_at, ...rest } = budgetSchema.parse(row);
+          return { ...rest, refuseAt: refuse_at, warnAt: warn_at, createdAt: created_at };
+        }),
+      ),
+    async set(budget, actor, reason) {
+      await guard(() =>
+        insert(pool.sql, ...identityOf(budget), budget.refuseAt, budget.warnAt, actor, reason),
+      );
+    },
+    take: (budget, { starts, owed, wanted, least }) =>
+      guard(async () => {
+        const amounts = [owed, wanted, least].map((amount) => amount.toFixed(12));
+        const [row] = await take(pool.sql, ...identityOf(budget), budget.refuseAt, starts, ...amounts);
+        return grantSchema.parse(row);
+      }),
+  };
+}
+
+function identityOf({ scope, subject, measure, period, currency }: Budget) {
+  return [scope, subject, measure, period, currency] as const;
+}

@@ -1,0 +1,108 @@
+// Two gateways, one budget: what is spent stays within it, whoever calls at the same time, and every refusal is a row.
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type SimulatedProvider, startSimulatedProvider } from '../../src/providers/simulated-provider.ts';
+import { databases, type TestDatabase } from '../support/databases.ts';
+import { startGateway, type TestGateway } from '../support/gateway.ts';
+
+/** Its answers are priced: a call costs 0.001 times its tokens of completion, which are always as many. */
+const prices = 'prices:\n  - { provider: openai, model: "*", input: 0, output: 1000 }\n';
+
+describe.each(databases)('budgets on $name', ({ create, name }) => {
+  let database: TestDatabase;
+  let provider: SimulatedProvider;
+  let gateways: TestGateway[];
+
+  beforeAll(async () => {
+    database = await create();
+    provider = await startSimulatedProvider();
+    const file = join(mkdtempSync(join(tmpdir(), 'promptgate-budgets-')), 'promptgate.yaml');
+    writeFileSync(file, prices);
+    const environment = { OPENAI_BASE_URL: `${provider.url}/v1`, PROMPTGATE_CONFIG: file };
+    gateways = [await startGateway(database, { environment })];
+    if (name === 'PostgreSQL') gateways.push(await startGateway(database, { environment }));
+  });
+  afterAll(async () => {
+    for (const gateway of gateways) await gateway.close();
+    await provider.close();
+    await database.drop();
+  });
+
+  const set = (body: object) =>
+    gateways[0]!.call('PUT', '/v1/budgets', { key: gateways[0]!.keys.admin, body });
+  const call = (index: number, path = 'greet') =>
+    gateways[index % gateways.length]!.execute(path, { variables: { name: 'Ada' } });
+  const rows = (where: string) =>
+    gateways[0]!.query(`select status, error_code, cost, attempts from ai_executions where ${where}`);
+
+  it('200 calls at once against room for 50: no more is spent than the budget holds', async () => {
+    const first = await call(0);
+    expect(first.body).toMatchObject({ status: 'succeeded', cost: expect.any(String) });
+    const one = Number(first.body.cost);
+    const limit = 50 * one;
+    const budget = { scope: 'prompt', subject: 'greet', measure: 'cost', period: 'day' };
+    expect(
+      (await set({ ...budget, refuse_at: limit.toFixed(6), warn_at: (limit / 2).toFixed(6) })).body,
+    ).toEqual({ set: true });
+    for (const { app } of gateways) await app.refreshBudgets();
+
+    const answers = await Promise.all(Array.from({ length: 200 }, (_, index) => call(index)));
+    const served = answers.filter(({ status }) => status === 200);
+    const refused = answers.filter(({ status }) => status === 402);
+    expect(served.length + refused.length).toBe(200);
+    // The first call of each gateway is estimated; the others cost what was expected of them.
+    expect(served.length).toBeGreaterThan(30);
+    expect(served.length).toBeLessThanOrEqual(50 + gateways.length);
+    expect(refused[0]!.body.error).toMatchObject({
+      code: 'budget_exceeded',
+      execution_id: expect.any(String),
+    });
+    expect(Number(refused[0]!.headers.get('retry-after'))).toBeGreaterThan(0);
+    const recorded = await rows(`error_code = 'budget_exceeded'`);
+    expect(recorded).toHaveLength(refused.length);
+    for (const row of recorded) expect(row).toMatchObject({ status: 'refused', cost: null, attempts: [] });
+
+    const { body } = await gateways[0]!.call('GET', '/v1/budgets', { key: gateways[0]!.keys.admin });
+    expect(Number(body.data[0].taken)).toBeGreaterThanOrEqual(served.length * one - 1e-9);
+    expect((await set(budget)).body).toEqual({ set: false });
+    expect((await call(0)).status).toBe(200);
+  });
+
+  it('requests and tokens by minute are refused with 429 and a time to come back, of a key alone', async () => {
+    const gateway = gateways[0]!;
+    const key = gateway.app.gateway.listKeys().find(({ name }) => name.startsWith('execute'))!.name;
+    await set({ scope: 'key', subject: key, measure: 'requests', period: 'minute', refuse_at: 3 });
+    const statuses: number[] = [];
+    for (let calls = 0; calls < 8; calls++) statuses.push((await call(0)).status);
+    // A minute may turn over in between: then three more are free.
+    expect(statuses.filter((status) => status === 200).length).toBeLessThanOrEqual(6);
+    expect(statuses).toContain(429);
+    const refused = await gateway.execute('greet', { variables: { name: 'Ada' } });
+    if (refused.status === 429) {
+      expect(Number(refused.headers.get('retry-after'))).toBeLessThanOrEqual(60);
+      expect(refused.headers.get('ratelimit-limit')).toBe('3');
+      expect(refused.headers.get('ratelimit-remaining')).toBe('0');
+    }
+    const other = await gateway.execute('greet', { variables: { name: 'Ada' } }, { key: gateway.keys.admin });
+    expect(other.status).toBe(200);
+    await set({ scope: 'key', subject: key, measure: 'requests', period: 'minute' });
+  });
+
+  it('are set by an admin alone, for what there is, and kept as facts', async () => {
+    const gateway = gateways[0]!;
+    const body = {
+      scope: 'label',
+      subject: 'production',
+      measure: 'tokens',
+      period: 'minute',
+      refuse_at: 100_000,
+    };
+    expect((await gateway.call('PUT', '/v1/budgets', { body })).status).toBe(403);
+    expect((await set({ ...body, period: 'day' })).status).toBe(400);
+    expect((await set({ ...body, refuse_at: -1 })).status).toBe(400);
+    expect((await set({ ...body, scope: 'key', subject: 'nobody' })).status).toBe(404);
+    await expect(gateway.query('delete from budgets')).rejects.toThrow();
+  });
+});

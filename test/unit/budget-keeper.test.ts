@@ -1,0 +1,122 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createBudgetKeeper } from '../../src/application/budget-keeper.ts';
+import type { BudgetStore } from '../../src/application/budget-store.ts';
+import type { StoredBudget } from '../../src/domain/budget.ts';
+import type { Execution } from '../../src/domain/execution.ts';
+import { execution, intent } from '../support/records.ts';
+
+const starts = new Date('2026-11-21T00:00:00Z');
+const ends = new Date('2026-11-22T00:00:00Z');
+
+/** The database's function, as its row lock makes it: one at a time. */
+function sharedStore(refuseAt: number, warnAt: number | null = null) {
+  const state = { taken: 0, asked: 0 };
+  const budget: StoredBudget = {
+    ...{ scope: 'prompt', subject: 'summarize', measure: 'cost', period: 'day', currency: 'USD' },
+    ...{ refuseAt: String(refuseAt), warnAt: warnAt === null ? null : String(warnAt) },
+    ...{ taken: '0', actor: 'key:ada', reason: null, createdAt: starts },
+  };
+  const store: BudgetStore = {
+    list: async () => [budget],
+    set: async () => {},
+    async take(_budget, { owed, wanted, least }) {
+      await new Promise((resolve) => setImmediate(resolve));
+      state.asked++;
+      state.taken = Math.max(0, state.taken + owed);
+      const room = refuseAt - state.taken;
+      const granted = room >= wanted ? wanted : room >= least ? room : 0;
+      state.taken += granted;
+      return { granted, taken: state.taken, starts, ends };
+    },
+  };
+  return { store, state };
+}
+
+async function keeperOf(store: BudgetStore, warned: number[] = []) {
+  const keeper = createBudgetKeeper(store, {
+    now: () => starts.getTime() + 1_000,
+    onWarning: (_budget, taken) => void warned.push(taken),
+    onError(error) {
+      throw error;
+    },
+  });
+  await keeper.refresh();
+  return keeper;
+}
+
+const costing = (cost: number): Execution => {
+  const { price } = execution();
+  return execution({ price: { ...price, cost: String(cost) } });
+};
+
+describe('budgets', () => {
+  it('let through what fits and no more, however many gateways are asked at once', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 4 }),
+        fc.array(fc.nat(3), { minLength: 1, maxLength: 120 }),
+        fc.integer({ min: 1, max: 60 }),
+        async (count, calls, limit) => {
+          const { store, state } = sharedStore(limit);
+          const keepers = await Promise.all(Array.from({ length: count }, () => keeperOf(store)));
+          let spent = 0;
+          await Promise.all(
+            calls.map(async (to) => {
+              const keeper = keepers[to % count]!;
+              const ticket = await keeper
+                .admit(intent(), () => ({ tokens: 1, cost: () => 1 }))
+                .catch(() => undefined);
+              if (!ticket) return;
+              await new Promise((resolve) => setImmediate(resolve));
+              spent += 1;
+              ticket.settle(costing(1));
+            }),
+          );
+          expect(spent).toBeLessThanOrEqual(limit);
+          for (const keeper of keepers) await keeper.stop();
+          expect(state.taken).toBeCloseTo(spent, 9);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it('are exceeded by what calls in flight cost beyond expectation, and that is held against the next', async () => {
+    const { store, state } = sharedStore(10);
+    const keeper = await keeperOf(store);
+    const tickets = await Promise.all(
+      [1, 2, 3].map(() => keeper.admit(intent(), () => ({ tokens: 1, cost: () => 1 }))),
+    );
+    for (const ticket of tickets) ticket!.settle(costing(5));
+    await expect(keeper.admit(intent(), () => ({ tokens: 1, cost: () => 1 }))).rejects.toMatchObject({
+      code: 'budget_exceeded',
+      retryAfterMs: ends.getTime() - starts.getTime() - 1_000,
+    });
+    await keeper.stop();
+    expect(state.taken).toBe(15);
+  });
+
+  it('cost the database no question for each refusal, and what was never made counts nothing', async () => {
+    const { store, state } = sharedStore(2, 1);
+    const warned: number[] = [];
+    const keeper = await keeperOf(store, warned);
+    const admit = () => keeper.admit(intent(), () => ({ tokens: 1, cost: () => 1 }));
+    (await admit())!.settle(null);
+    (await admit())!.settle(costing(1));
+    (await admit())!.settle(costing(1));
+    const asked = state.asked;
+    for (let call = 0; call < 50; call++)
+      await expect(admit()).rejects.toMatchObject({ code: 'budget_exceeded' });
+    expect(state.asked).toBe(asked + 1);
+    expect(warned).toHaveLength(1);
+  });
+
+  it('ask nothing of calls that have none', async () => {
+    const { store, state } = sharedStore(1);
+    const keeper = await keeperOf(store);
+    const other = intent({ promptName: 'other', label: null, keyId: null });
+    expect(await keeper.admit(other, () => expect.fail('not needed'))).toBeUndefined();
+    expect(state.asked).toBe(0);
+  });
+});
