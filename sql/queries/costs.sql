@@ -13,20 +13,17 @@ select rebuild_execution_rollups($1::timestamptz, $2::timestamptz) as queued
 select count(*)::integer as pending from execution_rollup_pending
 
 -- name: sumDailyCosts
--- Reads days, so its time grows with days and versions, never with executions. $3 is a json array of what to group by;
+-- Reads days, so its time grows with days and versions, never with executions. $3 is a json array of what to group by:
+-- planned for what is asked, the rest of the columns costs nothing;
 -- the other arguments filter where they are not null. Latency is summed only where it is asked for ($11),
 -- and so are the products that a comparison needs ($12).
-with asked as materialized (
-  select by ? 'day' as by_day, by ? 'prompt' as by_prompt, by ? 'version' as by_version, by ? 'label' as by_label,
-    by ? 'model' as by_model, by ? 'key' as by_key, by ? 'purpose' as by_purpose, by ? 'status' as by_status
-  from (select $3::text::jsonb as by) j
-), parts as (
+with parts as (
   select
-    case when by_day then to_char(day at time zone 'UTC', 'YYYY-MM-DD') end as day,
-    case when by_prompt then prompt_name end as prompt, case when by_version then prompt_version end as version,
-    case when by_label then label end as label, case when by_model then model end as model,
-    case when by_key then key_id end as key, case when by_purpose then purpose end as purpose,
-    case when by_status then status end as status, currency,
+    case when $3::text::jsonb ? 'day' then to_char(day at time zone 'UTC', 'YYYY-MM-DD') end as day,
+    case when $3::text::jsonb ? 'prompt' then prompt_name end as prompt, case when $3::text::jsonb ? 'version' then prompt_version end as version,
+    case when $3::text::jsonb ? 'label' then label end as label, case when $3::text::jsonb ? 'model' then model end as model,
+    case when $3::text::jsonb ? 'key' then key_id end as key, case when $3::text::jsonb ? 'purpose' then purpose end as purpose,
+    case when $3::text::jsonb ? 'status' then status end as status, currency,
     sum(executions) as executions, sum(executions) filter (where status = 'succeeded') as succeeded,
     sum(prompt_tokens) as prompt_tokens, sum(completion_tokens) as completion_tokens,
     sum(cached_tokens) as cached_tokens, sum(cache_write_tokens) as cache_write_tokens,
@@ -38,7 +35,7 @@ with asked as materialized (
     case when $12::boolean then sum(prompt_tokens_squares) else 0 end as prompt_tokens_squares,
     sum(attempts) as attempts, sum(latency_us) as latency_us,
     case when $11::boolean then sum_histograms(latency_histogram) end as histogram
-  from execution_rollups_daily, asked
+  from execution_rollups_daily
   where day >= $1::timestamptz and day < $2::timestamptz
     and ($4::text is null or prompt_name = $4) and ($5::integer is null or prompt_version = $5)
     and ($6::text is null or label = $6) and ($7::text is null or model = $7) and ($8::text is null or key_id = $8)
@@ -65,17 +62,13 @@ order by 1, 2, 3, 4, 5, 6, 7, 8
 
 -- name: sumHourlyCosts
 -- The same by hour, where the period begins or ends within a day.
-with asked as materialized (
-  select by ? 'day' as by_day, by ? 'prompt' as by_prompt, by ? 'version' as by_version, by ? 'label' as by_label,
-    by ? 'model' as by_model, by ? 'key' as by_key, by ? 'purpose' as by_purpose, by ? 'status' as by_status
-  from (select $3::text::jsonb as by) j
-), parts as (
+with parts as (
   select
-    case when by_day then to_char(hour at time zone 'UTC', 'YYYY-MM-DD') end as day,
-    case when by_prompt then prompt_name end as prompt, case when by_version then prompt_version end as version,
-    case when by_label then label end as label, case when by_model then model end as model,
-    case when by_key then key_id end as key, case when by_purpose then purpose end as purpose,
-    case when by_status then status end as status, currency,
+    case when $3::text::jsonb ? 'day' then to_char(hour at time zone 'UTC', 'YYYY-MM-DD') end as day,
+    case when $3::text::jsonb ? 'prompt' then prompt_name end as prompt, case when $3::text::jsonb ? 'version' then prompt_version end as version,
+    case when $3::text::jsonb ? 'label' then label end as label, case when $3::text::jsonb ? 'model' then model end as model,
+    case when $3::text::jsonb ? 'key' then key_id end as key, case when $3::text::jsonb ? 'purpose' then purpose end as purpose,
+    case when $3::text::jsonb ? 'status' then status end as status, currency,
     sum(executions) as executions, sum(executions) filter (where status = 'succeeded') as succeeded,
     sum(prompt_tokens) as prompt_tokens, sum(completion_tokens) as completion_tokens,
     sum(cached_tokens) as cached_tokens, sum(cache_write_tokens) as cache_write_tokens,
@@ -87,7 +80,7 @@ with asked as materialized (
     case when $12::boolean then sum(prompt_tokens_squares) else 0 end as prompt_tokens_squares,
     sum(attempts) as attempts, sum(latency_us) as latency_us,
     case when $11::boolean then sum_histograms(latency_histogram) end as histogram
-  from execution_rollups, asked
+  from execution_rollups
   where hour >= $1::timestamptz and hour < $2::timestamptz
     and ($4::text is null or prompt_name = $4) and ($5::integer is null or prompt_version = $5)
     and ($6::text is null or label = $6) and ($7::text is null or model = $7) and ($8::text is null or key_id = $8)
