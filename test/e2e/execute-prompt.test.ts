@@ -64,7 +64,12 @@ describe.each(databases)('executing a prompt over HTTP, on $name', ({ create }) 
     ];
     const answer = await gateway.execute('chat', { variables: { name: 'Ada' }, messages });
     expect(answer.status).toBe(200);
-    expect((await rowOf(answer)).input).toEqual({ variables: { name: 'Ada' }, definition: null, overrides: null, messages });
+    expect((await rowOf(answer)).input).toEqual({
+      variables: { name: 'Ada' },
+      definition: null,
+      overrides: null,
+      messages,
+    });
   });
 
   it('takes over the trace id and the request id of the caller', async () => {
