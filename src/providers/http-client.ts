@@ -3,7 +3,8 @@
  * connect and first-byte time, the pause between bytes, the size of an answer and the refusal to follow redirects
  * (a redirect would re-post the prompt to another origin). It knows nothing of wires, retries or deadlines.
  */
-import { Agent, fetch as undiciFetch } from 'undici';
+import { Agent } from 'undici';
+import { createPooledFetch } from './pooled-fetch.ts';
 import { TransportError } from './transport-error.ts';
 
 export type Fetch = typeof globalThis.fetch;
@@ -38,10 +39,8 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     maxResponseSize: responseBytesMax,
     keepAliveTimeout: 30_000,
   });
-  const pooled = (url: unknown, init: object) =>
-    undiciFetch(url as Parameters<typeof undiciFetch>[0], { ...init, dispatcher: agent });
   return {
-    fetch: guarded(pooled as unknown as Fetch),
+    fetch: guarded(createPooledFetch(agent)),
     // Not `close`: it would wait for requests that nobody waits for any more.
     close: () => agent.destroy(),
   };
