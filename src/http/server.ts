@@ -11,7 +11,7 @@ import { authenticate } from './authenticate.ts';
 import { addBudgetRoutes } from './budgets-routes.ts';
 import { auditRefusals } from './call-prompt.ts';
 import { addChatRoutes } from './chat-routes.ts';
-import { type HttpEnvironment, identifyRequest } from './context.ts';
+import { type HttpContext, type HttpEnvironment, identifyRequest } from './context.ts';
 import { addCostRoutes } from './costs-routes.ts';
 import { addCoverageRoutes } from './coverage-routes.ts';
 import { type ErrorLog, respondWithError } from './error-response.ts';
@@ -126,13 +126,17 @@ function isLarge(path: string): boolean {
   return ['/v1/plan', '/v1/sync'].includes(path) || /^\/v1\/prompts\/[^/]+\/evaluations$/.test(path);
 }
 
-function limitBody(maxSize: number) {
-  return bodyLimit({
-    maxSize,
-    onError: (c) => {
-      // The rest of the body stays unread, so the connection cannot be used again.
-      c.header('connection', 'close');
-      throw new PromptgateError('invalid_request', `The body is larger than ${maxSize} bytes.`);
-    },
-  });
+function limitBody(maxSize: number): MiddlewareHandler<HttpEnvironment> {
+  const refuse = (c: HttpContext) => {
+    // The rest of the body stays unread, so the connection cannot be used again.
+    c.header('connection', 'close');
+    throw new PromptgateError('invalid_request', `The body is larger than ${maxSize} bytes.`);
+  };
+  const count = bodyLimit({ maxSize, onError: refuse });
+  return async (c, next) => {
+    const length = c.req.header('content-length');
+    if (length === undefined || c.req.header('transfer-encoding') !== undefined) return count(c, next);
+    // Node takes no more than the stated length. To count, the body would be wrapped into three streams first.
+    return Number(length) > maxSize ? refuse(c) : next();
+  };
 }
