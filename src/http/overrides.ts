@@ -59,23 +59,36 @@ export function topKeysOf({ parameters, tools, output }: OverrideKeys): string[]
 
 /** Beside a member that is read others may stand that are not. */
 function refuseOtherMembers(body: JsonObject, keys: OverrideKeys): void {
-  const nested = [...Object.values(keys.parameters).flat(), ...keys.output]
-    .map((place) => place.split('.'))
-    .filter((parts) => parts.length === 2);
-  for (const [top, members] of Map.groupBy(nested, ([name]) => name!)) {
+  for (const [top, passes] of membersOf(keys)) {
     const value = body[top];
     if (saysNothing(value)) continue;
     if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse(top, 'an object');
-    const passes = members.map(([, member]) => member!);
     refuseOtherKeys(value, { passes, governed: [], unsupported: {} }, `${top}.`);
   }
 }
 
+/** Of each dialect once: the keys are constants, and every request asks. */
+const membersByKeys = new WeakMap<OverrideKeys, ReadonlyMap<string, string[]>>();
+
+/** The members that are read of each object at the top. */
+function membersOf(keys: OverrideKeys): ReadonlyMap<string, string[]> {
+  let members = membersByKeys.get(keys);
+  if (!members) {
+    const nested = [...Object.values(keys.parameters).flat(), ...keys.output]
+      .map((place) => place.split('.'))
+      .filter((parts) => parts.length === 2);
+    const grouped = Map.groupBy(nested, ([top]) => top!);
+    members = new Map([...grouped].map(([top, parts]) => [top, parts.map(([, member]) => member!)]));
+    membersByKeys.set(keys, members);
+  }
+  return members;
+}
+
 function valueAt(body: JsonObject, place: string): Json | undefined {
-  const [top = '', member] = place.split('.');
-  const value = body[top];
-  if (member === undefined) return value;
-  return isObject(value) ? value[member] : undefined;
+  const dot = place.indexOf('.');
+  if (dot < 0) return body[place];
+  const value = body[place.slice(0, dot)];
+  return isObject(value) ? value[place.slice(dot + 1)] : undefined;
 }
 
 function readModel(value: Json | undefined): string | undefined {
