@@ -64,8 +64,11 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
   };
   try {
     const log = createLog(options.logLevel ?? config.values.PROMPTGATE_LOG_LEVEL);
+    const metrics = createMetrics(() => ({ snapshotAgeMs: snapshot.health().ageMs, audit: trail.health() }));
     const store = await openStore(databaseOf(options), {
       ...retentionOf(options),
+      onMove: metrics.observeMove,
+      onGateRefusal: metrics.observeGateRefusal,
       // Nothing works without the database, and what it holds is safe: end, and let the supervisor start anew.
       onCrash(cause) {
         log.error(
@@ -94,7 +97,6 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
     const providers = createProviders(settings);
     releasers.push(() => providers.close());
 
-    const metrics = createMetrics(() => ({ snapshotAgeMs: snapshot.health().ageMs, audit: trail.health() }));
     const { values } = config;
     const trail = await store.openAuditTrail({
       timeoutMs: values.PROMPTGATE_AUDIT_TIMEOUT_MS,

@@ -2,6 +2,7 @@
  * Moving a label: pointer and ledger row together. Both verbs run behind the registry lock, so what they read is what
  * holds until they commit: of two movers who saw the same, one wins and the other hears of it.
  */
+import type { z } from 'zod';
 import type { LabelMove, Rollback } from '../application/registry-store.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import type { Deployment, DeploymentKind, PromptVersion } from '../domain/prompt-version.ts';
@@ -19,7 +20,14 @@ export interface LabelMoves {
 
 type Asked = Pick<LabelMove, 'promptName' | 'label' | 'toVersion' | 'kind' | 'actor'>;
 
-export function bindLabelMoves(queries: QueryCatalog): LabelMoves {
+/** What a move is refused for whether or not its label is gated. */
+const ungatedRefusals = ['prompt_archived', 'version_archived', 'not_a_mover', 'never_held'];
+
+/** @param onGateRefusal hears of each move that was tried and that a gate refused */
+export function bindLabelMoves(
+  queries: QueryCatalog,
+  onGateRefusal: (label: string) => void = () => {},
+): LabelMoves {
   const findVersion = queries.bind('findVersion');
   const findLabel = queries.bind('findLabel');
   const listMoves = queries.bind('listMoves');
@@ -44,13 +52,13 @@ export function bindLabelMoves(queries: QueryCatalog): LabelMoves {
     );
   }
 
-  async function explain(sql: Sql, move: Asked): Promise<PromptgateError | undefined> {
-    const { promptName, label, toVersion, kind, actor } = move;
+  async function decide(sql: Sql, { promptName, label, toVersion, kind, actor }: Asked) {
     const [answer] = await decideDeployment(sql, promptName, label, toVersion, kind, actor);
-    const { refusal, message, command } = decisionSchema.parse(answer);
-    if (refusal === null) return undefined;
-    const code = refusal === 'not_a_mover' ? 'forbidden' : 'conflict';
-    return new PromptgateError(code, `${message} Next: \`${command}\``);
+    return decisionSchema.parse(answer);
+  }
+
+  async function explain(sql: Sql, move: Asked): Promise<PromptgateError | undefined> {
+    return toError(await decide(sql, move));
   }
 
   /** What a move is, whatever it was asked as: going back is a rollback, and an open gate has no glass to break. */
@@ -72,8 +80,12 @@ export function bindLabelMoves(queries: QueryCatalog): LabelMoves {
   ): Promise<Deployment> {
     const { promptName, label, toVersion } = move;
     const kind = await kindOf(tx, move);
-    const refused = await explain(tx, { ...move, kind });
-    if (refused) throw refused;
+    const decision = await decide(tx, { ...move, kind });
+    const refused = toError(decision);
+    if (refused) {
+      if (!ungatedRefusals.includes(decision.refusal ?? '')) onGateRefusal(label);
+      throw refused;
+    }
     const [row] = await insertDeployment(
       tx,
       ...[promptName, label, kind, held, toVersion, move.actor, move.reason, move.gitCommit],
@@ -116,4 +128,14 @@ export function bindLabelMoves(queries: QueryCatalog): LabelMoves {
       return record(tx, { ...rollback, toVersion, kind: 'rollback' }, held);
     },
   };
+}
+
+function toError({
+  refusal,
+  message,
+  command,
+}: z.output<typeof decisionSchema>): PromptgateError | undefined {
+  if (refusal === null) return undefined;
+  const code = refusal === 'not_a_mover' ? 'forbidden' : 'conflict';
+  return new PromptgateError(code, `${message} Next: \`${command}\``);
 }

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { LabelPolicyChange, RegistryStore } from '../application/registry-store.ts';
 import { PromptgateError } from '../domain/errors.ts';
-import type { ArchiveFact, NewPromptVersion, PromptVersion } from '../domain/prompt-version.ts';
+import type { ArchiveFact, Deployment, NewPromptVersion, PromptVersion } from '../domain/prompt-version.ts';
 import { defaultStatementTimeoutMs, type Pool, sqlStateOf } from './connection.ts';
 import { applyPolicyChange, fromLabelPolicy, toLabelPolicy } from './gate-rows.ts';
 import { bindLabelMoves } from './label-moves.ts';
@@ -19,7 +19,15 @@ import {
 } from './registry-rows.ts';
 import { bindRegistryTransactions } from './registry-transactions.ts';
 
-export interface RegistryStoreOptions {
+/** Who hears of label moves, whichever verb asked for them. */
+export interface MoveObserver {
+  /** A label moved, and the move is committed. */
+  readonly onMove?: (move: Deployment) => void;
+  /** A move was tried, and a gate refused it for want of evidence. */
+  readonly onGateRefusal?: (label: string) => void;
+}
+
+export interface RegistryStoreOptions extends MoveObserver {
   /** Subscribes to changes that other processes announce; left out where nobody can be heard. */
   readonly listen?: (listener: () => void) => Promise<void>;
   /** Connections for nothing but the snapshot's looks, so that nobody else's wait makes the snapshot old. */
@@ -41,7 +49,11 @@ export function createRegistryStore(
   // A verb is a handful of statements behind one lock; past this nobody answers any more.
   const deadlineMs = options.deadlineMs ?? 2 * defaultStatementTimeoutMs;
   const run = bindQueries(queries);
-  const labels = bindLabelMoves(queries);
+  const labels = bindLabelMoves(queries, options.onGateRefusal);
+  const tell = <Move extends Deployment | null>(move: Move): Move => {
+    if (move) options.onMove?.(move);
+    return move;
+  };
 
   const looks: Pool = options.looks ?? pool;
   const { read, write } = bindRegistryTransactions(pool, queries, deadlineMs);
@@ -70,8 +82,8 @@ export function createRegistryStore(
       if (there) return existing(version, there);
       return write((tx) => addVersion(run, tx, version, actor, options.allowBackfill ?? false));
     },
-    moveLabel: (move) => write((tx) => labels.move(tx, move)),
-    rollBack: (rollback) => write((tx) => labels.rollBack(tx, rollback)),
+    moveLabel: async (move) => tell(await write((tx) => labels.move(tx, move))),
+    rollBack: async (rollback) => tell(await write((tx) => labels.rollBack(tx, rollback))),
     labelsAt: (at) => read(async (sql) => (await run.listLabelsAt(sql, at)).map(toHeldLabel)),
     archive: (fact) => write((tx) => archive(run, tx, fact)),
     setLabelPolicy: (policy) => write((tx) => setLabelPolicy(run, tx, policy)),

@@ -23,9 +23,9 @@ import { type Migration, type MigrationStatus, migrate, migrationStatus } from '
 import { type OpenAuditTrail, type OpenAuditTrailOptions, openAuditTrail } from './open-audit-trail.ts';
 import { loadQueries } from './query-catalog.ts';
 import { createRegistryListener } from './registry-listener.ts';
-import { createRegistryStore } from './registry-store.ts';
+import { createRegistryStore, type MoveObserver } from './registry-store.ts';
 
-export interface OpenStoreOptions {
+export interface OpenStoreOptions extends MoveObserver {
   /** The server stops a statement that takes longer, in milliseconds. PGlite has no such clock. */
   readonly statementTimeoutMs?: number;
   /** Whole months of executions to keep before the current one; absent: all. Older ones are dropped daily. */
@@ -99,6 +99,8 @@ function storeAt(
     looks,
     ...(listener ? { listen: listener.listen } : {}),
     deadlineMs: 2 * statementTimeoutMs,
+    ...(options.onMove ? { onMove: options.onMove } : {}),
+    ...(options.onGateRefusal ? { onGateRefusal: options.onGateRefusal } : {}),
   });
   const open = () => connect(url, { ...connections, max: 1 });
   const keeping = createAuditKeeping(open, queries);

@@ -147,4 +147,36 @@ describe.each(databases)('a gate, through two gateways on $name', ({ create }) =
     expect((await run('gate', 'set', 'production', 'inherit', '--prompt', 'part')).code).toBe(0);
     expect((await label('part')).gate).toMatchObject({ gated: true, unproven: 'not_evaluated' });
   });
+
+  it('counts each move by its kind and each refusal, of whichever verb, once and at the gateway that was asked', async () => {
+    const gateway = await startGateway(database, { files: {} });
+    const name = 'counted';
+    const files = [1, 2].map((number) => ({
+      path: `${name}/${number}.prompt`,
+      source: definition(name, number, 'gpt-4o-mini', `${number}: {{name}}.`),
+    }));
+    const actor = { name: 'system', keyId: null, scopes: ['admin' as const] };
+    const sync = (label: string) =>
+      gateway.app.gateway.syncPrompts({ files, actor, deploy: { label, reason: null } });
+    await gateway.app.gateway.gateLabel({ actor, label: 'open', gated: false, reason: null });
+    expect((await sync('production')).refusals).toHaveLength(1);
+    expect((await sync('open')).deployments).toHaveLength(1);
+    const move = (label: string, method: string, path: string, body: object) =>
+      gateway.call(method, `/v1/prompts/${name}/labels/${label}${path}`, { key: gateway.keys.admin, body });
+    expect((await move('production', 'PUT', '', { version: 1 })).status).toBe(409);
+    const glass = { version: 1, break_glass: true, reason: 'INC-9' };
+    expect((await move('production', 'PUT', '', glass)).status).toBe(200);
+    for (const version of [1, 2, 2]) expect((await move('open', 'PUT', '', { version })).status).toBe(200);
+    expect((await move('open', 'POST', '/rollback', {})).status).toBe(200);
+    const { body } = await gateway.call('GET', '/metrics', { key: null });
+    const lines: string[] = body.split('\n');
+    expect(lines.filter((line) => /^promptgate_(label_moves|gate_refusals)/.test(line)).sort()).toEqual([
+      'promptgate_gate_refusals_total{label="production"} 2',
+      'promptgate_label_moves_total{label="open",kind="deploy"} 2',
+      'promptgate_label_moves_total{label="open",kind="rollback"} 1',
+      'promptgate_label_moves_total{label="open",kind="sync"} 1',
+      'promptgate_label_moves_total{label="production",kind="break_glass"} 1',
+    ]);
+    await gateway.close();
+  });
 });
