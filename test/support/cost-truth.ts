@@ -5,11 +5,12 @@
 import type postgres from 'postgres';
 
 /** One row an execution: what it cost, wherever that is known from. */
-const truth = `
+export const truth = `
   select date_trunc('hour', e.started_at at time zone 'UTC') as hour, e.prompt_name, coalesce(e.prompt_version, 0) as version,
     coalesce(e.label, '') as label, coalesce(e.model, '') as model, coalesce(e.key_id, '') as key, e.purpose, e.status,
     coalesce(e.prompt_tokens, (l.outcome ->> 'prompt_tokens')::bigint) as prompt,
     coalesce(e.completion_tokens, (l.outcome ->> 'completion_tokens')::bigint) as completion,
+    e.cached_tokens as cached,
     coalesce(e.cost, (l.outcome ->> 'cost')::numeric, b.cost) as cost,
     case when e.cost is not null then e.currency
          when l.outcome ->> 'cost' is not null then l.outcome ->> 'currency' else b.currency end as currency,
