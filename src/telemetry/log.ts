@@ -51,7 +51,8 @@ export function createLog(level: string): Log {
           error_code: error.code,
           cause: describeCause(error.cause),
         },
-        error.message,
+        // A provider's refusal is quoted for its caller, and may quote in turn what the caller sent.
+        error.code === 'provider_rejected' ? 'The provider refused the request.' : error.message,
       );
     },
   };
