@@ -136,9 +136,10 @@ async function callProvider(
   clock: ExecutionClock,
   admit: AttemptControl['beforeAttempt'],
 ): Promise<{ result: ProviderResult; delivered: ClosedDelivery | undefined }> {
-  const { parameters, tools, outputFormat, outputSchema } = definition;
+  const { parameters, tools, toolChoice, outputFormat, outputSchema } = definition;
   const output = { format: outputFormat, schema: outputSchema };
-  const call = { route, messages, parameters, tools, output };
+  const choice = toolChoice === undefined ? {} : { toolChoice };
+  const call = { route, messages, parameters, tools, ...choice, output };
   const control: AttemptControl = {
     signal: request.signal ?? new AbortController().signal,
     deadlineMs: parameters.timeoutMs ?? deps.defaultTimeoutMs,

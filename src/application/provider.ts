@@ -6,7 +6,7 @@ import type { Message } from '../domain/message.ts';
 import type { Bill } from '../domain/price.ts';
 import type { Parameters } from '../domain/prompt-version.ts';
 import type { ReasoningBlock } from '../domain/reasoning.ts';
-import type { Tool, ToolCall } from '../domain/tool.ts';
+import type { Tool, ToolCall, ToolChoice } from '../domain/tool.ts';
 import type { Usage } from '../domain/usage.ts';
 
 /** Where a model name leads. */
@@ -27,6 +27,8 @@ export interface ProviderCall {
   readonly messages: readonly Message[];
   readonly parameters: Parameters;
   readonly tools: readonly Tool[];
+  /** Left out: the wire's own default, `auto`. */
+  readonly toolChoice?: ToolChoice;
   readonly output: { readonly format: 'text' | 'json'; readonly schema: JsonObject | null };
 }
 

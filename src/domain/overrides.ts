@@ -9,7 +9,7 @@ import { type Message, type RenderedMessage, toSent } from './message.ts';
 import { compileOutput } from './output.ts';
 import { findOverrideFault, type Overridable } from './overridable.ts';
 import type { Parameters } from './prompt-version.ts';
-import type { Tool } from './tool.ts';
+import type { Tool, ToolChoice } from './tool.ts';
 
 export interface Overrides {
   readonly model?: string;
@@ -17,6 +17,8 @@ export interface Overrides {
   readonly parameters?: Parameters;
   /** In place of all tools of the definition. */
   readonly tools?: readonly Tool[];
+  /** Only a call that brings its own prompt says it. */
+  readonly toolChoice?: ToolChoice;
   readonly output?: { readonly format: 'text' | 'json'; readonly schema: JsonObject | null };
 }
 
@@ -32,7 +34,7 @@ export interface OverrideWording {
 export type Runnable = Pick<
   Definition,
   'model' | 'parameters' | 'tools' | 'outputFormat' | 'outputSchema' | 'validateOutput'
->;
+> & { readonly toolChoice?: ToolChoice };
 
 /**
  * What of the overrides counts by the list of a definition: the limit of every caller that is an application.
@@ -53,9 +55,9 @@ export function governOverrides(
   return refused.length === 0 ? overrides : without(overrides, new Set(refused.map(({ name }) => name)));
 }
 
-function namedValues({ model, parameters = {}, tools, output }: Overrides): [string, Json][] {
+function namedValues({ model, parameters = {}, tools, toolChoice, output }: Overrides): [string, Json][] {
   const { timeoutMs, ...config } = parameters;
-  const whole = { tools: tools && true, output: output && true };
+  const whole = { tools: tools && true, toolChoice: toolChoice && true, output: output && true };
   const named: [string, unknown][] = Object.entries({ model, ...config, timeout: timeoutMs, ...whole });
   return named.filter((entry): entry is [string, Json] => entry[1] !== undefined);
 }
@@ -70,22 +72,30 @@ function without({ parameters = {}, ...rest }: Overrides, names: ReadonlySet<str
  * The definition as it is run. A schema that the caller brings guides the model and is not compiled: whether the answer
  * fits is the caller's to check.
  */
-export function applyOverrides(definition: Definition, overrides: Overrides): Definition {
-  const { model, parameters, tools, output } = overrides;
+export function applyOverrides(
+  definition: Definition,
+  overrides: Overrides,
+): Definition & Pick<Runnable, 'toolChoice'> {
+  const { model, parameters, tools, toolChoice, output } = overrides;
   return {
     ...definition,
     ...(model === undefined ? {} : { model }),
     ...(parameters === undefined ? {} : { parameters: { ...definition.parameters, ...parameters } }),
     ...(tools === undefined ? {} : { tools }),
+    ...(toolChoice === undefined ? {} : { toolChoice }),
     ...(output === undefined ? {} : toOutput(output)),
   };
 }
 
 /** A call that brings its own prompt: all of its definition is what it says. */
-export function toRawRunnable({ model = '', parameters = {}, tools = [], output }: Overrides): Runnable {
+export function toRawRunnable(overrides: Overrides): Runnable {
+  const { model = '', parameters = {}, tools = [], toolChoice, output } = overrides;
   const { outputFormat, outputSchema } = toOutput(output ?? { format: 'text', schema: null });
   // Nothing was promised, so nothing is checked: the caller hears what the model said.
-  return { model, parameters, tools, outputFormat, outputSchema, validateOutput: () => [] };
+  return {
+    ...{ model, parameters, tools, outputFormat, outputSchema, validateOutput: () => [] },
+    ...(toolChoice === undefined ? {} : { toolChoice }),
+  };
 }
 
 /** What such a call sends: its messages as they are. @throws PromptgateError invalid_request — there are none */

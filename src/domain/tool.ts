@@ -13,6 +13,9 @@ export interface Tool {
   readonly inputSchema: JsonObject;
 }
 
+/** Which tools an answer may call: as it likes, none, at least one, or this one. */
+export type ToolChoice = 'auto' | 'none' | 'required' | { readonly name: string };
+
 /** What a model asks its caller to run. */
 export interface ToolCall {
   /** The provider's id; the result names it. */

@@ -19,7 +19,7 @@ export interface BodyKeys {
 /** @param base what stands before each key in a place, e.g. `text.` @throws PromptgateError invalid_request — with an issue for each */
 export function refuseOtherKeys(body: object, keys: BodyKeys, base = ''): void {
   const issues = Object.entries(body).flatMap(([path, value]) => {
-    if (keys.passes.includes(path) || saysNothing(value) || keys.harmless?.[path] === value) return [];
+    if (keys.passes.includes(path) || asksForNothing(value, keys.harmless, path)) return [];
     return [{ path: `${base}${path.slice(0, 100)}`, message: complaintOf(path, keys) }];
   });
   const [first] = issues;
@@ -32,14 +32,19 @@ export function refuseOtherKeys(body: object, keys: BodyKeys, base = ''): void {
 
 /** The keys of a request that brings its own prompt: nothing governs it, but it is carried in our words or not at all. */
 export function toRawKeys({ passes, governed, unsupported, harmless }: BodyKeys): BodyKeys {
-  const others = governed.map((key) => [key, 'this gateway does not carry it; leave it out.']);
+  const others = governed
+    .filter((key) => key !== rawToolChoice)
+    .map((key) => [key, 'this gateway does not carry it; leave it out.']);
   return {
-    passes: passes.filter((key) => !namesPrompt.test(key)),
+    passes: [...passes.filter((key) => !namesPrompt.test(key)), rawToolChoice],
     governed: [],
     unsupported: { ...Object.fromEntries(others), ...unsupported },
     ...(harmless ? { harmless } : {}),
   };
 }
+
+/** As each API calls it. */
+export const rawToolChoice = 'tool_choice';
 
 const namesPrompt = /^(prompt(_id|_version|_variables)?|variables)$/;
 
@@ -47,6 +52,28 @@ function complaintOf(path: string, { governed, unsupported }: BodyKeys): string 
   if (governed.includes(path)) return 'the definition of the prompt governs this; leave it out.';
   if (Object.hasOwn(unsupported, path)) return unsupported[path]!;
   return 'this is not known here; leave it out.';
+}
+
+/** Where one value asks for what happens anyway, every other one is a wish: `parallel_tool_calls: false`, too. */
+function asksForNothing(value: unknown, harmless: BodyKeys['harmless'] = {}, path: string): boolean {
+  if (!Object.hasOwn(harmless, path)) return saysNothing(value);
+  return value === null || value === undefined || value === harmless[path];
+}
+
+/**
+ * What may be said in several places is said in one: nothing is dropped in silence.
+ * @throws PromptgateError invalid_request — two of the places say something
+ */
+export function readOneOf<T>(
+  places: Readonly<Record<string, T | null | undefined>>,
+): { readonly path: string; readonly value: T } | undefined {
+  const [said, other] = Object.entries(places).filter(([, value]) => !saysNothing(value));
+  if (other) {
+    const [[first], [path]] = [said!, other];
+    const message = `expected nothing beside ${first}`;
+    throw new PromptgateError('invalid_request', `${path}: ${message}.`, { issues: [{ path, message }] });
+  }
+  return said && { path: said[0], value: said[1] as T };
 }
 
 /** Clients send what nobody set: null, false, empty lists and objects. */

@@ -1,7 +1,7 @@
 /** A request to OpenAI's Chat Completions API as the call of a prompt. */
 import { z } from '@hono/zod-openapi';
 import type { JsonObject } from '../domain/json.ts';
-import { type BodyKeys, refuseOtherKeys, toRawKeys } from './body-keys.ts';
+import { type BodyKeys, rawToolChoice, readOneOf, refuseOtherKeys, toRawKeys } from './body-keys.ts';
 import { type PromptCall, type PromptTarget, readMetadata } from './call-prompt.ts';
 import { type OverrideKeys, readOverrides, topKeysOf } from './overrides.ts';
 import { rawTarget } from './prompt-reference.ts';
@@ -70,7 +70,7 @@ export function toChatCall(body: ChatBody, target: PromptTarget): PromptCall {
   refuseOtherKeys(asked, chatKeys);
   return {
     ...target,
-    variables: body.prompt_variables ?? body.variables ?? {},
+    variables: readOneOf({ prompt_variables: body.prompt_variables, variables: body.variables })?.value ?? {},
     messages: readTurns(body.messages, 'messages'),
     ...readOverrides(asked, chatOverrides),
     metadata: readMetadata(body),
@@ -84,7 +84,7 @@ export function toRawChatCall(body: ChatBody): PromptCall {
   return {
     ...rawTarget,
     messages: readTurns(body.messages, 'messages', { system: true }),
-    ...readOverrides(body as JsonObject, chatOverrides),
+    ...readOverrides(body as JsonObject, { ...chatOverrides, toolChoice: rawToolChoice }),
     metadata: readMetadata(body),
     stream: body.stream ?? false,
   };

@@ -1,7 +1,7 @@
 /** A request to Anthropic's Messages API as the call of a prompt. */
 import { z } from '@hono/zod-openapi';
 import type { JsonObject } from '../domain/json.ts';
-import { type BodyKeys, refuseOtherKeys, toRawKeys } from './body-keys.ts';
+import { type BodyKeys, rawToolChoice, refuseOtherKeys, toRawKeys } from './body-keys.ts';
 import type { PromptCall, PromptTarget } from './call-prompt.ts';
 import { type OverrideKeys, readOverrides, topKeysOf } from './overrides.ts';
 import { rawTarget } from './prompt-reference.ts';
@@ -72,7 +72,7 @@ export function toRawMessagesCall(body: MessagesBody): PromptCall {
   return {
     ...rawTarget,
     messages: [...readInstructions(system, 'system'), ...(readTurns(body.messages, 'messages') ?? [])],
-    ...readOverrides(rest as JsonObject, overrideKeys),
+    ...readOverrides(rest as JsonObject, { ...overrideKeys, toolChoice: rawToolChoice }),
     metadata: body.metadata ?? undefined,
     stream: body.stream ?? false,
   };

@@ -7,12 +7,15 @@ import type { Json, JsonObject } from '../domain/json.ts';
 import { type Overrides, type OverrideWording, readParameters } from '../domain/overrides.ts';
 import { type Tool, toolNamePattern } from '../domain/tool.ts';
 import { refuseOtherKeys, saysNothing } from './body-keys.ts';
+import { readToolChoice } from './tool-choice.ts';
 
 /** How an API spells what a definition governs. A key may stand in an object: `reasoning.effort`. */
 export interface OverrideKeys {
   /** Keys of the API by the names of `config`; of several for one name one may be set. */
   readonly parameters: Readonly<Record<string, readonly string[]>>;
   readonly tools?: string;
+  /** Only where the call brings its own prompt: a definition has no word for it. */
+  readonly toolChoice?: string;
   /** Keys under which the form of the answer may stand. */
   readonly output: readonly string[];
   readonly demanded?: readonly string[];
@@ -38,12 +41,15 @@ export function readOverrides(body: JsonObject, keys: OverrideKeys): AskedOverri
   }
   const model = readModel(body.model);
   const tools = keys.tools === undefined ? undefined : readTools(body[keys.tools], keys.tools);
+  const chosen = keys.toolChoice;
+  const toolChoice = chosen === undefined ? undefined : readToolChoice(body[chosen], tools, chosen);
   const place = keys.output.find((key) => !saysNothing(valueAt(body, key)));
   const output = place === undefined ? undefined : readOutput(valueAt(body, place), place);
   const overrides = {
     ...(model === undefined ? {} : { model }),
     ...(Object.keys(written).length === 0 ? {} : { parameters: readParameters(written, spelling) }),
     ...(tools === undefined ? {} : { tools }),
+    ...(toolChoice === undefined ? {} : { toolChoice }),
     ...(output === undefined ? {} : { output }),
   };
   if (Object.keys(overrides).length === 0) return {};
@@ -124,6 +130,10 @@ const toolKeys = {
 function readTool(item: Json, path: string): Tool {
   if (!isObject(item) || !['function', 'custom', undefined].includes(item.type as string | undefined)) {
     throw refuse(path, 'a function; the tools that a provider runs itself are not taken');
+  }
+  // Anthropic calls a function custom; OpenAI so calls one whose input is no JSON.
+  if (item.type === 'custom' && !isObject(item.input_schema)) {
+    throw refuse(path, 'a function with a JSON Schema of its arguments; tools of free text are not taken');
   }
   const said = isObject(item.function) ? item.function : item;
   refuseOtherKeys(said, toolKeys, `${path}.`);

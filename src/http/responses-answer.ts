@@ -1,6 +1,6 @@
 /** Whole answers as OpenAI's Responses API gives them, and the parts that its events are made of. */
 import type { Admission, Execution, FinishReason } from '../domain/execution.ts';
-import type { JsonObject } from '../domain/json.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
 import { packProof, type ReasoningBlock } from '../domain/reasoning.ts';
 import type { Tool, ToolCall } from '../domain/tool.ts';
 
@@ -104,20 +104,27 @@ export function toDraft(admission: Admission, tools: readonly Tool[]): JsonObjec
     output: [],
     parallel_tool_calls: true,
     previous_response_id: null,
-    prompt: {
-      id: admission.promptName,
-      version: String(admission.promptVersion),
-      variables: { ...admission.inputPayload.variables },
-    },
+    prompt: toPromptView(admission),
     reasoning: { effort: reasoningEffort ?? null, summary: null },
     store: false,
     temperature: temperature ?? null,
-    tool_choice: 'auto',
+    tool_choice: toChoiceView(admission),
     tools: tools.map(toFunctionTool),
     top_p: topP ?? null,
     truncation: 'disabled',
     usage: null,
   };
+}
+
+/** A raw call names none. */
+function toPromptView({ promptName, promptVersion, inputPayload }: Admission): JsonObject | null {
+  if (promptName === '') return null;
+  return { id: promptName, version: String(promptVersion), variables: { ...inputPayload.variables } };
+}
+
+function toChoiceView({ inputPayload }: Admission): Json {
+  const choice = inputPayload.overrides?.toolChoice ?? 'auto';
+  return typeof choice === 'object' ? { type: 'function', name: choice.name } : choice;
 }
 
 function toFunctionTool({ name, description, inputSchema }: Tool): JsonObject {

@@ -2,7 +2,7 @@
 import { z } from '@hono/zod-openapi';
 import type { Json, JsonObject } from '../domain/json.ts';
 import { toMediaValue } from '../domain/media.ts';
-import { type BodyKeys, refuseOtherKeys, toRawKeys } from './body-keys.ts';
+import { type BodyKeys, rawToolChoice, readOneOf, refuseOtherKeys, toRawKeys } from './body-keys.ts';
 import { type PromptCall, type PromptTarget, readMetadata } from './call-prompt.ts';
 import { type OverrideKeys, readOverrides, topKeysOf } from './overrides.ts';
 import { findReference, type PromptReference, rawTarget, readModelReference } from './prompt-reference.ts';
@@ -70,9 +70,11 @@ const keys: BodyKeys = {
 
 export const howResponsesName = '`prompt: { id: "name@label", variables }`, or `model: "prompt/name@label"`';
 
-/** Undefined: the body names no prompt. */
+/** Undefined: the body names no prompt. @throws PromptgateError invalid_request — it names two, or two versions */
 export function findResponsesReference(body: ResponsesBody): PromptReference | undefined {
-  const { prompt } = body;
+  const { prompt, prompt_id, prompt_version } = body;
+  readOneOf({ prompt, prompt_id });
+  readOneOf({ prompt, prompt_version });
   if (prompt) return { path: 'prompt.id', id: prompt.id, version: prompt.version ?? undefined };
   return findReference(body);
 }
@@ -103,7 +105,7 @@ export function toRawResponsesCall(body: ResponsesBody): PromptCall {
       ...readInstructions(instructions, 'instructions'),
       ...(readTurns(body.input, 'input', { system: true }) ?? []),
     ],
-    ...readOverrides(rest as JsonObject, overrideKeys),
+    ...readOverrides(rest as JsonObject, { ...overrideKeys, toolChoice: rawToolChoice }),
     metadata: readMetadata(body),
     stream: body.stream ?? false,
   };
@@ -111,10 +113,13 @@ export function toRawResponsesCall(body: ResponsesBody): PromptCall {
 
 /** OpenAI wraps texts, images and files as `{type: "input_…"}`; every other value is taken as it is. */
 function readVariables({ prompt, prompt_variables, variables }: ResponsesBody): JsonObject {
-  const given = prompt?.variables ?? prompt_variables ?? variables ?? {};
-  const path = prompt?.variables ? 'prompt.variables' : 'variables';
+  const { path, value } =
+    readOneOf({ 'prompt.variables': prompt?.variables, prompt_variables, variables }) ?? {};
   return Object.fromEntries(
-    Object.entries(given).map(([name, value]) => [name, unwrap(value, `${path}.${name.slice(0, 100)}`)]),
+    Object.entries(value ?? {}).map(([name, value]) => [
+      name,
+      unwrap(value, `${path}.${name.slice(0, 100)}`),
+    ]),
   );
 }
 

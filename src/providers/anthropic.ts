@@ -50,6 +50,7 @@ export function toAnthropicRequest(call: ProviderCall): JsonObject {
     stop_sequences: parameters.stopSequences && [...parameters.stopSequences],
     output_config: toOutputConfig(call),
     tools: call.tools.length === 0 ? undefined : call.tools.map(toAnthropicTool),
+    tool_choice: toAnthropicChoice(call.toolChoice),
   };
   return {
     model: call.route.model,
@@ -59,6 +60,12 @@ export function toAnthropicRequest(call: ProviderCall): JsonObject {
       Object.entries(optional).filter(([, value]) => value !== undefined),
     ) as JsonObject),
   };
+}
+
+function toAnthropicChoice(choice: ProviderCall['toolChoice']): JsonObject | undefined {
+  if (choice === undefined) return undefined;
+  if (typeof choice === 'object') return { type: 'tool', name: choice.name };
+  return { type: choice === 'required' ? 'any' : choice };
 }
 
 /** The results of one turn have to come together, in one message of the user. */

@@ -28,7 +28,7 @@ export function createOpenaiResponsesClient(settings: ProviderSettings, http: Ht
 
 /** Parameters are sent as the definition states them; a model that refuses one says so itself. */
 export function toResponsesRequest(call: ProviderCall): JsonObject {
-  const { parameters } = call;
+  const { parameters, toolChoice: choice } = call;
   const format = toTextFormat(call.output);
   const effort = parameters.reasoningEffort;
   const optional: Record<string, Json | undefined> = {
@@ -40,6 +40,7 @@ export function toResponsesRequest(call: ProviderCall): JsonObject {
     include: effort === undefined ? undefined : ['reasoning.encrypted_content'],
     text: format && { format },
     tools: call.tools.length === 0 ? undefined : call.tools.map(toFunctionTool),
+    tool_choice: typeof choice === 'object' ? { type: 'function', name: choice.name } : choice,
   };
   return {
     model: call.route.model,

@@ -40,6 +40,7 @@ export function toOpenaiRequest(call: ProviderCall): JsonObject {
     reasoning_effort: parameters.reasoningEffort,
     response_format: toResponseFormat(call.output),
     tools: call.tools.length === 0 ? undefined : call.tools.map(toOpenaiTool),
+    tool_choice: toOpenaiChoice(call.toolChoice),
   };
   return {
     model: call.route.model,
@@ -64,6 +65,10 @@ function toOpenaiMessage({ role, content, toolCalls, toolCallId }: Message): Jso
 function toOpenaiTool({ name, description, inputSchema }: Tool): JsonObject {
   const described = description === null ? {} : { description };
   return { type: 'function', function: { name, ...described, parameters: inputSchema } };
+}
+
+function toOpenaiChoice(choice: ProviderCall['toolChoice']): Json | undefined {
+  return typeof choice === 'object' ? { type: 'function', function: { name: choice.name } } : choice;
 }
 
 /** OpenAI has replaced `max_tokens`, and reasoning models refuse it; many compatible servers know nothing else. */

@@ -141,14 +141,23 @@ export function readTool(
   describe: (sent: JsonObject) => JsonObject,
   schemaName: string,
 ): SimulatedCall | undefined {
-  const first = readObject((Array.isArray(request.tools) ? request.tools : [])[0]);
-  if (!first) return undefined;
+  const tools = (Array.isArray(request.tools) ? request.tools : []).map((one) => readObject(one) ?? {});
+  const chosen = readChoice(request.tool_choice);
+  const first = tools.find((tool) => !chosen.name || describe(tool).name === chosen.name);
+  if (!first || chosen.none) return undefined;
   const last = readObject((Array.isArray(request.messages) ? request.messages : []).at(-1));
   const blocks: unknown[] = Array.isArray(last?.content) ? last.content : [];
   const answered = blocks.some((block) => isRecord(block) && block.type === 'tool_result');
   if (last?.role === 'tool' || answered) return undefined;
   const tool = describe(first);
   return { name: String(tool.name), arguments: JSON.stringify(exampleOf(tool[schemaName] ?? {})) };
+}
+
+/** Of any wire. */
+function readChoice(choice: Json | undefined): { readonly none: boolean; readonly name: Json | undefined } {
+  const said = isRecord(choice) ? choice : {};
+  const named = isRecord(said.function) ? said.function : said;
+  return { none: choice === 'none' || said.type === 'none', name: named.name as Json | undefined };
 }
 
 function toolDelta(call: JsonObject): JsonObject {

@@ -9,7 +9,11 @@ export function answerResponses(request: JsonObject, number: number): SimulatedA
   const format = readObject(text.format) ?? {};
   const asked = format.type === 'json_object' || format.type === 'json_schema';
   const conversation = { model: request.model ?? '', messages: toMessages(request) };
-  const tool = readTool({ ...conversation, tools: request.tools ?? [] }, (sent) => sent, 'parameters');
+  const tool = readTool(
+    { ...conversation, tools: request.tools ?? [], tool_choice: request.tool_choice ?? null },
+    (sent) => sent,
+    'parameters',
+  );
   const schema = asked ? (format.schema ?? {}) : undefined;
   const said = answerText(conversation, schema, request.max_output_tokens, tool);
   const status = said.cut ? 'incomplete' : 'completed';
