@@ -55,6 +55,7 @@ export function readSubject(deps: EvaluateDependencies, request: EvaluateRequest
   const resolved = deps.snapshot.resolve(
     promptName,
     label === undefined ? { version: version ?? newest } : { label },
+    actor,
   );
   return { definition: resolved.definition, version: resolved.version.version };
 }
@@ -66,7 +67,7 @@ export function readRegistered(
   version: number,
 ): RunSubject {
   authorizePrompt(actor, name);
-  const { definition } = deps.snapshot.resolve(name, { version });
+  const { definition } = deps.snapshot.resolve(name, { version }, actor);
   return { definition, version };
 }
 

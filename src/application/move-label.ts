@@ -41,7 +41,7 @@ export async function moveLabel(
   authorizePrompt(actor, promptName);
   authorizeLabel(actor, label);
   await deps.snapshot.refresh();
-  deps.snapshot.resolve(promptName, { version: request.version });
+  deps.snapshot.resolve(promptName, { version: request.version }, actor);
   const { compile } = deps.snapshot;
   const deployment = await deps.registry.moveLabel({
     promptName,

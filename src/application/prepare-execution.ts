@@ -199,12 +199,12 @@ function labelOf({ label, version, draft, raw }: ExecuteRequest): string | null 
 
 function resolve(
   snapshot: RegistrySnapshot,
-  { promptName, version, draft }: ExecuteRequest,
+  { actor, promptName, version, draft }: ExecuteRequest,
   label: string | null,
 ): { definition: Definition; registered: PromptVersion | undefined } {
   if (draft) return { definition: draft, registered: undefined };
   const target = label === null ? { version: version as number } : { label };
-  const { definition, version: registered } = snapshot.resolve(promptName, target);
+  const { definition, version: registered } = snapshot.resolve(promptName, target, actor);
   return { definition, registered };
 }
 

@@ -44,7 +44,7 @@ export function getVersion(
   authorizePrompt(actor, name);
   if ('label' in target) authorizeLabel(actor, target.label);
   else if (!getPrompt(snapshot, actor, name).versions.has(target.version)) authorizeAnyVersion(actor);
-  return snapshot.resolve(name, target).version;
+  return snapshot.resolve(name, target, actor).version;
 }
 
 /** The tools of an execution: its own, else those that its version declares; none where it is no version of the registry. */

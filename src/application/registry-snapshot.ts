@@ -4,9 +4,10 @@
  * database and transaction poolers, which deliver no notification. When the database is away it goes on with what it
  * has and says how old that is.
  */
-import type { ApiKey } from '../domain/api-key.ts';
+import type { Actor, ApiKey } from '../domain/api-key.ts';
 import { type Definition, parseDefinition } from '../domain/definition.ts';
 import { PromptgateError } from '../domain/errors.ts';
+import { mayUseLabel, mayUsePrompt } from '../domain/key-limits.ts';
 import { labelPattern, nearestName, promptNamePattern } from '../domain/names.ts';
 import type { Label, PromptVersion } from '../domain/prompt-version.ts';
 import type { RegistryStore } from './registry-store.ts';
@@ -54,9 +55,10 @@ export interface RegistrySnapshot {
   /** Looks at the database now; resolves when the snapshot holds at least what was committed at the call. */
   refresh(): Promise<void>;
   /**
+   * @param asker who hears the message: it names nothing beyond the limits of a key; left out: all
    * @throws PromptgateError not_found — no such prompt, label or version; the message names what exists
    */
-  resolve(name: string, target: VersionTarget): ResolvedVersion;
+  resolve(name: string, target: VersionTarget, asker?: Pick<Actor, 'limits'>): ResolvedVersion;
   find(name: string): PromptEntry | undefined;
   /** Versions whose definition says that they came from this id of another place; in no order. */
   findImports(promptId: string): readonly ImportedVersion[];
@@ -192,13 +194,16 @@ export function createRegistrySnapshot(
       timer.unref();
     },
     refresh,
-    resolve(name, target) {
+    resolve(name, target, asker = {}) {
       const entry = prompts.get(name);
-      if (!entry) throw new PromptgateError('not_found', noSuchPrompt(name, [...prompts.keys()]));
+      if (!entry) {
+        const known = [...prompts.keys()].filter((other) => mayUsePrompt(asker, other));
+        throw new PromptgateError('not_found', noSuchPrompt(name, known, prompts.size));
+      }
       const label = 'label' in target ? target.label : null;
       const number = 'label' in target ? entry.labels.get(target.label)?.version : target.version;
       const version = number === undefined ? undefined : entry.versions.get(number);
-      if (!version) throw new PromptgateError('not_found', noSuchTarget(entry, target));
+      if (!version) throw new PromptgateError('not_found', noSuchTarget(entry, target, asker));
       return { version, definition: compile(version), label };
     },
     find: (name) => prompts.get(name),
@@ -219,20 +224,19 @@ export function createRegistrySnapshot(
 }
 
 /** Names are quoted only when they fit the grammar: a message never repeats arbitrary input. */
-function noSuchPrompt(name: string, known: string[]): string {
+function noSuchPrompt(name: string, known: string[], registered: number): string {
   const quoted = promptNamePattern.test(name) ? ` "${name}"` : ' of that name';
   const hint = nearestName(name, known);
   if (hint) return `There is no prompt${quoted}. Did you mean "${hint}"?`;
-  if (known.length === 0)
-    return `There is no prompt${quoted}: the registry is empty. Run \`promptgate sync\`.`;
+  if (registered === 0) return `There is no prompt${quoted}: the registry is empty. Run \`promptgate sync\`.`;
   return `There is no prompt${quoted}. GET /v1/prompts lists the ${known.length} there are.`;
 }
 
-function noSuchTarget(entry: MutableEntry, target: VersionTarget): string {
+function noSuchTarget(entry: MutableEntry, target: VersionTarget, asker: Pick<Actor, 'limits'>): string {
   if ('version' in target) {
     return `Prompt "${entry.name}" has no version ${target.version}; it has ${summarise([...entry.versions.keys()].sort((a, b) => a - b))}.`;
   }
-  const labels = [...entry.labels.keys()].sort();
+  const labels = [...entry.labels.keys()].filter((label) => mayUseLabel(asker, label)).sort();
   const quoted = labelPattern.test(target.label) ? ` "${target.label}"` : ' of that name';
   return `Prompt "${entry.name}" has no label${quoted}; it has ${labels.length ? summarise(labels) : 'no labels yet'}.`;
 }

@@ -37,7 +37,7 @@ export function renderVersion(snapshot: RegistrySnapshot, request: RenderRequest
   authorizePrompt(actor, promptName);
   if (version === undefined) authorizeLabel(actor, label);
   else authorizeAnyVersion(actor);
-  const resolved = snapshot.resolve(promptName, version === undefined ? { label } : { version });
+  const resolved = snapshot.resolve(promptName, version === undefined ? { label } : { version }, actor);
   const overrides = governOverrides(
     resolved.definition.overridable,
     request.overrides ?? {},

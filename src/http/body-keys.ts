@@ -57,7 +57,7 @@ function complaintOf(path: string, { governed, unsupported }: BodyKeys): string 
 /** Where one value asks for what happens anyway, every other one is a wish: `parallel_tool_calls: false`, too. */
 function asksForNothing(value: unknown, harmless: BodyKeys['harmless'] = {}, path: string): boolean {
   if (!Object.hasOwn(harmless, path)) return saysNothing(value);
-  return value === null || value === undefined || value === harmless[path];
+  return value === null || value === undefined || JSON.stringify(value) === JSON.stringify(harmless[path]);
 }
 
 /**

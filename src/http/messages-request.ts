@@ -46,7 +46,8 @@ const keys: BodyKeys = {
     ...['container', 'context_management', 'mcp_servers'],
   ],
   unsupported: {},
-  harmless: { service_tier: 'auto' },
+  // Some clients say so beside every list of tools.
+  harmless: { service_tier: 'auto', tool_choice: { type: 'auto' } },
 };
 
 export const howMessagesName = '`model: "prompt/name@label"` with `variables`';

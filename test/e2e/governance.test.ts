@@ -270,6 +270,29 @@ describe.each(databases)('governance, on $name', ({ create: createDatabase }) =>
       expect(detail.input.overrides).toMatchObject({ model: messages.model, tools: [{ name: tool.name }] });
     });
 
+    it('choose among their tools, whichever API and wire', async () => {
+      const tools = ['first', tool.name].map((name) => ({
+        ...{
+          type: 'function' as const,
+          name,
+          description: null,
+          parameters: { type: 'object' },
+          strict: null,
+        },
+      }));
+      const answer = await openai.responses.create({
+        ...{ ...responses, tools, tool_choice: { type: 'function', name: tool.name } },
+      });
+      expect(answer.output).toMatchObject([{ type: 'function_call', name: tool.name }]);
+      expect(answer).toMatchObject({ prompt: null, tool_choice: { type: 'function', name: tool.name } });
+      const none = await anthropic.messages.create({
+        ...{ ...messages, model: 'gpt-4o-mini', tools: [tool], tool_choice: { type: 'none' } },
+      });
+      expect(none.stop_reason).toBe('end_turn');
+      const { input_payload } = await newestRow();
+      expect(input_payload.overrides).toMatchObject({ toolChoice: 'none' });
+    });
+
     it('fail as governed calls do: through the same retries, with the same outcome', async () => {
       await gateway.fault({ kind: 'overloaded' });
       try {
@@ -312,6 +335,13 @@ describe.each(databases)('governance, on $name', ({ create: createDatabase }) =>
           purpose: 'raw',
           error_code: 'forbidden',
         });
+      }
+      // No field and no spelling of a model makes a prompt's variables or a raw call of what the key may not do.
+      const limited = openai.withOptions({ apiKey: await keyOf('prompts-only', { prompts: ['open'] }) });
+      const headers = { 'x-promptgate-variables': JSON.stringify(variables) };
+      for (const model of ['prompt/closed', 'prompt/closed@1', 'PROMPT/open', 'openai/gpt-4o-mini']) {
+        const call = limited.chat.completions.create({ model, messages: [] }, { headers });
+        expect(await failureOf(call)).toMatchObject({ status: 403, code: 'forbidden' });
       }
       const allowed = await keyOf('allowed', { prompts: ['open'], raw: true });
       expect((await by(allowed)).choices[0]?.message.content).toContain('[simulated');

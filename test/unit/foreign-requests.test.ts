@@ -44,6 +44,8 @@ describe.each(apis)('a request to %s', (api, governed, raw) => {
     const choices = api === 'Messages' ? [{ type: 'any' }, { type: 'none' }] : ['required', 'none'];
     for (const tool_choice of choices)
       expect(refusedPath(() => governed({ tool_choice }))).toBe('tool_choice');
+    const auto = api === 'Messages' ? { type: 'auto' } : 'auto';
+    expect(refusedPath(() => governed({ tool_choice: auto }))).toBeUndefined();
   });
 
   it('chooses among tools that it brings', () => {

@@ -28,3 +28,30 @@ it('tells once that the registry cannot be read, however long that lasts, and ag
   }
   snapshot.stop();
 });
+
+it('names to a limited key nothing beyond its limits', async () => {
+  const version = (name: string) => ({ id: name, name, version: 1, metadata: {} });
+  const label = (label: string) => ({ promptName: 'billing-note', label, version: 1 });
+  const store = {
+    revision: async () => 1,
+    loadChanges: async () => ({
+      versions: ['billing-note', 'dunning-note'].map(version),
+      labels: ['production', 'staging'].map(label),
+      archives: [],
+      keys: [],
+      revision: 1,
+    }),
+    onChange: async () => {},
+  } as unknown as RegistryStore;
+  const snapshot = createRegistrySnapshot(store, {});
+  await snapshot.start();
+  snapshot.stop();
+  const limited = { limits: { prompts: ['billing-*', 'dunning-notes'], labels: ['staging', 'canary'] } };
+  const ask = (name: string, asker?: typeof limited) => () =>
+    snapshot.resolve(name, { label: 'canary' }, asker);
+  expect(ask('dunning-notes')).toThrow('Did you mean "dunning-note"?');
+  expect(ask('dunning-notes', limited)).toThrow('lists the 1 there are');
+  expect(ask('billing-notes', limited)).toThrow('Did you mean "billing-note"?');
+  expect(ask('billing-note')).toThrow('it has production, staging.');
+  expect(ask('billing-note', limited)).toThrow('it has staging.');
+});
