@@ -104,6 +104,13 @@ describe('the commands about labels', () => {
     const created = await command('keys', 'create', 'limited', ...options);
     expect([created.code, created.err]).toEqual([0, expect.stringContaining('billing-*, greet only')]);
     expect((await command('keys', 'list')).out).toMatch(/limited .* execute +billing-\* greet +staging/);
+    for (const [raw, told] of [
+      ['allow', 'allowed'],
+      ['refuse', 'refused'],
+    ] as const) {
+      const { err } = await command('keys', 'create', `raw-${raw}`, '--raw', raw);
+      expect(err).toContain(`raw calls ${told}`);
+    }
     const answer = await gateway.execute('greet', { variables: { name: 'A' } }, { key: created.out.trim() });
     expect(answer.status).toBe(403);
   });

@@ -170,4 +170,17 @@ describe('configuration', () => {
       { name: 'openai', baseUrl: 'http://127.0.0.1:1/v1' },
     ]);
   });
+
+  it('takes raw calls as the file says, unless the environment says otherwise', () => {
+    const directory = directoryWith('raw: audit\n');
+    const told = loadConfig({}, directory);
+    expect(told.values.PROMPTGATE_RAW).toBe('audit');
+    expect(told.entries.find(({ name }) => name === 'PROMPTGATE_RAW')).toMatchObject({
+      value: 'audit',
+      from: 'file',
+    });
+    expect(loadConfig({ PROMPTGATE_RAW: 'refuse' }, directory).values.PROMPTGATE_RAW).toBe('refuse');
+    expect(loadConfig({}, empty).values.PROMPTGATE_RAW).toBe('refuse');
+    expect(issuesOf({}, directoryWith('raw: allow\n')).join('\n')).toContain('promptgate.yaml:1');
+  });
 });

@@ -4,10 +4,10 @@ import { describe, expect, it } from 'vitest';
 import type { Gateway } from '../../src/application/gateway.ts';
 import { wires } from '../../src/application/provider.ts';
 import { createProgram } from '../../src/cli/cli.ts';
-import { settings } from '../../src/config.ts';
 import { errorTable } from '../../src/domain/errors.ts';
 import { createHttpApp } from '../../src/http/server.ts';
 import { unsupportedParameters } from '../../src/providers/wire.ts';
+import { settings } from '../../src/settings.ts';
 
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
 
