@@ -116,7 +116,7 @@ describe.each(wires)('over the %s wire', (wire, model) => {
 
   test('the deadline aborts a request in flight: provider_timeout, no further request', async () => {
     simulated.setFault({ kind: 'silent' });
-    const result = await providers.call(call, controlOf({ deadlineMs: 60 }));
+    const result = await providers.call(call, controlOf({ deadlineMs: 250 }));
     expect(result).toMatchObject({ ok: false, error: { code: 'provider_timeout' } });
     expect(result.attempts).toMatchObject([{ httpStatus: null, errorCode: 'provider_timeout' }]);
     expect(simulated.requestCount).toBe(1);
@@ -124,7 +124,7 @@ describe.each(wires)('over the %s wire', (wire, model) => {
 
   test('the deadline aborts a body that stalls', async () => {
     simulated.setFault({ kind: 'stall' });
-    const result = await providers.call(call, controlOf({ deadlineMs: 60 }));
+    const result = await providers.call(call, controlOf({ deadlineMs: 250 }));
     expect(result).toMatchObject({ ok: false, error: { code: 'provider_timeout' } });
     expect(simulated.requestCount).toBe(1);
   });
