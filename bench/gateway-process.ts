@@ -67,7 +67,11 @@ async function start(kind: AuditKind, databaseUrl: string, providerUrl: string) 
   const snapshot = createRegistrySnapshot(store.registry);
   await snapshot.start();
   const log = createLog('silent');
-  const metrics = createMetrics(() => ({ snapshotAgeMs: snapshot.health().ageMs, audit: trail.health() }));
+  const metrics = createMetrics(() => ({
+    snapshotAgeMs: snapshot.health().ageMs,
+    audit: trail.health(),
+    budgets: [],
+  }));
   const trail = await store.openAuditTrail({
     timeoutMs: values.PROMPTGATE_AUDIT_TIMEOUT_MS,
     settleTimeoutMs: values.PROMPTGATE_AUDIT_SETTLE_TIMEOUT_MS,

@@ -64,7 +64,11 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
   };
   try {
     const log = createLog(options.logLevel ?? config.values.PROMPTGATE_LOG_LEVEL);
-    const metrics = createMetrics(() => ({ snapshotAgeMs: snapshot.health().ageMs, audit: trail.health() }));
+    const metrics = createMetrics(() => ({
+      snapshotAgeMs: snapshot.health().ageMs,
+      audit: trail.health(),
+      budgets: budgets.uses(),
+    }));
     const store = await openStore(databaseOf(options), {
       ...retentionOf(options),
       onMove: metrics.observeMove,

@@ -22,11 +22,19 @@ export interface BudgetTicket {
 export interface BudgetKeeper {
   /** @throws PromptgateError budget_exceeded, rate_limited */
   admit(admission: Admission, estimate: () => BudgetEstimate): Promise<BudgetTicket | undefined>;
+  /** How far each budget is used in its present period, as this gateway last heard; from memory. */
+  uses(): BudgetUse[];
   /** Reads the budgets again. */
   refresh(): Promise<void>;
   start(): Promise<void>;
   /** Gives back what was taken and not spent. */
   stop(): Promise<void>;
+}
+
+export interface BudgetUse {
+  readonly budget: Budget;
+  /** What all gateways have taken, over what is allowed; where nothing is refused, over what is warned of. */
+  readonly ratio: number;
 }
 
 export interface BudgetKeeperOptions {
@@ -51,6 +59,8 @@ interface Share {
   mean: number | undefined;
   asking: Promise<number> | undefined;
   warned: boolean;
+  /** What all gateways had taken when this one last asked. */
+  taken: number;
   /** Nothing was left: until then nobody asks again. */
   dryUntil: number;
 }
@@ -90,6 +100,7 @@ export function createBudgetKeeper(store: BudgetStore, options: BudgetKeeperOpti
       if (share.starts?.getTime() !== grant.starts.getTime()) share.warned = false;
       share.starts = grant.starts;
       share.ends = grant.ends.getTime();
+      share.taken = grant.taken;
       if (budget.warnAt !== null && grant.taken >= Number(budget.warnAt) && !share.warned) {
         share.warned = true;
         options.onWarning(budget, grant.taken);
@@ -157,6 +168,11 @@ export function createBudgetKeeper(store: BudgetStore, options: BudgetKeeperOpti
       }
       return { settle };
     },
+    uses: () =>
+      [...shareOf.values()].map(({ budget, taken, ends }) => ({
+        budget,
+        ratio: now() < ends ? taken / Number(budget.refuseAt ?? budget.warnAt) : 0,
+      })),
     refresh,
     async start() {
       await refresh();
@@ -178,6 +194,7 @@ function newShare(budget: Budget): Share {
     mean: undefined,
     asking: undefined,
     warned: false,
+    taken: 0,
     dryUntil: 0,
   };
 }

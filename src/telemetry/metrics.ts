@@ -3,6 +3,7 @@
  * `promptgate_`.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { BudgetUse } from '../application/budget-keeper.ts';
 import type { Execution } from '../domain/execution.ts';
 import type { Deployment } from '../domain/prompt-version.ts';
 import { boundValues } from './bounded-values.ts';
@@ -28,12 +29,13 @@ const tokenBuckets = [
 const overheadBuckets = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5];
 
 /** Distinct values of one label; whatever comes after them is counted together. */
-const valuesMax = { prompt: 1_000, model: 200, label: 100 };
+const valuesMax = { prompt: 1_000, model: 200, label: 100, budget: 500 };
 
 /** What is read at the moment of a scrape. */
 export interface Readings {
   readonly snapshotAgeMs: number;
   readonly audit: AuditReadings;
+  readonly budgets: readonly BudgetUse[];
 }
 
 export interface AuditReadings {
@@ -58,6 +60,19 @@ export function createMetrics(read: () => Readings): Metrics {
     registers: [registry],
     collect() {
       this.set(read().snapshotAgeMs / 1000);
+    },
+  });
+  new Gauge({
+    name: 'promptgate_budget_used_ratio',
+    help: 'Share of a budget that is taken in its present period, as this gateway last heard',
+    labelNames: ['scope', 'subject', 'measure', 'period', 'currency'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { budget, ratio } of read().budgets.slice(0, valuesMax.budget)) {
+        const { scope, subject, measure, period, currency } = budget;
+        this.set({ scope, subject, measure, period, currency }, ratio);
+      }
     },
   });
   return {

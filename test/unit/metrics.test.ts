@@ -3,7 +3,19 @@ import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { attempt, execution } from '../support/records.ts';
 
 const audit = { queued: 0, open: 0, dropped: 0, recovered: 0, spooling: false, spoolBytes: 0 };
-const create = () => createMetrics(() => ({ snapshotAgeMs: 1_500, audit }));
+const budgets = [0.25, 1.5].map((ratio, index) => ({
+  budget: {
+    scope: 'prompt' as const,
+    subject: `prompt-${index}`,
+    measure: 'cost' as const,
+    period: 'day' as const,
+    currency: 'USD',
+    refuseAt: '10',
+    warnAt: null,
+  },
+  ratio,
+}));
+const create = () => createMetrics(() => ({ snapshotAgeMs: 1_500, audit, budgets }));
 
 async function linesOf(metrics: ReturnType<typeof create>, name: string): Promise<string[]> {
   const { body } = await metrics.render();
@@ -42,6 +54,15 @@ describe('metrics', () => {
     expect(body).toContain(`gen_ai_client_token_usage_sum{${about},gen_ai_token_type="input"} 120\n`);
     expect(body).toContain(`gen_ai_client_token_usage_sum{${about},gen_ai_token_type="output"} 30\n`);
     expect(body).toContain(`gen_ai_client_operation_time_to_first_chunk_seconds_count{${about}} 1\n`);
+  });
+
+  it('tell how far each budget is used', async () => {
+    const of = (subject: string) =>
+      `promptgate_budget_used_ratio{scope="prompt",subject="${subject}",measure="cost",period="day",currency="USD"}`;
+    expect(await linesOf(create(), 'promptgate_budget')).toEqual([
+      `${of('prompt-0')} 0.25`,
+      `${of('prompt-1')} 1.5`,
+    ]);
   });
 
   it('tell retries by what had failed, and attempts apart from them', async () => {
