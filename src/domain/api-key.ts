@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { z } from 'zod';
 
 /** `publish` adds versions, `deploy` moves labels, `break_glass` past their gates, `admin` includes every other one. */
@@ -45,7 +45,7 @@ export function createSecret(): string {
 }
 
 export function hashSecret(secret: string): string {
-  return createHash('sha256').update(secret).digest('hex');
+  return hash('sha256', secret, 'hex');
 }
 
 export function secretPrefix(secret: string): string {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /**
  * JSON text that is the same for equal values: object keys sorted by UTF-16 code units, no white space, members that
@@ -30,7 +30,7 @@ function canonicalObject(value: Record<string, unknown>): string {
 
 /** SHA-256 in lower-case hex; text is hashed as UTF-8. */
 export function sha256(text: string | Uint8Array): string {
-  return createHash('sha256').update(text).digest('hex');
+  return hash('sha256', text, 'hex');
 }
 
 /** SHA-256 of the canonical JSON text: equal values have equal hashes, whatever their key order. */

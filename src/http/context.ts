@@ -1,5 +1,5 @@
+import { randomUUID } from 'node:crypto';
 import type { Context, MiddlewareHandler } from 'hono';
-import { v7 as newId } from 'uuid';
 import type { Actor } from '../domain/api-key.ts';
 import type { PromptgateError } from '../domain/errors.ts';
 import { parseTraceparent, type TraceContext } from '../domain/trace-context.ts';
@@ -35,7 +35,7 @@ export type HttpContext = Context<HttpEnvironment>;
 export function identifyRequest(beginTrace: (() => TraceContext) | null): MiddlewareHandler<HttpEnvironment> {
   return async function identifyRequest(c, next) {
     const given = c.req.header('x-request-id');
-    const requestId = given && /^[\w.:-]{1,128}$/.test(given) ? given : newId();
+    const requestId = given && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
     c.set('requestId', requestId);
     c.set('trace', parseTraceparent(c.req.header('traceparent')) ?? beginTrace?.() ?? null);
     c.header('x-request-id', requestId);

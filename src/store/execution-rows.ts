@@ -118,6 +118,7 @@ const executionSchema = z.object({
 
 type AdmissionRow = z.infer<z.ZodObject<typeof admissionColumns>>;
 
+/** Times as text everywhere: a Date among its values puts JSON.stringify on its slow path, and rows are most of what it writes. */
 function fromAdmission(admission: Admission) {
   return {
     id: admission.id,
@@ -141,8 +142,12 @@ function fromAdmission(admission: Admission) {
     purpose: admission.purpose,
     run_id: admission.runId,
     metadata: admission.metadata,
-    started_at: admission.startedAt,
+    started_at: admission.startedAt.toISOString(),
   };
+}
+
+function fromAttempt(attempt: Attempt) {
+  return { ...attempt, startedAt: attempt.startedAt.toISOString() };
 }
 
 function toAdmission(row: AdmissionRow): Admission {
@@ -180,7 +185,7 @@ export function fromIntent(
   return JSON.stringify({
     ...fromAdmission(intent),
     attempt: intent.attempt,
-    earlier_attempts: intent.earlierAttempts,
+    earlier_attempts: intent.earlierAttempts.map(fromAttempt),
     gateway_id: more.gatewayId,
     claim_scope: more.claim?.scope ?? null,
     claim_fingerprint: more.claim?.fingerprint ?? null,
@@ -225,10 +230,10 @@ export function fromExecution(execution: Execution): string {
     output_normalised: execution.outputNormalised,
     latency_ms: execution.latencyMs,
     overhead_ms: execution.overheadMs,
-    attempts: execution.attempts,
+    attempts: execution.attempts.map(fromAttempt),
     time_to_first_token_ms: execution.delivery?.timeToFirstTokenMs ?? null,
     delivered_bytes: execution.delivery?.deliveredBytes ?? null,
-    disconnected_at: execution.delivery?.disconnectedAt ?? null,
+    disconnected_at: execution.delivery?.disconnectedAt?.toISOString() ?? null,
   });
 }
 
