@@ -7,9 +7,17 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createSseParser } from '../src/providers/sse-parser.ts';
 import { answerOf } from './stream-content.ts';
 
+export interface StreamTarget {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  /** How its events are to be read: the gateway's own, or OpenAI's. */
+  readonly wire: 'native' | 'chat';
+}
+
 export interface StreamOrder {
-  readonly gatewayUrl: string;
-  readonly key: string;
+  /** What to ask; `%s` stands for the seed in the body. */
+  readonly target: StreamTarget;
   readonly providerUrl: string;
   readonly streams: number;
   readonly tokens: number;
@@ -41,7 +49,7 @@ const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY 
 function listenTo(
   url: string,
   headers: object,
-  body: object,
+  body: string,
   read: (event: string, data: string) => string,
 ): Promise<Heard> {
   const from = performance.now();
@@ -57,7 +65,7 @@ function listenTo(
             const text = read(event, data);
             if (text && Number.isNaN(heard.firstMs)) heard.firstMs = performance.now() - from;
             heard.text += text;
-            heard.last = event;
+            heard.last = event === 'message' ? data : event;
           }
         });
         response.on('end', () => resolve(heard));
@@ -65,24 +73,29 @@ function listenTo(
       },
     );
     asking.on('error', reject);
-    asking.end(JSON.stringify(body));
+    asking.end(body);
   });
 }
 
-const askGateway = ({ gatewayUrl, key }: StreamOrder, seed: string) =>
-  listenTo(
-    `${gatewayUrl}/v1/prompts/bench/executions`,
-    { authorization: `Bearer ${key}` },
-    { variables: { text: `seed:${seed}` }, stream: true },
-    (event, data) => (event === 'delta' ? JSON.parse(data).text : ''),
-  );
+const readers = {
+  native: (event: string, data: string): string => (event === 'delta' ? JSON.parse(data).text : ''),
+  chat: (_: string, data: string): string =>
+    data === '[DONE]' ? '' : (JSON.parse(data).choices[0]?.delta.content ?? ''),
+};
+
+const askGateway = ({ target: { url, headers, body, wire } }: StreamOrder, seed: string) =>
+  listenTo(url, headers, body.replace('%s', seed), readers[wire]);
 
 const askProvider = ({ providerUrl }: StreamOrder, seed: string) =>
   listenTo(
     `${providerUrl}/v1/chat/completions`,
     {},
-    { model: 'gpt-4o-mini', stream: true, messages: [{ role: 'user', content: `seed:${seed}` }] },
-    (_, data) => (data === '[DONE]' ? '' : (JSON.parse(data).choices[0]?.delta.content ?? '')),
+    JSON.stringify({
+      model: 'gpt-4o-mini',
+      stream: true,
+      messages: [{ role: 'user', content: `seed:${seed}` }],
+    }),
+    readers.chat,
   );
 
 async function run(order: StreamOrder): Promise<StreamReport> {
@@ -97,7 +110,7 @@ async function run(order: StreamOrder): Promise<StreamReport> {
     const probe = index % probeEvery === 0 ? askProvider(order, seed) : undefined;
     try {
       const heard = await askGateway(order, seed);
-      if (heard.last !== 'done') faults.add(`ended with ${heard.last}`);
+      if (!['done', '[DONE]'].includes(heard.last)) faults.add(`ended with ${heard.last}`);
       else if (heard.text !== answerOf(seed, tokens)) faults.add('said something else');
       else firstMs.push(heard.firstMs);
       if (probe) directFirstMs.push((await probe).firstMs);

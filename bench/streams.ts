@@ -139,8 +139,12 @@ try {
   gateway = start('gateway-process.ts', ['durable', database.url, providerUrl]);
   const { url: gatewayUrl, key } = await answerFrom<{ url: string; key: string }>(gateway);
   const order: StreamOrder = {
-    gatewayUrl,
-    key,
+    target: {
+      url: `${gatewayUrl}/v1/prompts/bench/executions`,
+      headers: { authorization: `Bearer ${key}` },
+      body: JSON.stringify({ variables: { text: 'seed:%s' }, stream: true }),
+      wire: 'native',
+    },
     providerUrl,
     streams,
     tokens,

@@ -1,0 +1,138 @@
+/**
+ * Other gateways, where they can be had: installed on demand into a directory that outlives the run (`--peers`), started
+ * with their logging on. Whatever goes wrong with one is told and costs nothing but its row.
+ */
+import { execFile, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { chatSystem, ended, type System } from './systems.ts';
+
+const run = promisify(execFile);
+const installMs = 600_000;
+/** LiteLLM takes its time to load. */
+const readyMs = 180_000;
+
+export interface Peer {
+  readonly name: string;
+  readonly version: string;
+  start(providerUrl: string): Promise<System>;
+}
+
+/** @returns those that are installed, and why the others are not */
+export async function installPeers(
+  directory: string,
+): Promise<{ peers: Peer[]; missing: Record<string, string> }> {
+  mkdirSync(directory, { recursive: true });
+  const peers: Peer[] = [];
+  const missing: Record<string, string> = {};
+  for (const [name, install] of Object.entries({ Portkey: portkey, LiteLLM: litellm })) {
+    try {
+      peers.push(await install(join(directory, name.toLowerCase())));
+    } catch (error) {
+      missing[name] = firstLine(error);
+    }
+  }
+  return { peers, missing };
+}
+
+export function firstLine(error: unknown): string {
+  const { stderr, message } = error as { stderr?: string; message: string };
+  return (stderr?.trim() || message).split('\n').at(-1)!.slice(0, 200);
+}
+
+const portkeyVersion = '1.15.2';
+
+async function portkey(directory: string): Promise<Peer> {
+  const script = join(directory, 'node_modules/@portkey-ai/gateway/build/start-server.js');
+  if (!existsSync(script)) {
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(join(directory, 'package.json'), '{"private":true}');
+    const flags = ['--no-audit', '--no-fund', '--no-package-lock', '--ignore-scripts', '--prefix', directory];
+    await run('npm', ['install', ...flags, `@portkey-ai/gateway@${portkeyVersion}`], { timeout: installMs });
+  }
+  return {
+    name: 'Portkey',
+    version: portkeyVersion,
+    async start(providerUrl) {
+      const port = await freePort();
+      // It logs nothing and audits nothing: that is how it comes.
+      const child = spawn(process.execPath, [script, '--headless', `--port=${port}`], {
+        cwd: directory,
+        env: { PATH: process.env.PATH, NODE_ENV: 'production' },
+        stdio: 'ignore',
+      });
+      const headers = {
+        authorization: 'Bearer sk-bench',
+        'x-portkey-provider': 'openai',
+        'x-portkey-custom-host': `${providerUrl}/v1`,
+      };
+      return ready(chatSystem('Portkey', `http://127.0.0.1:${port}`, headers, child, () => ended(child)));
+    },
+  };
+}
+
+async function litellm(directory: string): Promise<Peer> {
+  const bin = join(directory, 'bin');
+  if (!existsSync(join(bin, 'litellm'))) {
+    await run('python3', ['-m', 'venv', directory], { timeout: installMs });
+    await run(join(bin, 'pip'), ['install', '--quiet', 'litellm[proxy]'], { timeout: installMs });
+  }
+  const { stdout } = await run(join(bin, 'pip'), ['show', 'litellm']);
+  const version = /^Version: (.*)$/m.exec(stdout)?.[1] ?? 'unknown';
+  return {
+    name: 'LiteLLM',
+    version,
+    async start(providerUrl) {
+      const port = await freePort();
+      const config = join(directory, 'bench.yaml');
+      const params = { model: 'openai/gpt-4o-mini', api_base: `${providerUrl}/v1`, api_key: 'sk-bench' };
+      // JSON is YAML.
+      const list = { model_list: [{ model_name: 'gpt-4o-mini', litellm_params: params }] };
+      writeFileSync(config, JSON.stringify({ ...list, litellm_settings: { telemetry: false } }));
+      const child = spawn(
+        join(bin, 'litellm'),
+        ['--config', config, '--host', '127.0.0.1', '--port', `${port}`],
+        {
+          cwd: directory,
+          env: {
+            PATH: `${bin}:${process.env.PATH}`,
+            HOME: directory,
+            JSON_LOGS: 'true',
+            LITELLM_LOCAL_MODEL_COST_MAP: 'True',
+          },
+          stdio: 'ignore',
+        },
+      );
+      return ready(chatSystem('LiteLLM', `http://127.0.0.1:${port}`, {}, child, () => ended(child)));
+    },
+  };
+}
+
+/** Once it answers a request as it should. */
+async function ready(system: System): Promise<System> {
+  let last = 'nothing';
+  for (const until = performance.now() + readyMs; performance.now() < until; ) {
+    try {
+      const { url, headers, body } = system.whole;
+      const response = await fetch(url, { method: 'POST', headers, body });
+      last = `${response.status} ${(await response.text()).slice(0, 120)}`;
+      if (response.ok) return system;
+    } catch (error) {
+      last = String(error);
+    }
+    await delay(500);
+  }
+  await system.stop();
+  throw new Error(`${system.name} did not answer: ${last}`);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((done) => server.close(done));
+  return port;
+}

@@ -1,0 +1,70 @@
+/** The processes of a benchmark: started, asked over their channel, and measured from outside by what the kernel counted. */
+import { type ChildProcess, execFileSync, fork } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** A file of this directory as a process; it is told to end by closing its channel. */
+export function start(file: string, args: readonly unknown[] = []): ChildProcess {
+  return fork(join(import.meta.dirname, file), args.map(String), {
+    execArgv: [],
+    env: { PATH: process.env.PATH },
+  });
+}
+
+export function answerOf<T>(child: ChildProcess): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const ended = (code: number | null) => reject(new Error(`a process of the benchmark ended with ${code}`));
+    child.once('exit', ended);
+    child.once('message', (message) => {
+      child.off('exit', ended);
+      resolve(message as T);
+    });
+  });
+}
+
+export function ask<T>(child: ChildProcess, question: object): Promise<T> {
+  const answer = answerOf<T>(child);
+  child.send(question);
+  return answer;
+}
+
+const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
+
+/** A process and everything that it started. */
+function family(pid: number): number[] {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  const children = threads.flatMap((thread) => {
+    const listed = readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8');
+    return listed.split(' ').filter(Boolean).map(Number);
+  });
+  return [pid, ...children.flatMap(family)];
+}
+
+/** CPU time of a process and its children so far, in microseconds; one of a server's that ended is missing. */
+export function cpuUsOf(pid: number): number {
+  const ticks = family(pid).map((one) => {
+    // The name, in parentheses, may hold anything.
+    const fields = readFileSync(`/proc/${one}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
+    return Number(fields[11]) + Number(fields[12]);
+  });
+  return (sum(ticks) / ticksPerSecond) * 1_000_000;
+}
+
+/** Resident memory of a process and its children, in bytes. */
+export function rssOf(pid: number): number {
+  const sizes = family(pid).map((one) => {
+    const kib = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${one}/status`, 'utf8'))?.[1];
+    return Number(kib ?? 0) * 1024;
+  });
+  return sum(sizes);
+}
+
+export function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
+
+/** Of no numbers: NaN. */
+export function median(numbers: readonly number[]): number {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}

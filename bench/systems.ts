@@ -1,0 +1,173 @@
+/** What is measured, each as its own process with an address: the floor, promptgate as it is served, and its peers. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import postgres from 'postgres';
+import type { Target } from './arrivals-process.ts';
+import { answerOf, start } from './processes.ts';
+
+const repository = resolve(import.meta.dirname, '..');
+
+/** A running process of a system, and what to send it. */
+export interface System {
+  readonly name: string;
+  readonly pid: number;
+  /** One whole answer, and a streamed one of `text`. */
+  readonly whole: Target;
+  readonly streamed: (text: string) => Target & { readonly wire: 'chat' | 'native' };
+  /** Where its audit is, of systems that have one. */
+  readonly databaseUrl?: string;
+  /** From the start of the process to the first moment at which it takes requests. */
+  readonly readyMs?: number;
+  stop(): Promise<void>;
+}
+
+/** What the caller of every system wants summarised. */
+export const articleText = 'Prompts deserve version control. '.repeat(20);
+
+const system = 'You are a precise summarizer.';
+const definition = `---
+name: bench
+version: 1
+model: gpt-4o-mini
+config: { temperature: 0.2 }
+input:
+  schema: { text: string }
+---
+{{role "system"}}
+${system}
+{{role "user"}}
+Summarize: {{text}}
+`;
+
+/** The same request as promptgate sends it, for whoever has no prompts. */
+function chatBody(content: string, more: object = {}): string {
+  const messages = [
+    { role: 'system', content: system },
+    { role: 'user', content: `Summarize: ${content}` },
+  ];
+  return JSON.stringify({ model: 'gpt-4o-mini', messages, temperature: 0.2, ...more });
+}
+
+const json = { 'content-type': 'application/json' };
+const streaming = { stream: true, stream_options: { include_usage: true } };
+
+/** A system that takes OpenAI's own requests. */
+export function chatSystem(
+  name: string,
+  url: string,
+  headers: Readonly<Record<string, string>>,
+  child: ChildProcess,
+  stop = () => ended(child),
+): System {
+  const target = { url: `${url}/v1/chat/completions`, headers: { ...json, ...headers } };
+  return {
+    name,
+    pid: child.pid!,
+    whole: { ...target, body: chatBody(articleText) },
+    streamed: (said) => ({ ...target, body: chatBody(said, streaming), wire: 'chat' }),
+    stop,
+  };
+}
+
+export async function startFloor(providerUrl: string): Promise<System> {
+  const child = start('floor-process.ts', [providerUrl]);
+  const { url } = await answerOf<{ url: string }>(child);
+  return chatSystem('floor', url, {}, child);
+}
+
+/** The provider itself, to know what everything else adds. */
+export function direct(providerUrl: string, provider: ChildProcess): System {
+  return chatSystem('direct', providerUrl, {}, provider, async () => {});
+}
+
+/**
+ * `promptgate serve` as anyone would run it, once for both of its faces.
+ * @param options.awaited false: the audit's commits are not waited for
+ * @param options.checkout another working tree of promptgate, to compare with
+ */
+export async function startPromptgate(
+  admin: string,
+  providerUrl: string,
+  { awaited, checkout = repository }: { awaited: boolean; checkout?: string },
+): Promise<[native: System, compatible: System]> {
+  const databaseUrl = await createDatabase(admin);
+  const directory = mkdtempSync(join(tmpdir(), 'promptgate-bench-'));
+  mkdirSync(join(directory, 'prompts'));
+  writeFileSync(join(directory, 'prompts/bench.prompt'), definition);
+  const env = {
+    PATH: process.env.PATH,
+    HOME: directory,
+    DATABASE_URL: databaseUrl,
+    OPENAI_API_KEY: 'sk-bench',
+    OPENAI_BASE_URL: `${providerUrl}/v1`,
+    PORT: '0',
+  };
+  const cli = join(checkout, 'bin/promptgate.js');
+  const run = (...args: string[]) =>
+    execFileSync(process.execPath, [cli, ...args], { cwd: directory, env, encoding: 'utf8', stdio: 'pipe' });
+  run('migrate');
+  run('sync', '--deploy', 'production');
+  const key = run('keys', 'create', 'bench').trim();
+  const hooks = awaited ? [] : ['--import', join(import.meta.dirname, 'unawaited.ts')];
+  const child = spawn(process.execPath, [...hooks, cli, 'serve', '--json'], {
+    cwd: directory,
+    env,
+    // It logs as ever: a line for each execution.
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const { url, ready_ms: readyMs } = await readyLine(child);
+  const stop = async () => {
+    await ended(child);
+    rmSync(directory, { recursive: true, force: true });
+  };
+  const headers = { ...json, authorization: `Bearer ${key}` };
+  const name = awaited ? 'promptgate' : 'promptgate, commits not awaited';
+  const base = { pid: child.pid!, databaseUrl, readyMs, stop };
+  const native = { url: `${url}/v1/prompts/bench/executions`, headers };
+  const compatible = { url: `${url}/v1/chat/completions`, headers };
+  const call = (said: string, more: object = {}) => JSON.stringify({ variables: { text: said }, ...more });
+  const named = { model: 'prompt/bench' };
+  return [
+    {
+      ...base,
+      name,
+      whole: { ...native, body: call(articleText) },
+      streamed: (said) => ({ ...native, body: call(said, { stream: true }), wire: 'native' }),
+    },
+    {
+      ...base,
+      name: `${name} (OpenAI API)`,
+      whole: { ...compatible, body: call(articleText, named) },
+      streamed: (said) => ({ ...compatible, body: call(said, { ...named, ...streaming }), wire: 'chat' }),
+      // Two faces of one process: it is stopped once.
+      stop: async () => {},
+    },
+  ];
+}
+
+async function createDatabase(admin: string): Promise<string> {
+  const name = `bench_${randomUUID().replaceAll('-', '')}`;
+  const sql = postgres(admin, { max: 1 });
+  await sql.unsafe(`create database ${name}`);
+  await sql.end();
+  return Object.assign(new URL(admin), { pathname: `/${name}` }).href;
+}
+
+async function readyLine(child: ChildProcess): Promise<{ url: string; ready_ms: number }> {
+  for await (const line of createInterface({ input: child.stdout! })) return JSON.parse(line);
+  throw new Error('promptgate did not start');
+}
+
+/** Asks it to end, and insists after a while. */
+export async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exit = new Promise((done) => child.once('exit', done));
+  const insist = setTimeout(() => child.kill('SIGKILL'), 10_000);
+  child.kill();
+  await exit;
+  clearTimeout(insist);
+}
