@@ -1,8 +1,9 @@
-/** What an earlier part of a run has left: its rows are all there is to go on from, and all that is needed. */
+/** Which trials of a suite an earlier part of its run has made. */
 import type { Actor } from '../domain/api-key.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import type { StoredExecution } from '../domain/execution.ts';
 import type { AuditStore } from './audit-store.ts';
+import { keepCalled, readRunRows } from './earlier-calls.ts';
 
 /** Which call of a run an execution is: in its metadata, so that the row says so by itself. */
 export interface CallPlace {
@@ -20,8 +21,6 @@ export interface EarlierCalls {
 
 export const noEarlierCalls: EarlierCalls = { at: () => [], all: [] };
 
-const rowsAtOnce = 200;
-
 /**
  * @throws PromptgateError not_found — no such run, or another key's; conflict — it ran another suite or version
  */
@@ -31,13 +30,7 @@ export async function readEarlierCalls(
   runId: string,
   expected: { readonly suiteChecksum: string; readonly subject: string },
 ): Promise<EarlierCalls> {
-  const rows: StoredExecution[] = [];
-  for (let before: string | undefined; ; ) {
-    const page = await audit.listExecutions({ runId }, { limit: rowsAtOnce, ...(before ? { before } : {}) });
-    rows.push(...page);
-    if (page.length < rowsAtOnce) break;
-    before = page.at(-1)!.id;
-  }
+  const rows = await readRunRows(audit, runId);
   const mine = actor.scopes.includes('admin') || rows.every(({ keyId }) => keyId === actor.keyId);
   if (rows.length === 0 || !mine) {
     throw new PromptgateError('not_found', 'There is no run of that id, or this key may not see it.');
@@ -57,7 +50,7 @@ export async function readEarlierCalls(
 }
 
 function indexCalls(rows: readonly StoredExecution[]): EarlierCalls {
-  const called = rows.filter(({ attempts, status }) => attempts.length > 0 || status === 'unknown').reverse();
+  const called = keepCalled(rows);
   const byPlace = new Map<string, StoredExecution[]>();
   for (const row of called) {
     const { case: id, repeat, judge } = row.metadata;

@@ -157,7 +157,8 @@ function runOne(
 ): Promise<RunResult> {
   const { actor, requestId, concurrency, signal, timeoutMs, retryUnanswered = false } = request;
   const deadline = timeoutMs === undefined ? null : startedAt.getTime() + timeoutMs;
-  const common = { actor, requestId, concurrency, signal, deadline, retryUnanswered };
+  const limits = { concurrency, callsPerMinute: null, signal, deadline, retryUnanswered };
+  const common = { actor, requestId, ...limits };
   return runSuite(deps, { ...common, suite, judge, repeats, onTrial, ...which });
 }
 

@@ -4,8 +4,9 @@ import { type CaseResult, type Demands, type RunSummary, summariseRun } from '..
 import type { CompiledSuite } from '../domain/evaluation-suite.ts';
 import { formatMoney, parseMoney } from '../domain/money.ts';
 import { comparePaired, type PairedDifference } from '../domain/pass-rate.ts';
+import type { RunStop } from './call-run.ts';
 import type { EvaluateRequest } from './evaluate-version.ts';
-import type { RunResult, RunStop, RunSubject } from './run-suite.ts';
+import type { RunResult, RunSubject } from './run-suite.ts';
 
 export interface Comparison extends PairedDifference {
   readonly label: string;

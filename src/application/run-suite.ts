@@ -4,35 +4,32 @@
  */
 import type { Actor } from '../domain/api-key.ts';
 import { AssertionCrash, type Grade, type JudgedAnswer } from '../domain/assertion-type.ts';
-import { sha256 } from '../domain/canonical-json.ts';
 import { type Definition, renderPrompt } from '../domain/definition.ts';
-import { PromptgateError, toPromptgateError } from '../domain/errors.ts';
+import { PromptgateError } from '../domain/errors.ts';
 import { readJudgement, toJudgeVariables } from '../domain/evaluation-judge.ts';
 import { type CaseResult, openOutcomes, type Trial, toCaseResult } from '../domain/evaluation-run.ts';
 import type { CompiledSuite } from '../domain/evaluation-suite.ts';
 import type { Execution } from '../domain/execution.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { SuiteCase } from '../domain/suite-case.ts';
-import type { AuditStore } from './audit-store.ts';
+import {
+  type CallRun,
+  type CallRunDependencies,
+  createCallRun,
+  endedBefore,
+  type RunLimits,
+  type RunStop,
+} from './call-run.ts';
 import type { CallPlace, EarlierCalls } from './earlier-trials.ts';
-import type { Executed, ExecuteRequest } from './execute-prompt.ts';
 import { judgeAnswer } from './judge-answer.ts';
 import type { Providers } from './provider.ts';
-import { type BudgetStop, boundCost, createRunBudget, type RunBudget } from './run-budget.ts';
+import { boundCost } from './run-budget.ts';
 import type { ScriptRunner } from './script-runner.ts';
 
-export interface RunSuiteDependencies {
-  readonly execute: (request: ExecuteRequest) => Promise<Executed>;
-  readonly audit: Pick<AuditStore, 'findExecution'>;
+export interface RunSuiteDependencies extends CallRunDependencies {
   readonly providers: Pick<Providers, 'route'>;
   readonly scripts: ScriptRunner;
-  /** Epoch in milliseconds. */
-  readonly now: () => number;
-  readonly wait: (milliseconds: number) => Promise<void>;
 }
-
-/** Why a run ended before its last case. */
-export type RunStop = BudgetStop | 'time' | 'cancelled' | 'stopping';
 
 /** What runs: a registered version, or a definition that is none yet. */
 export interface RunSubject {
@@ -41,50 +38,38 @@ export interface RunSubject {
   readonly version: number | null;
 }
 
-export interface SuiteRun {
-  readonly runId: string;
+export interface SuiteRun extends RunLimits {
   readonly actor: Actor;
   readonly requestId: string;
   readonly suite: CompiledSuite;
   readonly subject: RunSubject;
   readonly judge: RunSubject | null;
   readonly repeats: number;
-  readonly concurrency: number;
-  /** Decimal text; null: none. */
-  readonly budget: string | null;
-  /** Epoch in milliseconds; null: none. */
-  readonly deadline: number | null;
-  /** Make calls again that got no answer, though they may have been paid for. */
-  readonly retryUnanswered: boolean;
   readonly earlier: EarlierCalls;
-  readonly signal: AbortSignal;
-  readonly onTrial: (trial: Trial, spent: ReturnType<RunBudget['total']>) => void;
+  readonly onTrial: (trial: Trial, spent: ReturnType<CallRun['spent']>) => void;
 }
 
 export interface RunResult {
   readonly cases: readonly CaseResult[];
   readonly stopped: RunStop | null;
-  readonly spent: ReturnType<RunBudget['total']>;
+  readonly spent: ReturnType<CallRun['spent']>;
   /** Executions that the run consists of, judges' too. */
   readonly callCount: number;
   readonly simulated: boolean;
 }
 
 export async function runSuite(deps: RunSuiteDependencies, run: SuiteRun): Promise<RunResult> {
-  const runner = createRunner(deps, run);
+  const calls = createCallRun(deps, run, run.earlier.all);
+  const tryCase = createTrials(deps, run, calls);
   const places = run.suite.cases.flatMap((suiteCase) =>
     Array.from({ length: run.repeats }, (_, index) => ({ suiteCase, repeat: index + 1 })),
   );
   const trials = new Map<string, Trial[]>(run.suite.cases.map(({ id }) => [id, []]));
-  const queue = places.values();
-  const work = async () => {
-    for (const { suiteCase, repeat } of queue) {
-      const trial = runner.stopped() ? skipped(repeat) : await runner.tryCase(suiteCase, repeat);
-      trials.get(suiteCase.id)!.push(trial);
-      run.onTrial(trial, runner.budget.total());
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(run.concurrency, places.length) }, work));
+  await calls.each(places, async ({ suiteCase, repeat }) => {
+    const trial = calls.stopped() ? skipped(repeat) : await tryCase(suiteCase, repeat);
+    trials.get(suiteCase.id)!.push(trial);
+    run.onTrial(trial, calls.spent());
+  });
   const byRepeat = (a: Trial, b: Trial) => a.repeat - b.repeat;
   const cases = run.suite.cases.map((suiteCase) =>
     toCaseResult(suiteCase, trials.get(suiteCase.id)!.sort(byRepeat)),
@@ -93,98 +78,38 @@ export async function runSuite(deps: RunSuiteDependencies, run: SuiteRun): Promi
   return {
     cases,
     // What ran out after the last answer kept nothing from anybody.
-    stopped: isWhole ? null : runner.stopped(),
-    spent: runner.budget.total(),
-    ...runner.counts(),
+    stopped: isWhole ? null : calls.stopped(),
+    spent: calls.spent(),
+    ...calls.counts(),
   };
 }
 
-function createRunner(deps: RunSuiteDependencies, run: SuiteRun) {
-  const budget = createRunBudget(run.budget);
-  for (const execution of run.earlier.all) budget.add(execution);
-  let stop: RunStop | null = null;
-  const made = new Set(run.earlier.all.map(({ id }) => id));
-  let simulated = run.earlier.all.some((execution) => execution.simulated);
-
-  function stopped(): RunStop | null {
-    if (stop === null && run.signal.aborted) stop = 'cancelled';
-    if (stop === null && run.deadline !== null && deps.now() >= run.deadline) stop = 'time';
-    return stop;
-  }
-
-  function note(execution: Execution): void {
-    if (execution.attempts.length === 0) return;
-    made.add(execution.id);
-    simulated ||= execution.simulated;
-  }
-
-  /** An execution of this place, made now or before; a reason where there is none. */
-  async function callOnce(
+/** One trial of a case; what it asks is asked through the run. */
+function createTrials(deps: RunSuiteDependencies, run: SuiteRun, calls: CallRun) {
+  function callOnce(
     subject: RunSubject,
     variables: JsonObject,
     place: CallPlace,
   ): Promise<Execution | string> {
-    const before = run.earlier.at(place);
-    const last = before.at(-1);
-    if (last && (isAnswered(last) || !run.retryUnanswered)) return last;
-    const reservation = await budget.reserve(boundOf(deps, subject, variables, new Date(deps.now())));
-    if (typeof reservation === 'string') {
-      stop ??= reservation;
-      return 'the run ended before it';
-    }
-    let execution: Execution | undefined;
-    try {
-      execution = await call(subject, variables, place, before.length);
-    } catch (thrown) {
-      const error = toPromptgateError(thrown);
-      if (error.code === 'audit_unavailable' && !error.providerAsked) {
-        // Nothing can be recorded, so nothing may be called: what is left waits for another time.
-        stop ??= 'stopping';
-        return `${error.code}: ${error.message}`;
-      }
-      execution = error.executionId === null ? undefined : await deps.audit.findExecution(error.executionId);
-      if (!execution) return `${error.code}: ${error.message}`;
-    } finally {
-      reservation.settle(execution);
-    }
-    note(execution);
-    return execution;
-  }
-
-  /** Of one place and number of tries only one call is ever made, whichever part of the run comes first. */
-  async function call(
-    subject: RunSubject,
-    variables: JsonObject,
-    place: CallPlace,
-    tries: number,
-  ): Promise<Executed> {
-    const key = sha256(JSON.stringify([place.case, place.repeat, place.judge ?? '', tries]));
-    const request: ExecuteRequest = {
-      actor: run.actor,
-      promptName: subject.definition.name,
-      ...(subject.version === null ? { draft: subject.definition } : { version: subject.version }),
-      variables,
-      metadata: {
-        ...place,
-        suite: run.suite.name,
-        suite_checksum: run.suite.checksum,
-        subject: subjectOf(run.subject),
+    return calls.make({
+      place: [place.case, place.repeat, place.judge ?? ''],
+      before: run.earlier.at(place),
+      bound: () => boundOf(deps, subject, variables, new Date(deps.now())),
+      request: {
+        actor: run.actor,
+        promptName: subject.definition.name,
+        ...(subject.version === null ? { draft: subject.definition } : { version: subject.version }),
+        variables,
+        metadata: {
+          ...place,
+          suite: run.suite.name,
+          suite_checksum: run.suite.checksum,
+          subject: subjectOf(run.subject),
+        },
+        purpose: 'evaluation',
+        requestId: run.requestId,
       },
-      purpose: 'evaluation',
-      runId: run.runId,
-      requestId: run.requestId,
-      idempotencyKey: `${run.runId}:${key.slice(0, 32)}`,
-    };
-    for (let pause = firstPauseMs; ; pause = Math.min(2 * pause, longestPauseMs)) {
-      try {
-        return await deps.execute(request);
-      } catch (thrown) {
-        const error = toPromptgateError(thrown);
-        // Another part of the run has it in flight, or died with it: recovery says which.
-        if (error.code !== 'conflict' || error.retryAfterMs === null || stopped()) throw error;
-        await deps.wait(pause);
-      }
-    }
+    });
   }
 
   async function tryCase(suiteCase: SuiteCase, repeat: number): Promise<Trial> {
@@ -193,7 +118,7 @@ function createRunner(deps: RunSuiteDependencies, run: SuiteRun) {
     if (typeof execution === 'string') {
       return {
         ...skipped(repeat),
-        ...(stopped() ? {} : { outcome: 'unanswered' }),
+        ...(calls.stopped() ? {} : { outcome: 'unanswered' }),
         reason: execution,
       } as Trial;
     }
@@ -234,16 +159,8 @@ function createRunner(deps: RunSuiteDependencies, run: SuiteRun) {
     return { ...told, cost: judging, outcome, score, reason: pass ? null : reason, grades };
   }
 
-  return {
-    budget,
-    stopped,
-    tryCase,
-    counts: () => ({ callCount: made.size, simulated }),
-  };
+  return tryCase;
 }
-
-const firstPauseMs = 500;
-const longestPauseMs = 8_000;
 
 /** What a row says that it was a run of, so that it can only be gone on with as that. */
 export function subjectOf({ definition }: RunSubject): string {
@@ -266,11 +183,6 @@ function boundOf(
   }
 }
 
-/** An answer that breaks the schema of the definition is an answer: it was bought, and it fails. */
-function isAnswered({ status, errorCode }: Execution): boolean {
-  return status === 'succeeded' || errorCode === 'invalid_output';
-}
-
 function whyUnanswered({ status, errorCode, errorMessage }: Execution): string {
   if (status === 'unknown') return 'what became of the call is not known; it may have been paid for';
   return `${errorCode ?? status}: ${errorMessage ?? 'no answer'}`;
@@ -286,7 +198,7 @@ function skipped(repeat: number): Trial {
     repeat,
     outcome: 'skipped',
     score: 0,
-    reason: 'the run ended before it',
+    reason: endedBefore,
     executionId: null,
     latencyMs: null,
     cost: null,

@@ -8,10 +8,10 @@ import type { EvaluationReportView } from '../http/evaluation-view.ts';
 import type { CliContext } from './context.ts';
 import { promptsDirectory, readDefinitionFiles } from './definition-files.ts';
 import { addEvalAddCommand } from './eval-add.ts';
-import { createProgress, type Progress } from './eval-progress.ts';
 import { renderJunit, renderMarkdown, renderReport } from './eval-report.ts';
 import { type GatewayClient, toFailure, withGateway } from './gateway-client.ts';
 import { paint } from './render.ts';
+import { createProgress, type Progress } from './run-progress.ts';
 import { findSuiteFile, readSuiteFile } from './suite-files.ts';
 import { readVersion } from './version-argument.ts';
 
@@ -88,12 +88,12 @@ export async function runEvaluation(
   options: EvalOptions,
 ): Promise<EvaluationReportView> {
   const body = await toBody(context, name, options);
-  const progress = createProgress(context, process.stderr, options.json ?? false);
+  const progress = createProgress<TrialProgress>(context, process.stderr, countTrials, options.json ?? false);
   let report: EvaluationReportView | undefined;
   const path = `/v1/prompts/${encodeURIComponent(name)}/evaluations`;
   for await (const { event, data } of client.events('POST', path, { ...body, stream: true })) {
     if (event === 'run') begin(context, name, data as StartedRun, options);
-    else if (event === 'progress') progress.tell(data as Progress);
+    else if (event === 'progress') progress.tell(data as TrialProgress);
     else if (event === 'report') report = data as EvaluationReportView;
     else if (event === 'error') {
       progress.end();
@@ -106,6 +106,16 @@ export async function runEvaluation(
   if (options.junit) await writeFile(resolve(context.directory, options.junit), renderJunit(report));
   if (options.markdown) await writeFile(resolve(context.directory, options.markdown), renderMarkdown(report));
   return report;
+}
+
+interface TrialProgress extends Progress {
+  readonly passed: number;
+  readonly failed: number;
+  readonly open: number;
+}
+
+function countTrials({ passed, failed, open }: TrialProgress): string[] {
+  return [`${passed} passed`, `${failed} failed`, ...(open > 0 ? [`${open} without a verdict`] : [])];
 }
 
 interface StartedRun {

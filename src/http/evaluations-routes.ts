@@ -1,14 +1,12 @@
 /** Evaluations over HTTP: run a suite on a version, with its progress as events, and read what runs came to. */
 import { type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { EvaluateRequest } from '../application/evaluate-version.ts';
-import type { EvaluationReport } from '../application/evaluation-report.ts';
 import type { Gateway } from '../application/gateway.ts';
-import { toPromptgateError } from '../domain/errors.ts';
 import { parseMoney } from '../domain/money.ts';
 import { maxVersionNumber } from '../domain/names.ts';
 import { maxRepeats } from '../domain/suite-keys.ts';
 import type { HttpContext, HttpEnvironment } from './context.ts';
-import { type ErrorLog, toErrorBody, toFailedRequest } from './error-response.ts';
+import type { ErrorLog } from './error-response.ts';
 import {
   evaluationDetailSchema,
   evaluationReportSchema,
@@ -17,8 +15,8 @@ import {
   toEvaluationView,
   toReportView,
 } from './evaluation-view.ts';
-import { createEventStream } from './event-stream.ts';
 import { addRoute, pathParam, readBody, readQuery } from './route.ts';
+import { streamRun } from './run-stream.ts';
 
 const version = z.number().int().min(1).max(maxVersionNumber);
 const texts = z.record(z.string(), z.string());
@@ -105,7 +103,16 @@ export function addEvaluationRoutes(
       if (!body.stream) {
         return c.json(toReportView(await gateway.evaluateVersion({ ...request, signal: c.req.raw.signal })));
       }
-      return streamRun(c, log, (more) => gateway.evaluateVersion({ ...request, ...more }));
+      return streamRun(c, log, async ({ signal, started, progressed }) => {
+        const report = await gateway.evaluateVersion({
+          ...request,
+          signal,
+          onStart: ({ runId, trials, warnings }) =>
+            started({ run_id: runId, trials, warnings: warnings.map(toWarning) }),
+          onTrial: progressed,
+        });
+        return toReportView(report);
+      });
     },
   );
   addRoute(
@@ -175,49 +182,6 @@ function toRequest(c: HttpContext, body: z.infer<typeof bodySchema>): Unsignalle
 
 function dropUndefined<T extends object>(value: T): T {
   return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as T;
-}
-
-/** Proxies commonly cut a connection that is silent for 30 seconds or more. */
-const keepAliveMs = 10_000;
-
-/** `run`, `progress` for each trial, then `report` or `error`. What fails before the run begins is an ordinary answer. */
-async function streamRun(
-  c: HttpContext,
-  log: ErrorLog,
-  run: (more: Pick<EvaluateRequest, 'signal' | 'onStart' | 'onTrial'>) => Promise<EvaluationReport>,
-): Promise<Response> {
-  const gone = new AbortController();
-  const leave = () => gone.abort();
-  c.req.raw.signal.addEventListener('abort', leave, { once: true });
-  const stream = createEventStream({ keepAliveMs, onGone: leave });
-  const opened = Promise.withResolvers<void>();
-  let isOpen = false;
-  const settled = run({
-    signal: gone.signal,
-    onStart({ runId, trials, warnings }) {
-      isOpen = true;
-      void stream.send({ event: 'run', data: { run_id: runId, trials, warnings: warnings.map(toWarning) } });
-      opened.resolve();
-    },
-    onTrial: (progress) => void stream.send({ event: 'progress', data: progress }),
-  })
-    .then((report) => void stream.send({ event: 'report', data: toReportView(report) }))
-    .catch((thrown: unknown) => {
-      if (!isOpen) throw thrown;
-      const error = toPromptgateError(thrown);
-      log(error, toFailedRequest(c));
-      void stream.send({ event: 'error', data: toErrorBody(error, c.get('requestId')) });
-    })
-    .finally(() => {
-      c.req.raw.signal.removeEventListener('abort', leave);
-      stream.end();
-    });
-  await Promise.race([settled, opened.promise]);
-  return c.body(stream.body, 200, {
-    'content-type': 'text/event-stream; charset=utf-8',
-    'cache-control': 'no-cache, no-transform',
-    'x-accel-buffering': 'no',
-  });
 }
 
 function toWarning({ path, message }: { readonly path: string; readonly message: string }) {

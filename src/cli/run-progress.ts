@@ -6,9 +6,7 @@ import type { CliContext } from './context.ts';
 export interface Progress {
   readonly done: number;
   readonly trials: number;
-  readonly passed: number;
-  readonly failed: number;
-  readonly open: number;
+  /** Decimal text. */
   readonly spent: string;
 }
 
@@ -16,12 +14,15 @@ const barWidth = 24;
 /** Drawing costs more than it tells when answers come by the hundred. */
 const redrawMs = 100;
 
-/** @param quiet nothing at all where nobody watches */
-export function createProgress(
+/** @param counts what became of those that are done. @param quiet nothing at all where nobody watches */
+export function createProgress<P extends Progress>(
   context: Pick<CliContext, 'err'>,
   terminal: Pick<WriteStream, 'isTTY' | 'write'>,
+  counts: (progress: P) => readonly string[],
   quiet: boolean,
-): { tell(progress: Progress): void; end(): void } {
+): { tell(progress: P): void; end(): void } {
+  const describe = (progress: P) =>
+    [showDone(progress), ...counts(progress), ...showSpent(progress)].join(', ');
   let tenth = 0;
   let drawnAt = 0;
   let drawn = false;
@@ -53,9 +54,10 @@ function bar({ done, trials }: Progress): string {
   return `${styleText('green', '█'.repeat(filled))}${'░'.repeat(barWidth - filled)}`;
 }
 
-function describe({ done, trials, passed, failed, open, spent }: Progress): string {
-  const parts = [`${done}/${trials}`, `${passed} passed`, `${failed} failed`];
-  if (open > 0) parts.push(`${open} without a verdict`);
-  if (spent !== '0') parts.push(`${Number(spent).toFixed(4)} spent`);
-  return parts.join(', ');
+function showDone({ done, trials }: Progress): string {
+  return `${done}/${trials}`;
+}
+
+function showSpent({ spent }: Progress): string[] {
+  return spent === '0' ? [] : [`${Number(spent).toFixed(4)} spent`];
 }
