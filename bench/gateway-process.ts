@@ -93,6 +93,7 @@ async function start(kind: AuditKind, databaseUrl: string, providerUrl: string) 
     costs: store.costs,
     budgets: createBudgetKeeper(store.budgets, { onWarning() {}, onError() {} }),
     budgetStore: store.budgets,
+    replays: store.replays,
     inFlight: createInFlight(),
     providers: createProviders(simulatedProviders(values, providerUrl)),
     rawCalls: 'refuse',

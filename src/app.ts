@@ -144,6 +144,7 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
       evaluations: store.evaluations,
       scripts,
       costs: store.costs,
+      replays: store.replays,
       providers,
       rawCalls: config.values.PROMPTGATE_RAW,
       defaultTimeoutMs: config.values.PROMPTGATE_EXECUTION_TIMEOUT_MS,

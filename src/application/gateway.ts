@@ -57,6 +57,8 @@ import type { PromptEntry, RegistrySnapshot, SnapshotHealth, VersionTarget } fro
 import type { RegistryStore } from './registry-store.ts';
 import { type Rendered, type RenderRequest, renderVersion } from './render-version.ts';
 import { type Replay, type ReplayRequest, replayExecution } from './replay-execution.ts';
+import { type ReplayBatch, type ReplayBatchRequest, replayExecutions } from './replay-executions.ts';
+import type { ReplayStore } from './replay-store.ts';
 import { type RollBackRequest, rollBack } from './roll-back.ts';
 import type { ScriptRunner } from './script-runner.ts';
 import { type SetBudgetRequest, setBudget } from './set-budget.ts';
@@ -75,6 +77,7 @@ export interface Gateway {
   findImportedPrompt(actor: Actor, promptId: string, promptVersion?: number): ImportedPrompt;
   /** Its call counts among those in flight. */
   replayExecution(request: ReplayRequest): Promise<Replay>;
+  replayExecutions(request: ReplayBatchRequest): Promise<ReplayBatch>;
   getExecution(actor: Actor, id: string): Promise<ExecutionRecord>;
   listExecutions(
     actor: Actor,
@@ -146,11 +149,13 @@ export function createGateway(
     costs: CostStore;
     budgets: BudgetKeeper;
     budgetStore: BudgetStore;
+    replays: ReplayStore;
   },
 ): Gateway {
   const { audit, snapshot, evaluations } = deps;
   const execute = (request: ExecuteRequest) =>
     deps.inFlight.run(request.signal, (signal) => executePrompt(deps, { ...request, signal }));
+  const clock = { now: Date.now, wait: (milliseconds: number) => setTimeout<void>(milliseconds) };
   return {
     rawCalls: deps.rawCalls,
     authenticate: (secret) => authenticate(snapshot, secret),
@@ -162,6 +167,7 @@ export function createGateway(
     getExecution: (actor, id) => getExecution(deps, actor, id),
     replayExecution: (request) =>
       deps.inFlight.run(request.signal, (signal) => replayExecution(deps, { ...request, signal })),
+    replayExecutions: (request) => replayExecutions({ ...deps, execute, ...clock }, request),
     listExecutions: (actor, filter, page) => listExecutions(audit, actor, filter, page),
     readCoverage: (actor, window) => readCoverage(audit, actor, window),
     listPrompts: (actor) => listPrompts(snapshot, actor),
@@ -176,8 +182,7 @@ export function createGateway(
     rollBack: (request) => rollBack(deps, request),
     labelsAt: (actor, filter) => labelsAt(deps, actor, filter),
     labelHistory: (actor, request) => labelHistory(deps, actor, request),
-    evaluateVersion: (request) =>
-      evaluateVersion({ ...deps, execute, now: Date.now, wait: (ms) => setTimeout(ms) }, request),
+    evaluateVersion: (request) => evaluateVersion({ ...deps, execute, ...clock }, request),
     getEvaluation: (actor, runId) => getEvaluation(evaluations, actor, runId),
     listEvaluations: (actor, promptName, filter, page) =>
       listEvaluations(evaluations, actor, promptName, filter, page),

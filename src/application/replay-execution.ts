@@ -14,7 +14,7 @@ import type { TraceContext } from '../domain/trace-context.ts';
 import type { AuditStore } from './audit-store.ts';
 import type { CostStore } from './cost-store.ts';
 import { type ExecuteDependencies, type ExecuteRequest, executePrompt } from './execute-prompt.ts';
-import { readCall } from './prepare-execution.ts';
+import { type ReadCall, readCall } from './prepare-execution.ts';
 import { getExecution } from './read-executions.ts';
 
 export interface ReplayRequest {
@@ -68,6 +68,25 @@ type Dependencies = ExecuteDependencies & {
  */
 export async function replayExecution(deps: Dependencies, request: ReplayRequest): Promise<Replay> {
   const { execution: original } = await getExecution(deps, request.actor, request.executionId);
+  const { repeated, rendered, departures } = planReplay(deps, original, request);
+  const { messages, renderedHash } = rendered;
+  const execution = request.dryRun ? null : await run(deps, repeated);
+  const comparison = execution && compareAnswers(original, execution);
+  return { original, messages, renderedHash, departures, execution, comparison };
+}
+
+export interface PlannedReplay extends Pick<ReadCall, 'definition' | 'rendered'> {
+  /** What is asked of the main verb. */
+  readonly repeated: ExecuteRequest;
+  readonly departures: readonly Departure[];
+}
+
+/** What a replay will ask, and what of it is not as it was. @throws PromptgateError — as `replayExecution` */
+export function planReplay(
+  deps: Pick<Dependencies, 'snapshot' | 'providers' | 'rawCalls'>,
+  original: StoredExecution,
+  request: Omit<ReplayRequest, 'executionId'>,
+): PlannedReplay {
   const repeated = repeat(original, request);
   const { definition, rendered } = readCall(deps, repeated);
   const departures = findDepartures(deps, original, request.instead ?? {}, {
@@ -75,14 +94,11 @@ export async function replayExecution(deps: Dependencies, request: ReplayRequest
     model: definition.model,
     parameters: definition.parameters,
   });
-  const { messages, renderedHash } = rendered;
-  const execution = request.dryRun ? null : await run(deps, repeated);
-  const comparison = execution && compareAnswers(original, execution);
-  return { original, messages, renderedHash, departures, execution, comparison };
+  return { repeated, definition, rendered, departures };
 }
 
 /** The request that an application would have to make to be answered by the same call, or by what is wanted instead. */
-function repeat(original: StoredExecution, request: ReplayRequest): ExecuteRequest {
+function repeat(original: StoredExecution, request: Omit<ReplayRequest, 'executionId'>): ExecuteRequest {
   const { instead = {} } = request;
   const { variables, messages, definition, overrides } = original.inputPayload;
   const target = targetOf(original, instead, definition);
@@ -115,10 +131,7 @@ function targetOf(
   { version, label, definition }: ReplayTarget,
   ran: DefinitionText | undefined,
 ): Pick<ExecuteRequest, 'version' | 'label' | 'draft' | 'raw'> {
-  const named = [version, label, definition].filter((one) => one !== undefined);
-  if (named.length > 1) {
-    throw new PromptgateError('invalid_request', 'Name one of a version, a label and a definition.');
-  }
+  const named = namedTargets([version, label, definition]);
   if (original.purpose === 'raw' || original.promptName === '') {
     if (named.length === 0) return { raw: true };
     throw new PromptgateError(
@@ -135,6 +148,19 @@ function targetOf(
     'invalid_request',
     `Execution ${original.id} was refused before it had a version (${original.errorCode}). Name one to run it on.`,
   );
+}
+
+/** @throws PromptgateError invalid_request — more than one of them */
+function namedTargets(targets: readonly unknown[]): unknown[] {
+  const named = targets.filter((one) => one !== undefined);
+  if (named.length <= 1) return named;
+  throw new PromptgateError('invalid_request', 'Name one of a version, a label and a definition.');
+}
+
+/** What no execution of a prompt could be run on, said before any is. @throws PromptgateError invalid_request */
+export function refuseTarget(promptName: string, target: ReplayTarget): void {
+  namedTargets([target.version, target.label, target.definition]);
+  if (target.definition) parseDraft(promptName, target.definition);
 }
 
 /** @throws PromptgateError invalid_request — with an issue for each fault */
@@ -164,7 +190,7 @@ async function run(deps: Dependencies, request: ExecuteRequest): Promise<Executi
 
 /** What makes the new call another one than the old, whether it was asked for or happened since. */
 function findDepartures(
-  { providers, snapshot }: Dependencies,
+  { providers, snapshot }: Pick<Dependencies, 'providers' | 'snapshot'>,
   original: StoredExecution,
   instead: ReplayTarget,
   now: Pick<Definition, 'model' | 'parameters'> & { readonly renderedHash: string },

@@ -207,7 +207,7 @@ function skipped(repeat: number): Trial {
 }
 
 /** Calls of tools without a text are judged as the text that OpenAI's API has for them. */
-function toJudged(execution: Execution, { tools }: Definition): JudgedAnswer {
+export function toJudged(execution: Execution, { tools }: Definition): JudgedAnswer {
   const { rawOutput, toolCalls, finishReason, latencyMs } = execution;
   const calls = toolCalls.map(({ id, name, arguments: said }) => ({
     id,

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { isPartial } from '../application/definition-set.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import type { EvaluationReportView } from '../http/evaluation-view.ts';
@@ -13,7 +13,7 @@ import { type GatewayClient, toFailure, withGateway } from './gateway-client.ts'
 import { paint } from './render.ts';
 import { createProgress, type Progress } from './run-progress.ts';
 import { findSuiteFile, readSuiteFile } from './suite-files.ts';
-import { readVersion } from './version-argument.ts';
+import { readCount, readVersion } from './version-argument.ts';
 
 export interface EvalOptions {
   readonly version?: number;
@@ -187,12 +187,6 @@ async function readDraft(context: CliContext, directory: string, file: string): 
     .filter(isPartial)
     .map(({ path, source: text }) => [basename(path, '.prompt').slice(1), text]);
   return { path: basename(location), source, partials: Object.fromEntries(partials) };
-}
-
-function readCount(text: string): number {
-  const count = Number(text);
-  if (Number.isSafeInteger(count) && count >= 1) return count;
-  throw new InvalidArgumentError('It is a whole number from 1.');
 }
 
 function readDuration(text: string): number {

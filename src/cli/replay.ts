@@ -12,16 +12,15 @@ import { promptsDirectory, readDefinitionFiles } from './definition-files.ts';
 import { renderSegments, showValue } from './difference.ts';
 import { withGateway } from './gateway-client.ts';
 import { paint } from './render.ts';
+import { addBatchOptions, type ReplayBatchOptions, replayBatch } from './replay-batch.ts';
 import { readVersion } from './version-argument.ts';
 
-interface ReplayOptions {
+export interface ReplayOptions extends ReplayBatchOptions {
   readonly version?: number;
   readonly label?: string;
   readonly file?: string;
   readonly model?: string;
   readonly param: Record<string, Json>;
-  readonly dryRun?: boolean;
-  readonly json?: boolean;
 }
 
 /** What this command reads of the wire form. */
@@ -47,29 +46,32 @@ interface ExecutionView {
 }
 
 export function addReplayCommand(program: Command, context: CliContext): void {
-  program
+  const replay = program
     .command('replay')
-    .description('Run an execution once more and show its answer against the old one')
-    .argument('<id>', 'execution id')
+    .description('Run an execution, or a sample of them, once more and show the answers against the old ones')
+    .argument('[id]', 'execution id; left out for a sample of --prompt')
     .option('--version <number>', 'on another version', readVersion)
     .option('--label <label>', 'on the version that a label holds now')
     .option('--file <path>', 'on a definition file that need not be registered')
     .option('--model <model>', 'on another model')
     .option('--param <assignment>', 'with another parameter, e.g. temperature:=0; repeat it', collect, {})
     .option('--dry-run', 'render only, and prove that the messages are those that were sent')
-    .option('--json', 'print JSON')
-    .action(async (id: string, options: ReplayOptions) => {
-      const definition = options.file ? await readDraft(context, options.file) : undefined;
-      const { version, label, model, param, dryRun } = options;
-      const body = {
-        ...{ version, label, definition, model, dry_run: dryRun ?? false },
-        ...(Object.keys(param).length === 0 ? {} : { parameters: param }),
-      };
-      const replay = await withGateway(context, (client) =>
-        client.request<ReplayView>('POST', `/v1/executions/${encodeURIComponent(id)}/replays`, body),
-      );
-      context.out(options.json ? JSON.stringify(replay, null, 2) : renderReplay(replay));
-    });
+    .option('--json', 'print JSON');
+  addBatchOptions(replay).action(async (id: string | undefined, options: ReplayOptions) => {
+    const { version, label, model, param } = options;
+    const definition = options.file ? await readDraft(context, options.file) : undefined;
+    const parameters = Object.keys(param).length === 0 ? undefined : param;
+    const target = { version, label, definition, model, parameters };
+    if (id === undefined) return replayBatch(context, target, options);
+    if (options.prompt !== undefined || options.resume !== undefined) {
+      throw new PromptgateError('invalid_request', 'Name an execution, or a sample with --prompt: not both.');
+    }
+    const body = { ...target, dry_run: options.dryRun ?? false };
+    const one = await withGateway(context, (client) =>
+      client.request<ReplayView>('POST', `/v1/executions/${encodeURIComponent(id)}/replays`, body),
+    );
+    context.out(options.json ? JSON.stringify(one, null, 2) : renderReplay(one));
+  });
 }
 
 function collect(assignment: string, previous: Record<string, Json>): Record<string, Json> {

@@ -3,6 +3,7 @@ declare module 'jstat' {
   const jstat: {
     readonly jStat: {
       readonly studentt: { inv(p: number, freedom: number): number; cdf(t: number, freedom: number): number };
+      readonly normal: { cdf(x: number, mean: number, deviation: number): number };
       readonly beta: {
         /** Quantile of the beta distribution: the x with P(X <= x) = p. */
         inv(p: number, alpha: number, beta: number): number;

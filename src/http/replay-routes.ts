@@ -9,18 +9,23 @@ import type { HttpEnvironment } from './context.ts';
 import { executionSchema, toExecutionView } from './execution-view.ts';
 import { addRoute, jsonObjectSchema, pathParam, readBody } from './route.ts';
 
+/** What runs instead of what was. */
+export const replayTargetSchema = {
+  version: z.number().int().min(1).max(maxVersionNumber).optional(),
+  label: z.string().min(1).max(64).optional(),
+  definition: z
+    .strictObject({ source: z.string(), partials: z.record(z.string(), z.string()).default({}) })
+    .optional()
+    .openapi({ description: 'A definition that is no version of the registry.' }),
+  model: z.string().min(1).max(256).optional(),
+  parameters: jsonObjectSchema
+    .optional()
+    .openapi({ description: 'By the names of `config` in a definition: `{temperature: 0}`.' }),
+};
+
 const replayBodySchema = z
   .strictObject({
-    version: z.number().int().min(1).max(maxVersionNumber).optional(),
-    label: z.string().min(1).max(64).optional(),
-    definition: z
-      .strictObject({ source: z.string(), partials: z.record(z.string(), z.string()).default({}) })
-      .optional()
-      .openapi({ description: 'A definition that is no version of the registry.' }),
-    model: z.string().min(1).max(256).optional(),
-    parameters: jsonObjectSchema
-      .optional()
-      .openapi({ description: 'By the names of `config` in a definition: `{temperature: 0}`.' }),
+    ...replayTargetSchema,
     dry_run: z
       .boolean()
       .default(false)
@@ -91,7 +96,10 @@ export function addReplayRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gate
   );
 }
 
-function toTarget({ parameters, ...rest }: Omit<z.infer<typeof replayBodySchema>, 'dry_run'>): ReplayTarget {
+export function toTarget({
+  parameters,
+  ...rest
+}: Omit<z.infer<typeof replayBodySchema>, 'dry_run'>): ReplayTarget {
   const named = Object.entries(rest).filter(([, value]) => value !== undefined);
   return {
     ...Object.fromEntries(named),

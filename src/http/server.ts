@@ -25,6 +25,7 @@ import { toOpenaiErrorBody } from './openai-error.ts';
 import { addOperationRoutes, type Operations } from './operations-routes.ts';
 import { addPortkeyRoutes } from './portkey-routes.ts';
 import { addPromptRoutes } from './prompts-routes.ts';
+import { addReplayBatchRoutes } from './replay-batch-routes.ts';
 import { addReplayRoutes } from './replay-routes.ts';
 import { addResponsesRoutes } from './responses-routes.ts';
 import { addSyncRoutes } from './sync-routes.ts';
@@ -78,6 +79,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   app.use('/v1/*', limitBodies(options.maxBodyBytes));
   addExecutionRoutes(app, options.gateway, options.onError);
   addReplayRoutes(app, options.gateway);
+  addReplayBatchRoutes(app, options.gateway, options.onError);
   addResponsesRoutes(app, options.gateway, options.onError);
   addChatRoutes(app, options.gateway, options.onError);
   addMessagesRoutes(app, options.gateway, options.onError);

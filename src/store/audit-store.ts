@@ -50,7 +50,7 @@ export interface AuditStoreOptions {
 }
 
 /** Id and start are made one after the other by one clock; the slack is for a clock that was corrected in between. */
-const clockSlackMs = 3_600_000;
+export const clockSlackMs = 3_600_000;
 const firstId = '00000000-0000-0000-0000-000000000000';
 const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 const partitionsAhead = 3;

@@ -5,6 +5,7 @@ import type { BudgetStore } from '../application/budget-store.ts';
 import type { CostStore } from '../application/cost-store.ts';
 import type { EvaluationStore } from '../application/evaluation-store.ts';
 import type { RegistryStore } from '../application/registry-store.ts';
+import type { ReplayStore } from '../application/replay-store.ts';
 import { createAuditKeeping } from './audit-keeping.ts';
 import { createAuditStore, type PostgresAuditStore } from './audit-store.ts';
 import { createBudgetStore } from './budget-store.ts';
@@ -24,6 +25,7 @@ import { type OpenAuditTrail, type OpenAuditTrailOptions, openAuditTrail } from 
 import { loadQueries } from './query-catalog.ts';
 import { createRegistryListener } from './registry-listener.ts';
 import { createRegistryStore, type MoveObserver } from './registry-store.ts';
+import { createReplayStore } from './replay-store.ts';
 
 export interface OpenStoreOptions extends MoveObserver {
   /** The server stops a statement that takes longer, in milliseconds. PGlite has no such clock. */
@@ -44,6 +46,7 @@ export interface Store {
   readonly keeping: AuditKeeping;
   readonly costs: CostStore;
   readonly budgets: BudgetStore;
+  readonly replays: ReplayStore;
   /** The way of calls into the audit trail, on connections of its own; close it before the store. */
   openAuditTrail(options: OpenAuditTrailOptions): Promise<OpenAuditTrail>;
   /** Brings the schema up to date and makes sure that the months ahead have partitions. @returns what was applied */
@@ -122,6 +125,7 @@ function storeAt(
     evaluations: createEvaluationStore(pool, queries, { deadlineMs: 2 * statementTimeoutMs }),
     audit,
     keeping,
+    replays: createReplayStore(pool, queries, { deadlineMs: 2 * statementTimeoutMs }),
     costs: createCostStore(pool, open, queries),
     budgets: createBudgetStore(pool, queries),
     openAuditTrail: (options) => openAuditTrail({ url, queries, alone: embedded !== undefined }, options),
