@@ -127,7 +127,8 @@ export async function replayExecutions(
     findings: summariseReplays(pairs),
     suite: judge.suite,
     dryRun: request.dryRun ?? false,
-    stopped: calls.stopped(),
+    // What ran out after the last answer kept nothing from anybody.
+    stopped: pairs.some(({ reason }) => reason === endedBefore) ? calls.stopped() : null,
     spent: calls.spent(),
     ...calls.counts(),
     durationMs: deps.now() - startedAt,
