@@ -22,7 +22,7 @@ export function plotScatter(title: string, points: readonly Point[]): string {
     (point) =>
       `<circle cx="${fix(x(point.before))}" cy="${fix(y(point.after))}" r="3" class="dot"><title>${escapeHtml(point.title)}</title></circle>`,
   );
-  return figure(title, `0 0 ${left + size} ${size + foot}`, [
+  return figure(title, `0 0 ${left + size + 16} ${size + foot}`, [
     `<line x1="${left}" y1="${size}" x2="${left + size}" y2="${size}" class="axis"/>`,
     `<line x1="${left}" y1="${size}" x2="${left}" y2="0" class="axis"/>`,
     `<line x1="${left}" y1="${size}" x2="${fix(x(top))}" y2="${fix(y(top))}" class="same"/>`,
@@ -71,7 +71,7 @@ export function plotForest(
     return [{ name, mean, lower: share(lower ?? mean_difference), upper: share(upper ?? mean_difference) }];
   });
   const reach = niceAbove(Math.max(...rows.flatMap(({ lower, upper }) => [-lower, upper]), 0.05));
-  const [left, wide, row] = [140, 300, 30];
+  const [left, wide, row] = [130, 220, 40];
   const height = rows.length * row;
   const x = (share: number) => left + wide / 2 + (share / reach) * (wide / 2 - 6);
   const lines = rows.flatMap(({ name, mean, lower, upper }, index) => {

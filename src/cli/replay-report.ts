@@ -33,9 +33,9 @@ export function renderBatch(report: Report): string {
     ...summarise(report).map((line) => `  ${line}`),
     ...(report.movements.length > 0 ? ['', renderTable(movementHeader, movementRows(report))] : []),
     ...(tallyRows(report).length > 0 ? ['', renderTable(['', 'before', 'after'], tallyRows(report))] : []),
-    ...shown.flatMap(({ execution_id, change, segments }) => [
+    ...shown.flatMap(({ execution_id, replay_id, change, segments }) => [
       '',
-      `${paint('bold', `${execution_id}: ${percentOf(change)} changed`)}  promptgate replay ${execution_id}`,
+      `${paint('bold', `${execution_id}: ${percentOf(change)} changed`)}  promptgate executions ${replay_id}`,
       shorten(renderSegments(segments)),
     ]),
   ].join('\n');
@@ -114,7 +114,7 @@ function reasonsOf(missing: Report['pairs']): string[] {
 
 function sharesOf(moved: ShareMovement): string {
   const { before, after, difference, lower, upper, gained, lost, corrected_p_value } = moved;
-  return `${before.count} → ${after.count} of ${after.of} (${points(difference)}, ${points(lower)} to ${points(upper)}); ${gained} more, ${lost} fewer; McNemar p = ${showP(corrected_p_value)}`;
+  return `${before.count} → ${after.count} of ${after.of} (${points(difference)}, ${points(lower)} to ${points(upper)}); ${gained} more, ${lost} fewer; McNemar p ${corrected_p_value < 0.001 ? '' : '= '}${showP(corrected_p_value)}`;
 }
 
 export const movementHeader = ['', 'pairs', 'before', 'after', 'mean difference', '95 % from', 'to', 'p'];
