@@ -1,6 +1,7 @@
 /** The composition root: configuration in, a gateway out. The only file that knows every room. */
 import { resolve } from 'node:path';
 import { createBudgetKeeper } from './application/budget-keeper.ts';
+import type { FellowWorkers } from './application/fellow-workers.ts';
 import { createGateway, type Gateway } from './application/gateway.ts';
 import { createInFlight } from './application/in-flight.ts';
 import { toUnknownExecution } from './application/recover-intents.ts';
@@ -12,6 +13,7 @@ import { createHttpApp, type HttpApp } from './http/server.ts';
 import { createProviders } from './providers/providers.ts';
 import { type SimulatedProvider, startSimulatedProvider } from './providers/simulated-provider.ts';
 import { createScriptProcess } from './sandbox/script-process.ts';
+import { findOrphanedSpools, spoolDirectoryOf } from './store/spool-directory.ts';
 import { openStore } from './store/store.ts';
 import { createLog, type Log } from './telemetry/log.ts';
 import { createMetrics } from './telemetry/metrics.ts';
@@ -27,12 +29,16 @@ export interface OpenAppOptions {
   /** A gateway that serves and not a command: it obeys the settings of the spool and of retention. */
   readonly serving?: boolean;
   readonly logLevel?: string;
+  /** This gateway is one of several processes behind one address. */
+  readonly fellows?: FellowWorkers;
 }
 
 export interface App {
   readonly gateway: Gateway;
   readonly http: HttpApp;
   readonly log: Log;
+  /** Names this process in the audit trail. */
+  readonly gatewayId: string;
   readonly database: 'postgres' | 'embedded';
   /** Tells whoever finds the embedded database in use where its gateway listens. */
   publishAddress(url: string): void;
@@ -57,18 +63,18 @@ export interface App {
  * @throws PromptgateError — with everything that was opened closed again
  */
 export async function openApp(options: OpenAppOptions): Promise<App> {
-  const { config } = options;
+  const { config, fellows } = options;
   const releasers: (() => Promise<void> | void)[] = [];
   const close = async () => {
     for (const release of releasers.splice(0).reverse()) await release();
   };
   try {
-    const log = createLog(options.logLevel ?? config.values.PROMPTGATE_LOG_LEVEL);
-    const metrics = createMetrics(() => ({
-      snapshotAgeMs: snapshot.health().ageMs,
-      audit: trail.health(),
-      budgets: budgets.uses(),
-    }));
+    const log = createLog(options.logLevel ?? config.values.PROMPTGATE_LOG_LEVEL, fellows?.worker);
+    const metrics = createMetrics(
+      () => ({ snapshotAgeMs: snapshot.health().ageMs, audit: trail.health(), budgets: budgets.uses() }),
+      fellows?.heirloom,
+    );
+    fellows?.answer('metrics', () => metrics.share());
     const store = await openStore(databaseOf(options), {
       ...retentionOf(options),
       onMove: metrics.observeMove,
@@ -108,6 +114,7 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
       maxOpen: values.PROMPTGATE_AUDIT_MAX_OPEN,
       maxOpenBytes: values.PROMPTGATE_AUDIT_MAX_OPEN_BYTES,
       onFlush: metrics.observeFlush,
+      predecessor: fellows?.predecessor ?? null,
       toUnknown: toUnknownExecution,
       onRecovered(executions) {
         for (const execution of executions) log.execution(execution);
@@ -172,7 +179,8 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
         database: store.kind,
         simulated: simulated !== undefined,
         ping: () => store.ping(),
-        metrics: () => metrics.render(),
+        metrics: async () => (fellows ? metrics.renderAll(await fellows.ask('metrics')) : metrics.render()),
+        fellows,
         accepting: () => accepting,
         audit: () => trail.health(),
       },
@@ -181,6 +189,7 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
       gateway,
       http,
       log,
+      gatewayId: trail.gatewayId,
       database: store.kind,
       publishAddress: (url) => store.publishAddress(url),
       simulatedUrl: simulated?.url ?? null,
@@ -217,9 +226,15 @@ function retentionOf({ serving, config }: OpenAppOptions): { retentionMonths?: n
   return serving && months !== undefined ? { retentionMonths: months } : {};
 }
 
-function spoolOf({ directory, config: { values } }: OpenAppOptions, onChange: (event: string) => void) {
+function spoolOf(
+  { directory, config: { values }, fellows }: OpenAppOptions,
+  onChange: (event: string) => void,
+) {
+  const data = resolve(directory, values.PROMPTGATE_DATA_DIR);
+  const { worker, wanted } = fellows ?? { worker: 1, wanted: 1 };
   return {
-    directory: resolve(directory, values.PROMPTGATE_DATA_DIR, 'spool'),
+    directory: spoolDirectoryOf(data, worker),
+    orphans: worker === 1 ? findOrphanedSpools(data, wanted) : [],
     maxBytes: values.PROMPTGATE_SPOOL_MAX_BYTES,
     maxAgeMs: values.PROMPTGATE_SPOOL_MAX_AGE_MS,
     onChange,

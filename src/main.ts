@@ -15,6 +15,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     directory: process.cwd(),
     // Loaded when a command opens a gateway: the others need neither database drivers nor SDKs.
     openApp: async (options) => (await import('./app.ts')).openApp(options),
+    openLog: async (level) => (await import('./telemetry/log.ts')).createLog(level),
     out: (text, end = '\n') => process.stdout.write(`${text}${end}`),
     // Coloured for the terminal that stdout is; stderr may go elsewhere.
     err: (text) => process.stderr.write(`${process.stderr.isTTY ? text : stripVTControlCharacters(text)}\n`),

@@ -5,6 +5,8 @@ export interface CliContext {
   readonly environment: NodeJS.ProcessEnv;
   readonly directory: string;
   openApp(options: OpenAppOptions): Promise<App>;
+  /** A log without an app: of the process that owns the workers. */
+  openLog(level: string): Promise<App['log']>;
   /** @param end what follows the text; a line break when left out */
   out(text: string, end?: string): void;
   err(text: string): void;

@@ -26,7 +26,7 @@ export function listenForStop(): Stop {
 }
 
 /** Answers are on their way when this begins; what a client does not read in this time it will not read. */
-const answerTimeoutMs = 2_000;
+export const answerTimeoutMs = 2_000;
 
 /**
  * Waits for the stop, then ends: not ready and nothing new at once, calls in flight within the bound (at once when

@@ -20,9 +20,13 @@ export interface OpenAuditTrailOptions extends AuditTrailOptions {
   /** What becomes of a call whose gateway died. */
   readonly toUnknown: (intent: Intent) => Execution;
   readonly onRecovered: (executions: readonly Execution[]) => void;
-  /** Present: the mode `spool`. The directory belongs to this process alone. */
+  /** A gateway that is known to be dead: what it left is recovered at once. */
+  readonly predecessor?: string | null;
+  /** Present: the mode `spool`. The directories belong to this process alone. */
   readonly spool?: {
     readonly directory: string;
+    /** Of workers that there are no more: what is in them is replayed, nothing is added. */
+    readonly orphans?: readonly string[];
     readonly maxBytes: number;
     readonly maxAgeMs: number;
     readonly onChange: (event: SpoolEvent) => void;
@@ -76,6 +80,13 @@ export async function openAuditTrail(
   const direct = databaseSink(store, lease);
   const spool =
     options.spool && (await openSpool(direct, lease.renew, options.spool, () => trail.health().openBytes));
+  const orphans: Awaited<ReturnType<typeof openSpool>>[] = [];
+  if (options.spool) {
+    for (const directory of options.spool.orphans ?? []) {
+      orphans.push(await openSpool(direct, lease.renew, { ...options.spool, directory }, () => 0));
+    }
+  }
+  let predecessor = options.predecessor;
   const trail: WritableAuditTrail = createAuditTrail(store, spool?.sink ?? direct, lease, options);
   let recovered = 0;
   let recoveryBatch = recoveryBatchMax;
@@ -85,7 +96,9 @@ export async function openAuditTrail(
   async function recover(): Promise<void> {
     await lease.renew();
     // Outcomes that an earlier process spooled come first: their intents are not unknown.
-    if (spool?.sink.health().spooling) return;
+    if ([spool, ...orphans].some((one) => one?.sink.health().spooling)) return;
+    if (predecessor) await store.endLease(predecessor);
+    predecessor = null;
     const abandoned = trail.takeAbandoned();
     const scope = { gatewayId: lease.gatewayId, abandoned, alone: database.alone };
     try {
@@ -131,12 +144,12 @@ export async function openAuditTrail(
       const tick = () => void keep().catch(() => {});
       timer ??= setInterval(tick, keepIntervalMs).unref();
       tick();
-      spool?.sink.start();
+      for (const { sink } of spool ? [spool, ...orphans] : orphans) sink.start();
     },
     async close() {
       clearInterval(timer);
       await trail.close();
-      await spool?.close();
+      for (const one of spool ? [spool, ...orphans] : orphans) await one.close();
       await keeping?.catch(() => {});
       await lease.end().catch(() => {});
       await pool.end();

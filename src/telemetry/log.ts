@@ -11,8 +11,10 @@ export interface Log {
   error(error: PromptgateError, request: FailedRequest | null): void;
 }
 
-export function createLog(level: string): Log {
-  const logger = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2));
+/** @param worker its place, where there are several; every line carries it */
+export function createLog(level: string, worker?: number): Log {
+  const base = worker === undefined ? null : { worker };
+  const logger = pino({ level, base, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2));
   return {
     info: (message, fields = {}) => logger.info(fields, message),
     warn: (message, fields = {}) => logger.warn(fields, message),

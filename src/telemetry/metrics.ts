@@ -4,9 +4,11 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { BudgetUse } from '../application/budget-keeper.ts';
+import type { WorkerAnswer, WorkerAnswers } from '../application/fellow-workers.ts';
 import type { Execution } from '../domain/execution.ts';
 import type { Deployment } from '../domain/prompt-version.ts';
 import { boundValues } from './bounded-values.ts';
+import { addUp, shareOf } from './worker-metrics.ts';
 
 export interface Metrics {
   observe(execution: Execution): void;
@@ -16,7 +18,16 @@ export interface Metrics {
   observeGateRefusal(label: string): void;
   /** One group commit of the audit trail. */
   observeFlush(lane: string, rows: number, ms: number): void;
-  render(): Promise<{ contentType: string; body: string }>;
+  render(): Promise<MetricsText>;
+  /** What this worker adds to the metrics of all; see `renderAll`. */
+  share(): Promise<WorkerAnswer>;
+  /** The metrics of all workers as one: counts are added up, of ages the highest is told. */
+  renderAll(workers: WorkerAnswers): Promise<MetricsText>;
+}
+
+export interface MetricsText {
+  readonly contentType: string;
+  readonly body: string;
 }
 
 /** As the conventions advise. */
@@ -50,13 +61,17 @@ export interface AuditReadings {
 /**
  * Labels are bounded: statuses and codes are closed sets, a prompt is named only when the registry has it, and of any name
  * there are only so many. A refused call carries no model.
+ *
+ * @param heirloom what workers that are dead have counted, as `share` gave it: a sum that fell would look like a restart,
+ * and everything in it be counted again
  */
-export function createMetrics(read: () => Readings): Metrics {
+export function createMetrics(read: () => Readings, heirloom: unknown = null): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   new Gauge({
     name: 'promptgate_registry_snapshot_age_seconds',
     help: 'Since the registry snapshot was last compared with the database',
+    aggregator: 'max',
     registers: [registry],
     collect() {
       this.set(read().snapshotAgeMs / 1000);
@@ -65,6 +80,7 @@ export function createMetrics(read: () => Readings): Metrics {
   new Gauge({
     name: 'promptgate_budget_used_ratio',
     help: 'Share of a budget that is taken in its present period, as this gateway last heard',
+    aggregator: 'max',
     labelNames: ['scope', 'subject', 'measure', 'period', 'currency'],
     registers: [registry],
     collect() {
@@ -80,9 +96,17 @@ export function createMetrics(read: () => Readings): Metrics {
     ...addLabelMetrics(registry),
     observeFlush: addAuditMetrics(registry, () => read().audit),
     async render() {
-      return { contentType: registry.contentType, body: await registry.metrics() };
+      return toText(registry);
+    },
+    share: () => shareOf(registry, heirloom),
+    async renderAll(workers) {
+      return toText(await addUp(workers));
     },
   };
+}
+
+async function toText(registry: Registry): Promise<MetricsText> {
+  return { contentType: registry.contentType, body: await registry.metrics() };
 }
 
 function addExecutionMetrics(registry: Registry): Metrics['observe'] {
@@ -219,11 +243,11 @@ const flushRowsBuckets = [1, 2, 5, 10, 20, 50, 100, 200];
 function addAuditMetrics(registry: Registry, read: () => AuditReadings): Metrics['observeFlush'] {
   const registers = [registry];
   const gauges = {
-    promptgate_audit_queue_rows: ['Rows of the audit that wait for a commit', (now) => now.queued],
-    promptgate_audit_intents_open: ['Executions that are admitted and not settled', (now) => now.open],
-    promptgate_audit_spooling: ['1 while rows go to the local journal', (now) => Number(now.spooling)],
-    promptgate_audit_spool_bytes: ['Size of the local journal', (now) => now.spoolBytes],
-  } satisfies Record<string, [string, (now: AuditReadings) => number]>;
+    promptgate_audit_queue_rows: ['Rows of the audit that wait for a commit', 'sum', (now) => now.queued],
+    promptgate_audit_intents_open: ['Executions that are admitted and not settled', 'sum', (now) => now.open],
+    promptgate_audit_spooling: ['1 while rows go to the local journal', 'max', (now) => Number(now.spooling)],
+    promptgate_audit_spool_bytes: ['Size of the local journal', 'sum', (now) => now.spoolBytes],
+  } satisfies Record<string, [string, 'sum' | 'max', (now: AuditReadings) => number]>;
   const counters = {
     promptgate_audit_intents_recovered_total: [
       'Intents of dead gateways made unknown',
@@ -231,10 +255,11 @@ function addAuditMetrics(registry: Registry, read: () => AuditReadings): Metrics
     ],
     promptgate_audit_rows_dropped_total: ['Rows lost without a trace; stays 0', (now) => now.dropped],
   } satisfies Record<string, [string, (now: AuditReadings) => number]>;
-  for (const [name, [help, value]] of Object.entries(gauges)) {
+  for (const [name, [help, aggregator, value]] of Object.entries(gauges)) {
     new Gauge({
       name,
       help,
+      aggregator,
       registers,
       collect() {
         this.set(value(read()));

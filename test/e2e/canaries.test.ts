@@ -288,6 +288,7 @@ describe('a canary', () => {
         environment: { OPENAI_API_KEY: key, DATABASE_URL: reachable, ...environment },
         directory: broken,
         openApp,
+        openLog: () => Promise.reject(new Error('no workers are started')),
         out: (text) => void said.push(text),
         err: (text) => void said.push(text),
       });

@@ -13,6 +13,7 @@ async function run(gateway: TestGateway, directory: string, ...args: string[]) {
     environment: { PROMPTGATE_URL: gateway.url, PROMPTGATE_KEY: gateway.keys.admin },
     directory,
     openApp: () => Promise.reject(new Error('the gateway runs elsewhere')),
+    openLog: () => Promise.reject(new Error('the gateway runs elsewhere')),
     out: (text) => out.push(text),
     err: (text) => err.push(text),
   });

@@ -33,6 +33,7 @@ describe.each(databases)('what was imported, on $name', ({ create }) => {
       environment: { PROMPTGATE_URL: gateway.url, PROMPTGATE_KEY: gateway.keys.admin },
       directory,
       openApp: () => Promise.reject(new Error('the gateway runs elsewhere')),
+      openLog: () => Promise.reject(new Error('the gateway runs elsewhere')),
       out() {},
       err() {},
     });

@@ -1,10 +1,16 @@
 import { randomUUID } from 'node:crypto';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import postgres from 'postgres';
 import { v7 } from 'uuid';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { toUnknownExecution } from '../../src/application/recover-intents.ts';
 import type { Execution } from '../../src/domain/execution.ts';
+import { fromExecution } from '../../src/store/execution-rows.ts';
 import type { OpenAuditTrail, OpenAuditTrailOptions } from '../../src/store/open-audit-trail.ts';
+import { findOrphanedSpools, spoolDirectoryOf } from '../../src/store/spool-directory.ts';
+import { openSpoolJournal } from '../../src/store/spool-journal.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { databases, type TestDatabase } from '../support/databases.ts';
 import { execution, intent } from '../support/records.ts';
@@ -61,6 +67,30 @@ describe.each(databases)('the audit trail of a gateway on $name', ({ create }) =
     expect(trail.health()).toMatchObject({ open: 0, queued: 0, dropped: 0 });
     expect(groups.reduce((sum, rows) => sum + rows)).toBe(400);
     expect(groups.length).toBeLessThan(40);
+  });
+
+  it('of a worker takes over what its predecessor left, on lease, and the journals of places that are no more', async () => {
+    const data = await mkdtemp(join(tmpdir(), 'promptgate-places-'));
+    const journal = await openSpoolJournal({ directory: spoolDirectoryOf(data, 3) });
+    const spooled = execution({ idempotencyKey: null });
+    await journal.append([`o${fromExecution(spooled)}`]);
+    await journal.close();
+    const dead = await open();
+    const left = first();
+    await dead.writeIntent(left);
+    expect(findOrphanedSpools(data, 3)).toEqual([]);
+    const spool = { maxBytes: 1_000_000, maxAgeMs: 60_000, onChange() {} };
+    const trail = await open({
+      predecessor: dead.gatewayId,
+      spool: { ...spool, directory: spoolDirectoryOf(data, 1), orphans: findOrphanedSpools(data, 2) },
+    });
+    trail.start();
+    const statusOf = async (id: string) => {
+      await trail.keep();
+      return (await sql`select status from ai_executions where id = ${id}`)[0]?.status;
+    };
+    await expect.poll(() => statusOf(spooled.id)).toBe('succeeded');
+    await expect.poll(() => statusOf(left.id)).toBe('unknown');
   });
 
   it('writes the neighbours of a row that cannot be written, and makes that one unknown', async () => {

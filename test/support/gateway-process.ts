@@ -62,6 +62,8 @@ export interface GatewayProcessOptions {
   /** Where the gateway finds that database, when not there: behind a proxy. */
   readonly connectUrl?: string;
   readonly environment?: Record<string, string>;
+  /** Of `serve`. */
+  readonly args?: readonly string[];
 }
 
 const files = {
@@ -115,7 +117,7 @@ export async function prepareGateway(options: GatewayProcessOptions): Promise<Ga
     exited: () => gone(),
     ready: () => ready.promise,
     async start() {
-      running = await startCommand(['serve', ...(embedded ? ['--embedded'] : [])], {
+      running = await startCommand(['serve', ...(embedded ? ['--embedded'] : []), ...(options.args ?? [])], {
         cwd: directory,
         environment,
       });

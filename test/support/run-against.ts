@@ -18,6 +18,7 @@ export async function runAgainst(
     environment: { PROMPTGATE_URL: gateway.url, PROMPTGATE_KEY: gateway.keys.admin },
     directory,
     openApp: () => Promise.reject(new Error('the gateway runs elsewhere')),
+    openLog: () => Promise.reject(new Error('the gateway runs elsewhere')),
     out: (text) => void out.push(text),
     err: (text) => void err.push(text),
   });

@@ -25,7 +25,7 @@ async function check(directory: string, ...args: string[]) {
   const [out, err]: [string[], string[]] = [[], []];
   const openApp = () => Promise.reject(new Error('check opens nothing'));
   const code = await runCli(['check', ...args], {
-    ...{ environment: { DATABASE_URL: 'not a url' }, directory, openApp },
+    ...{ environment: { DATABASE_URL: 'not a url' }, directory, openApp, openLog: openApp },
     ...{ out: (text) => void out.push(text), err: (text) => void err.push(text) },
   });
   return { code, out: out.join('\n'), err: err.join('\n') };
@@ -227,6 +227,7 @@ describe('check against a git ref', () => {
     await runCli(['make', 'greet'], {
       ...{ environment: {}, directory: repository.directory, out: () => {}, err: () => {} },
       openApp: () => Promise.reject(new Error('make opens nothing')),
+      openLog: () => Promise.reject(new Error('make opens nothing')),
     });
     expect((await report(repository, '--against', 'HEAD')).code).toBe(0);
     expect(readFileSync(join(repository.directory, 'prompts/greet.prompt'), 'utf8')).toContain('version: 3');

@@ -21,6 +21,7 @@ describe('promptgate import', () => {
       environment: {},
       directory,
       openApp: () => Promise.reject(new Error('an import needs no gateway')),
+      openLog: () => Promise.reject(new Error('an import needs no gateway')),
       out: (text) => out.push(text),
       err: (text) => err.push(text),
     });

@@ -60,7 +60,7 @@ describe('promptgate make', () => {
     const [out, err]: [string[], string[]] = [[], []];
     const openApp = () => Promise.reject(new Error('make opens nothing'));
     const code = await runCli(['make', ...args], {
-      ...{ environment: {}, directory, openApp },
+      ...{ environment: {}, directory, openApp, openLog: openApp },
       ...{ out: (text) => void out.push(text), err: (text) => void err.push(text) },
     });
     return { code, out: out.join('\n'), err: err.join('\n') };

@@ -94,4 +94,59 @@ describe('metrics', () => {
       'promptgate_executions_total{prompt="summarize",purpose="replay",status="refused",error_code="invalid_variables",provider="",model=""} 1',
     );
   });
+
+  it('of several workers are one: counts add up, of ages the highest is told, and what a dead one counted stays', async () => {
+    const workers = [1_500, 9_000].map((snapshotAgeMs, index) =>
+      createMetrics(() => ({
+        snapshotAgeMs,
+        audit: { ...audit, queued: 3, spooling: index === 1 },
+        budgets,
+      })),
+    );
+    for (const [index, metrics] of workers.entries()) {
+      for (let call = 0; call <= index; call++) metrics.observe(execution({ latencyMs: 1_000 }));
+    }
+    const shares = await Promise.all(workers.map((metrics) => metrics.share()));
+    const scrape = async (answers: unknown[], heirlooms: unknown[], replaced: number) =>
+      (await workers[0]!.renderAll({ answers, heirlooms, wanted: 2, replaced })).body;
+    const numberOf = (body: string, name: string) =>
+      Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(body)?.[1]);
+    const both = await scrape(
+      shares.map(({ answer }) => answer),
+      [],
+      0,
+    );
+    expect(numberOf(both, 'promptgate_executions_total')).toBe(3);
+    expect(numberOf(both, 'gen_ai_client_operation_duration_seconds_count')).toBe(3);
+    expect(numberOf(both, 'promptgate_registry_snapshot_age_seconds')).toBe(9);
+    expect(numberOf(both, 'promptgate_audit_queue_rows')).toBe(6);
+    expect(numberOf(both, 'promptgate_audit_spooling')).toBe(1);
+    expect(numberOf(both, 'promptgate_workers')).toBe(2);
+
+    const one = await scrape([shares[0]!.answer], [shares[1]!.heirloom], 1);
+    expect(numberOf(one, 'promptgate_executions_total')).toBe(3);
+    expect(numberOf(one, 'promptgate_audit_queue_rows')).toBe(3);
+    expect([numberOf(one, 'promptgate_workers'), numberOf(one, 'promptgate_workers_replaced_total')]).toEqual(
+      [1, 1],
+    );
+
+    const successor = createMetrics(() => ({ snapshotAgeMs: 0, audit, budgets }), shares[1]!.heirloom);
+    successor.observe(execution({ latencyMs: 1_000 }));
+    const next = await successor.share();
+    expect(
+      numberOf(await scrape([shares[0]!.answer, next.answer], [], 1), 'promptgate_executions_total'),
+    ).toBe(4);
+    // It dies as well: what it inherited goes on.
+    expect(
+      numberOf(await scrape([shares[0]!.answer], [next.heirloom], 2), 'promptgate_executions_total'),
+    ).toBe(4);
+  });
+
+  it('that tell an age, or whether something is the case, are never added up', async () => {
+    const values = (await create().share()).answer as { name: string; type: string; aggregator: string }[][];
+    const ours = values.flat().filter(({ name }) => name.startsWith('promptgate_'));
+    expect(ours.length).toBeGreaterThan(5);
+    const states = ours.filter(({ name }) => /_age_|_spooling$|_ratio$/.test(name));
+    expect(states.map(({ aggregator }) => aggregator)).toEqual(states.map(() => 'max'));
+  });
 });
