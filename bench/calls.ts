@@ -102,8 +102,9 @@ async function startSystems(database: PostgresProcess, peers: readonly Peer[], u
   const missing: Record<string, string> = {};
   const systems = [
     await startFloor(url),
-    ...(await startPromptgate(database.url, url, { awaited: true })),
-    (await startPromptgate(database.url, url, { awaited: false }))[0],
+    ...(await startPromptgate(database.url, url, { audit: 'as it is' })),
+    (await startPromptgate(database.url, url, { audit: 'commits not awaited' }))[0],
+    (await startPromptgate(database.url, url, { audit: 'no audit' }))[0],
   ];
   for (const peer of peers) {
     try {

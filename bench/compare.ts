@@ -25,8 +25,8 @@ const database = await startPostgres(['max_connections=200']);
 const provider = start('answering-process.ts');
 const load = start('arrivals-process.ts');
 const { url } = await answerOf<{ url: string }>(provider);
-const theirs = await startPromptgate(database.url, url, { awaited: true, checkout: resolve(other) });
-const ours = await startPromptgate(database.url, url, { awaited: true });
+const theirs = await startPromptgate(database.url, url, { audit: 'as it is', checkout: resolve(other) });
+const ours = await startPromptgate(database.url, url, { audit: 'as it is' });
 
 async function cpuPerRequest({ pid, whole }: System, most: number): Promise<number> {
   const before = cpuUsOf(pid);

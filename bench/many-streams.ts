@@ -35,7 +35,7 @@ export async function measureManyStreams(
   const { url } = await answerOf<{ url: string }>(provider);
   const starts = [
     async () => [await startFloor(url)],
-    () => startPromptgate(database.url, url, { awaited: true }),
+    () => startPromptgate(database.url, url, { audit: 'as it is' }),
     ...peers.map((peer) => async () => [await peer.start(url)]),
   ];
   const results: StreamResult[] = [];

@@ -16,7 +16,7 @@ const database = await startPostgres(['max_connections=200']);
 const provider = start('answering-process.ts');
 const load = start('arrivals-process.ts');
 const { url } = await answerOf<{ url: string }>(provider);
-const [gateway] = await startPromptgate(database.url, url, { awaited: true });
+const [gateway] = await startPromptgate(database.url, url, { audit: 'as it is' });
 try {
   let answered = 0;
   for (let part = 1; part <= 10; part++) {

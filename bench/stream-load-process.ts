@@ -44,7 +44,8 @@ interface Heard {
   readonly last: string;
 }
 
-const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
+/** Of each run its own: a server closes what idles between two. */
+let agent: Agent;
 
 function listenTo(
   url: string,
@@ -100,6 +101,7 @@ const askProvider = ({ providerUrl }: StreamOrder, seed: string) =>
 
 async function run(order: StreamOrder): Promise<StreamReport> {
   const { streams, tokens, openingMs, probeEvery } = order;
+  agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
   const faults = new Set<string>();
   const firstMs: number[] = [];
   const directFirstMs: number[] = [];
@@ -119,6 +121,7 @@ async function run(order: StreamOrder): Promise<StreamReport> {
     }
   };
   await Promise.all(Array.from({ length: streams }, (_, index) => one(index)));
+  agent.destroy();
   const ascending = (numbers: number[]) => numbers.toSorted((a, b) => a - b);
   return {
     whole: firstMs.length,

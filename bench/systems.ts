@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import postgres from 'postgres';
 import type { Target } from './arrivals-process.ts';
+import type { AuditKind } from './exchanged-trail.ts';
 import { answerOf, start } from './processes.ts';
 
 const repository = resolve(import.meta.dirname, '..');
@@ -86,13 +87,13 @@ export function direct(providerUrl: string, provider: ChildProcess): System {
 
 /**
  * `promptgate serve` as anyone would run it, once for both of its faces.
- * @param options.awaited false: the audit's commits are not waited for
+ * @param options.audit how its audit is exchanged, see audit-exchange.ts
  * @param options.checkout another working tree of promptgate, to compare with
  */
 export async function startPromptgate(
   admin: string,
   providerUrl: string,
-  { awaited, checkout = repository }: { awaited: boolean; checkout?: string },
+  { audit, checkout = repository }: { audit: AuditKind; checkout?: string },
 ): Promise<[native: System, compatible: System]> {
   const databaseUrl = await createDatabase(admin);
   const directory = mkdtempSync(join(tmpdir(), 'promptgate-bench-'));
@@ -112,10 +113,10 @@ export async function startPromptgate(
   run('migrate');
   run('sync', '--deploy', 'production');
   const key = run('keys', 'create', 'bench').trim();
-  const hooks = awaited ? [] : ['--import', join(import.meta.dirname, 'unawaited.ts')];
+  const hooks = audit === 'as it is' ? [] : ['--import', join(import.meta.dirname, 'audit-exchange.ts')];
   const child = spawn(process.execPath, [...hooks, cli, 'serve', '--json'], {
     cwd: directory,
-    env,
+    env: { ...env, BENCH_AUDIT: audit },
     // It logs as ever: a line for each execution.
     stdio: ['ignore', 'pipe', 'ignore'],
   });
@@ -125,8 +126,8 @@ export async function startPromptgate(
     rmSync(directory, { recursive: true, force: true });
   };
   const headers = { ...json, authorization: `Bearer ${key}` };
-  const name = awaited ? 'promptgate' : 'promptgate, commits not awaited';
-  const base = { pid: child.pid!, databaseUrl, readyMs, stop };
+  const name = audit === 'as it is' ? 'promptgate' : `promptgate, ${audit}`;
+  const base = { pid: child.pid!, readyMs, stop, ...(audit === 'no audit' ? {} : { databaseUrl }) };
   const native = { url: `${url}/v1/prompts/bench/executions`, headers };
   const compatible = { url: `${url}/v1/chat/completions`, headers };
   const call = (said: string, more: object = {}) => JSON.stringify({ variables: { text: said }, ...more });

@@ -1,10 +1,10 @@
 /**
- * Loaded before the product (`node --import`), it exchanges one module of it: where the audit trail is opened, commits are
- * made and not awaited. What the gateway then saves is the price of waiting. Only here: the product has no such switch.
+ * Loaded before the product (`node --import`), it exchanges one module of it, where the audit trail is opened: what the
+ * gateway then saves is what its audit costs. Only here: the product has no such switch.
  */
 import { registerHooks } from 'node:module';
 
-const stub = new URL('unawaited-trail.ts', import.meta.url).href;
+const stub = new URL('exchanged-trail.ts', import.meta.url).href;
 
 registerHooks({
   resolve(specifier, context, next) {
