@@ -1,0 +1,121 @@
+// The page of a batch in a real browser, without a network: nothing is asked for, nothing is wider than the screen.
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { renderHtml } from '../../src/cli/replay-html.ts';
+import { measureChange, type ReplayPair, toSide } from '../../src/domain/replay-pair.ts';
+import { summariseReplays } from '../../src/domain/replay-report.ts';
+import { toReplayBatchView } from '../../src/http/replay-batch-view.ts';
+import { execution } from '../support/records.ts';
+
+const chromium = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
+  existsSync,
+);
+if (!chromium) console.warn('Skipped: there is no Chromium here to open the page of a batch of replays.');
+
+function page(): string {
+  const pairs: ReplayPair[] = Array.from({ length: 30 }, (_, index) => {
+    const before = execution({
+      rawOutput: `An answer <i>of</i> ${'w'.repeat(300)} ${index}`,
+      latencyMs: 100 + index,
+    });
+    const after = execution({ rawOutput: `Another one of ${index}`, latencyMs: 90 + 2 * index });
+    return {
+      executionId: before.id,
+      before: toSide(before, null),
+      after: toSide(after, null),
+      reason: null,
+      reproduced: false,
+      equal: false,
+      change: measureChange(before, after),
+    };
+  });
+  const shown = pairs.slice(0, 10).map((pair) => ({
+    pair,
+    before: 'old',
+    after: 'new',
+    segments: [
+      { kind: 'removed' as const, text: 'w'.repeat(400) },
+      { kind: 'added' as const, text: '<i>new</i>' },
+    ],
+  }));
+  const window = { since: '2026-11-14T10:00:00Z', until: '2026-11-21T10:00:00Z' };
+  const question = {
+    ...window,
+    from: {},
+    instead: { version: 2 },
+    to: 'v2',
+    size: 30,
+    seed: 's',
+    stratify: [],
+  };
+  return renderHtml(
+    toReplayBatchView({
+      run: {
+        ...{ runId: 'run', promptName: 'summarize', question, population: 30, keyId: null, actor: 'key:ci' },
+        executionIds: pairs.map(({ executionId }) => executionId),
+        createdAt: new Date(0),
+      },
+      ...{
+        pairs,
+        shown,
+        departures: [],
+        judged: 0,
+        suite: null,
+        dryRun: false,
+        stopped: null,
+        simulated: false,
+      },
+      findings: summariseReplays(pairs),
+      spent: { cost: '1', known: '1', currency: 'USD' },
+      callCount: 30,
+      durationMs: 1,
+    }),
+  );
+}
+
+/** What the browser itself says of the page: it alone may run this, the page's own policy has to be lifted for it. */
+const probe = `<script>addEventListener('load', () => {
+  const root = document.documentElement;
+  const shown = [...document.querySelectorAll('svg')].filter((svg) => svg.getBoundingClientRect().height > 40).length;
+  root.dataset.probe = JSON.stringify({ over: root.scrollWidth - innerWidth, width: innerWidth, shown,
+    articles: document.querySelectorAll('article').length, asked: performance.getEntriesByType('resource').length });
+});</script>`;
+
+describe.skipIf(!chromium)('the page of a batch of replays in Chromium', () => {
+  it.each([1280, 600])('is whole and not wider than a screen of %i, and asks for nothing', async (width) => {
+    const directory = await mkdtemp(join(tmpdir(), 'promptgate-page-'));
+    const file = join(directory, 'page.html');
+    await writeFile(
+      file,
+      page()
+        .replace(/<meta http-equiv[^>]*>/, '')
+        .replace('</body>', `${probe}</body>`),
+    );
+    const flags = [
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--hide-scrollbars',
+      '--host-resolver-rules=MAP * ~NOTFOUND',
+    ];
+    const { stdout } = await promisify(execFile)(
+      chromium!,
+      [
+        ...flags,
+        `--user-data-dir=${directory}/profile`,
+        `--window-size=${width},900`,
+        '--dump-dom',
+        `file://${file}`,
+      ],
+      { maxBuffer: 16 * 1024 * 1024 },
+    );
+    const told = /data-probe="([^"]*)"/.exec(stdout)?.[1]?.replaceAll('&quot;', '"') ?? '{}';
+    expect(JSON.parse(told)).toMatchObject({ width, over: 0, shown: 7, articles: 10, asked: 0 });
+    await rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  });
+});
