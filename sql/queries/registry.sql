@@ -114,6 +114,13 @@ values ($1, $2, $3::boolean, $4::text::json, $5, $6::float8, $7::float8, $8::int
   $10::float8, $11::boolean, $12, $13)
 returning *
 
+-- name: findGateDemands
+-- Nothing where the label is not gated. The suite that the policy names may not be registered, which is told by its name.
+select coalesce(policy.suite, in_force.suite) as suite, policy.repeats_min
+  from gate_policy($1, $2) policy
+  left join lateral suite_in_force($1, policy.suite) in_force on true
+ where policy.gated
+
 -- name: listLabelGates
 select prompt_name, label, version, gated, unproven, message, command, evaluation_id, glass_broken from label_gates
 

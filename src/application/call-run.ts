@@ -63,14 +63,18 @@ const longestPauseMs = 8_000;
 /** A run that waits for its rate still hears that it has to stop. */
 const longestWaitMs = 500;
 
-/** @param earlier every call that an earlier part of the run made */
-export function createCallRun(
+/**
+ * @param earlier every call that an earlier part of the run made
+ * @param mostOf what one of them cost at most, where it does not say what it cost; null: nobody knows
+ */
+export function createCallRun<Earlier extends Execution>(
   deps: CallRunDependencies,
   run: RunLimits,
-  earlier: readonly Execution[],
+  earlier: readonly Earlier[],
+  mostOf: (execution: Earlier) => bigint | null = () => null,
 ): CallRun {
   const budget = createRunBudget(run.budget);
-  for (const execution of earlier) budget.add(execution);
+  for (const execution of earlier) budget.add(execution, mostOf(execution));
   const made = new Set(earlier.map(({ id }) => id));
   let simulated = earlier.some((execution) => execution.simulated);
   let stop: RunStop | null = null;

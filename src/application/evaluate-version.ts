@@ -5,17 +5,12 @@
 import { v7 as newId, v5 } from 'uuid';
 import type { Actor } from '../domain/api-key.ts';
 import { PromptgateError } from '../domain/errors.ts';
-import type { Evaluation } from '../domain/evaluation.ts';
-import { countOpen, type Trial } from '../domain/evaluation-run.ts';
+import type { Trial } from '../domain/evaluation-run.ts';
 import type { CompiledSuite } from '../domain/evaluation-suite.ts';
-import type { Json } from '../domain/json.ts';
-import { formatMoney, parseMoney } from '../domain/money.ts';
-import { rendererVersion } from '../domain/template.ts';
-import { toWritableJson } from '../domain/writable-text.ts';
 import type { AuditStore } from './audit-store.ts';
-import { authorizePrompt } from './authorize.ts';
+import { authorizeLabel, authorizePrompt } from './authorize.ts';
 import { type EarlierCalls, noEarlierCalls, readEarlierCalls } from './earlier-trials.ts';
-import { type Comparison, type EvaluationReport, type Facts, toReport } from './evaluation-report.ts';
+import { type EvaluationReport, type Facts, toReport } from './evaluation-report.ts';
 import type { EvaluationStore } from './evaluation-store.ts';
 import {
   readBaseline,
@@ -24,6 +19,7 @@ import {
   readSuite,
   refuseImpossible,
 } from './evaluation-subject.ts';
+import { findNoEvidence, leftOf, recordEvaluation } from './record-evaluation.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
 import {
   type RunResult,
@@ -67,6 +63,8 @@ export interface EvaluateRequest {
   readonly timeoutMs?: number;
   /** Label whose version is run beside it. */
   readonly against?: string;
+  /** Label whose gate is to be satisfied: its suite as registered, its tries, and what it holds beside it. */
+  readonly gate?: string;
   /** A run to go on with. */
   readonly resume?: string;
   readonly retryUnanswered?: boolean;
@@ -99,14 +97,31 @@ export async function evaluateVersion(
   deps: EvaluateDependencies,
   request: EvaluateRequest,
 ): Promise<EvaluationReport> {
-  const plan = await planRun(deps, request);
-  const { runId, subject, baseline, earlier, trials, suite } = plan;
-  request.onStart?.({ runId, trials, warnings: suite.warnings });
-  const result = await runOne(deps, plan, { runId, subject, earlier, budget: request.budget ?? null });
+  const plan = await planRun(deps, await askAsGate(deps, request));
+  const { request: asked, runId, subject, baseline, earlier, trials, suite } = plan;
+  asked.onStart?.({ runId, trials, warnings: suite.warnings });
+  const result = await runOne(deps, plan, { runId, subject, earlier, budget: asked.budget ?? null });
   const beside = baseline && (await runBaseline(deps, plan, baseline, result));
   const report = toReport(plan, deps.now(), subject, runId, result, beside);
-  const evaluation = await record(deps, plan, subject, report);
-  return { ...report, evaluationId: evaluation?.id ?? null };
+  const evaluation = await recordEvaluation(deps, plan, subject, report);
+  const notEvidence = await findNoEvidence(deps, plan, subject);
+  return { ...report, evaluationId: evaluation?.id ?? null, notEvidence };
+}
+
+/** What is asked, as the gate of a label asks it. A label that has none is only compared with. */
+async function askAsGate(deps: EvaluateDependencies, request: EvaluateRequest): Promise<EvaluateRequest> {
+  const { actor, promptName, gate: label } = request;
+  if (label === undefined) return request;
+  authorizePrompt(actor, promptName);
+  authorizeLabel(actor, label);
+  const demands = await deps.evaluations.findGateDemands(promptName, label);
+  if (demands === null) return { against: label, ...request };
+  const { suite = 'default', repeatsMin } = demands;
+  const { judge: _, ...rest } = request;
+  const asked = { ...rest, against: label, suite };
+  if (repeatsMin === null) return asked;
+  const registered = await readSuite(deps, asked);
+  return { ...asked, repeats: Math.max(repeatsMin, registered.repeats, request.repeats ?? 1) };
 }
 
 /** Everything that is decided before the first call. */
@@ -122,7 +137,7 @@ interface Plan extends Facts {
 }
 
 async function planRun(deps: EvaluateDependencies, request: EvaluateRequest): Promise<Plan> {
-  const startedAt = new Date(deps.now());
+  const begunAt = deps.now();
   const { actor, promptName, resume, against } = request;
   authorizePrompt(actor, promptName);
   const suite = await readSuite(deps, request);
@@ -136,7 +151,11 @@ async function planRun(deps: EvaluateDependencies, request: EvaluateRequest): Pr
   const earlier =
     resume === undefined ? noEarlierCalls : await readEarlier(deps, request, suite, runId, subject);
   const onTrial = createProgress(trials, request.onTrial);
-  return { request, suite, judge, repeats, startedAt, runId, subject, baseline, earlier, trials, onTrial };
+  // Evidence is as old as its oldest answer, whenever the run is gone on with.
+  const oldest = earlier.all.reduce((time, { createdAt }) => Math.min(time, createdAt.getTime()), begunAt);
+  const startedAt = new Date(oldest);
+  const facts = { request, suite, judge, repeats, begunAt, startedAt };
+  return { ...facts, runId, subject, baseline, earlier, trials, onTrial };
 }
 
 function readEarlier(
@@ -152,11 +171,11 @@ function readEarlier(
 
 function runOne(
   deps: EvaluateDependencies,
-  { request, suite, judge, repeats, startedAt, onTrial }: Plan,
+  { request, suite, judge, repeats, begunAt, onTrial }: Plan,
   which: Pick<SuiteRun, 'runId' | 'subject' | 'budget' | 'earlier'> & Partial<Pick<SuiteRun, 'onTrial'>>,
 ): Promise<RunResult> {
   const { actor, requestId, concurrency, signal, timeoutMs, retryUnanswered = false } = request;
-  const deadline = timeoutMs === undefined ? null : startedAt.getTime() + timeoutMs;
+  const deadline = timeoutMs === undefined ? null : begunAt + timeoutMs;
   const limits = { concurrency, callsPerMinute: null, signal, deadline, retryUnanswered };
   const common = { actor, requestId, ...limits };
   return runSuite(deps, { ...common, suite, judge, repeats, onTrial, ...which });
@@ -182,58 +201,8 @@ async function runBaseline(
   const budget = request.budget === undefined ? null : leftOf(request.budget, first.spent.known);
   const onTrial = (trial: Trial) => plan.onTrial(trial, first.spent);
   const result = await runOne(deps, plan, { runId, subject: held, budget, earlier, onTrial });
-  await record(deps, plan, held, toReport(plan, deps.now(), held, runId, result, null));
+  await recordEvaluation(deps, plan, held, toReport(plan, deps.now(), held, runId, result, null));
   return { held, result };
-}
-
-/** A run that was cut short proves nothing that a later part of it could not still turn round: it is not recorded. */
-async function record(
-  deps: EvaluateDependencies,
-  { request }: Facts,
-  subject: RunSubject,
-  report: Omit<EvaluationReport, 'evaluationId'>,
-): Promise<Evaluation | null> {
-  const { summary, comparison } = report;
-  const isOpen = summary.verdict === 'insufficient' && countOpen(summary.outcomes) > 0;
-  if (subject.version === null || isOpen || summary.outcomes.skipped > 0) return null;
-  return deps.evaluations.recordEvaluation({
-    runId: report.runId,
-    promptName: report.promptName,
-    version: subject.version,
-    versionChecksum: report.versionChecksum,
-    suite: report.suite,
-    suiteChecksum: report.suiteChecksum,
-    judges: report.judges,
-    model: report.model,
-    simulated: report.simulated,
-    rendererVersion,
-    repeats: report.repeats,
-    caseCount: summary.caseCount,
-    trialCount: summary.trialCount,
-    passedCount: summary.trialsPassed,
-    callCount: report.callCount,
-    lowerBound: summary.lowerBound,
-    confidence: summary.confidence,
-    score: Math.max(0, Math.min(1, summary.score)),
-    threshold: report.demands.threshold,
-    baseline: comparison && toBaseline(deps, report.promptName, comparison),
-    verdict: summary.verdict,
-    // A reason may quote an answer, which may hold what no database takes.
-    cases: toWritableJson(report.cases as unknown as Json),
-    cost: report.cost,
-    currency: report.cost === null ? null : report.currency,
-    actor: request.actor.name,
-    startedAt: report.startedAt,
-  });
-}
-
-function toBaseline(
-  deps: EvaluateDependencies,
-  promptName: string,
-  { version, difference, lower }: Comparison,
-) {
-  const { checksum } = deps.snapshot.resolve(promptName, { version }).version;
-  return { version, checksum, difference, differenceLower: lower };
 }
 
 function createProgress(trials: number, tell: EvaluateRequest['onTrial']) {
@@ -243,9 +212,4 @@ function createProgress(trials: number, tell: EvaluateRequest['onTrial']) {
     counts[outcome === 'passed' || outcome === 'failed' ? outcome : 'open']++;
     tell?.({ ...counts, trials, spent: known });
   };
-}
-
-function leftOf(budget: string, spent: string): string {
-  const left = (parseMoney(budget) ?? 0n) - (parseMoney(spent) ?? 0n);
-  return formatMoney(left > 0n ? left : 0n);
 }

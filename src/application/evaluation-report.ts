@@ -1,6 +1,12 @@
 /** What a run came to, for whoever asked for it. */
 import type { JudgeVersion } from '../domain/evaluation.ts';
-import { type CaseResult, type Demands, type RunSummary, summariseRun } from '../domain/evaluation-run.ts';
+import {
+  type CaseResult,
+  type Demands,
+  openOutcomes,
+  type RunSummary,
+  summariseRun,
+} from '../domain/evaluation-run.ts';
 import type { CompiledSuite } from '../domain/evaluation-suite.ts';
 import { formatMoney, parseMoney } from '../domain/money.ts';
 import { comparePaired, type PairedDifference } from '../domain/pass-rate.ts';
@@ -40,6 +46,8 @@ export interface EvaluationReport {
   readonly comparison: Comparison | null;
   /** The evidence; null where none is recorded: a draft, a run that did not end. */
   readonly evaluationId: number | null;
+  /** Why no gate takes the run, as far as it lies in how it was asked for; null: one may. */
+  readonly notEvidence: string | null;
   readonly startedAt: Date;
   readonly durationMs: number;
 }
@@ -50,17 +58,20 @@ export interface Facts {
   readonly suite: CompiledSuite;
   readonly judge: RunSubject | null;
   readonly repeats: number;
+  /** Epoch in milliseconds. */
+  readonly begunAt: number;
+  /** Of its first call, which an earlier part of the run may have made. */
   readonly startedAt: Date;
 }
 
 export function toReport(
-  { request, suite, judge, repeats, startedAt }: Facts,
+  { request, suite, judge, repeats, begunAt, startedAt }: Facts,
   now: number,
   subject: RunSubject,
   runId: string,
   result: RunResult,
   compared: { readonly held: RunSubject; readonly result: RunResult } | null,
-): Omit<EvaluationReport, 'evaluationId'> {
+): Omit<EvaluationReport, 'evaluationId' | 'notEvidence'> {
   const { threshold, proven, confidence } = suite;
   const demands = { threshold, proven, confidence };
   const stop = result.stopped ?? compared?.result.stopped ?? null;
@@ -89,7 +100,7 @@ export function toReport(
       compared &&
       toComparison(request.against!, compared.held, result.cases, compared.result.cases, confidence),
     startedAt,
-    durationMs: now - startedAt.getTime(),
+    durationMs: now - begunAt,
   };
 }
 
@@ -106,10 +117,11 @@ function toComparison(
     now: result.share,
     before: then.get(result.id)?.share ?? 0,
   }));
-  // A case that was not tried on one side says nothing of a difference.
-  const isWhole = [...now, ...before].every(({ trials }) =>
-    trials.every(({ outcome }) => outcome !== 'skipped'),
-  );
+  // A case that was not tried says nothing of a difference. An answer that the held version did not get is no failure
+  // of it: an outage would make whatever comes after look better.
+  const isWhole =
+    now.every(({ trials }) => trials.every(({ outcome }) => outcome !== 'skipped')) &&
+    before.every(({ trials }) => trials.every(({ outcome }) => !openOutcomes.includes(outcome)));
   const paired = isWhole ? comparePaired(pairs, confidence) : undefined;
   if (!paired) return null;
   return {

@@ -6,6 +6,12 @@ export interface EvaluationFilter {
   readonly suite?: string;
 }
 
+export interface GateDemands {
+  /** The suite that speaks for the prompt; left out: none, or nobody knows which. */
+  readonly suite?: string;
+  readonly repeatsMin: number | null;
+}
+
 /** Port to suites and evaluations: facts that are only ever added. */
 export interface EvaluationStore {
   /**
@@ -28,6 +34,8 @@ export interface EvaluationStore {
     filter: EvaluationFilter,
     page: { readonly limit: number; readonly before?: number },
   ): Promise<Evaluation[]>;
+  /** What the gate of a label asks a run of a prompt for; null: the label is not gated. */
+  findGateDemands(promptName: string, label: string): Promise<GateDemands | null>;
   /** How every label that is set stands to its gate now. */
   listLabelGates(): Promise<LabelGate[]>;
   /** Every version of a prompt, in no order. */

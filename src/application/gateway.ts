@@ -103,6 +103,7 @@ export interface Gateway {
     actor: Actor,
     request: { promptName: string; label?: string; limit: number; before?: number },
   ): Promise<HistoryPage>;
+  /** Where the gateway stops, the run ends after the calls that are on their way, and can be gone on with. */
   evaluateVersion(request: EvaluateRequest): Promise<EvaluationReport>;
   getEvaluation(actor: Actor, runId: string): Promise<Evaluation>;
   listEvaluations(
@@ -182,7 +183,10 @@ export function createGateway(
     rollBack: (request) => rollBack(deps, request),
     labelsAt: (actor, filter) => labelsAt(deps, actor, filter),
     labelHistory: (actor, request) => labelHistory(deps, actor, request),
-    evaluateVersion: (request) => evaluateVersion({ ...deps, execute, ...clock }, request),
+    evaluateVersion: (request) =>
+      deps.inFlight.run(request.signal, (signal) =>
+        evaluateVersion({ ...deps, execute, ...clock }, { ...request, signal }),
+      ),
     getEvaluation: (actor, runId) => getEvaluation(evaluations, actor, runId),
     listEvaluations: (actor, promptName, filter, page) =>
       listEvaluations(evaluations, actor, promptName, filter, page),

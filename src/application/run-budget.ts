@@ -13,16 +13,18 @@ import type { ModelRoute } from './provider.ts';
 /** Why nothing more may be called. */
 export type BudgetStop = 'budget' | 'cost_unknown';
 
+type Spending = Pick<Execution, 'price' | 'simulated' | 'attempts' | 'status'>;
+
 /** Room for one call. `settle` gives back what it did not take; whoever cannot say what it cost keeps all of it. */
 export interface Reservation {
-  settle(spent: Pick<Execution, 'price' | 'simulated' | 'attempts'> | undefined): void;
+  settle(spent: Spending | undefined): void;
 }
 
 export interface RunBudget {
   /** Waits while others may still give back what is missing. */
   reserve(most: bigint | null): Promise<Reservation | BudgetStop>;
-  /** What an earlier part of the run has spent. */
-  add(execution: Pick<Execution, 'price' | 'simulated' | 'attempts'>): void;
+  /** What an earlier part of the run has spent; `most` where a call does not say what it cost. */
+  add(execution: Spending, most: bigint | null): void;
   /** Sum of all that is known, as a decimal; null when some call's cost is not known. */
   total(): { readonly cost: string | null; readonly known: string; readonly currency: string };
 }
@@ -40,12 +42,11 @@ export function createRunBudget(limit: string | null): RunBudget {
   let waiting: (() => void)[] = [];
 
   /** @returns the cost; 0 where nothing was bought, undefined where it is not known */
-  function costOf({
-    price,
-    simulated,
-    attempts,
-  }: Pick<Execution, 'price' | 'simulated' | 'attempts'>): bigint | undefined {
-    if (simulated || attempts.length === 0) return 0n;
+  function costOf({ price, simulated, attempts, status }: Spending): bigint | undefined {
+    if (simulated) return 0n;
+    // What became of it is not known: neither is whether it was bought.
+    if (status === 'unknown') return undefined;
+    if (attempts.length === 0) return 0n;
     const cost = price.cost === null ? undefined : parseMoney(price.cost);
     if (cost !== undefined) currency ??= price.currency;
     return price.currency === (currency ?? price.currency) ? cost : undefined;
@@ -87,8 +88,8 @@ export function createRunBudget(limit: string | null): RunBudget {
         await new Promise<void>((go) => waiting.push(go));
       }
     },
-    add(execution) {
-      count(costOf(execution), 0n);
+    add(execution, most) {
+      count(costOf(execution), most ?? 0n);
     },
     total: () => ({
       cost: allKnown ? formatMoney(spent) : null,

@@ -59,7 +59,10 @@ export interface RunResult {
 }
 
 export async function runSuite(deps: RunSuiteDependencies, run: SuiteRun): Promise<RunResult> {
-  const calls = createCallRun(deps, run, run.earlier.all);
+  const calls = createCallRun(deps, run, run.earlier.all, ({ metadata, inputPayload, createdAt }) => {
+    const asked = metadata.judge !== undefined && run.judge ? run.judge : run.subject;
+    return boundOf(deps, asked, inputPayload.variables, createdAt);
+  });
   const tryCase = createTrials(deps, run, calls);
   const places = run.suite.cases.flatMap((suiteCase) =>
     Array.from({ length: run.repeats }, (_, index) => ({ suiteCase, repeat: index + 1 })),

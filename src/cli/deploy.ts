@@ -38,7 +38,10 @@ export function addDeployCommand(
       '--break-glass',
       'past a gate that has no evidence; wants the scope `break_glass`, and shows in `status`',
     )
-    .option('--eval', 'first run its suite against what the label holds; move only when it passes')
+    .option(
+      '--eval',
+      'first run what the gate of the label asks for, against what it holds; move only when it passes',
+    )
     .option('--budget <amount>', 'with --eval: the most that the run may cost')
     .option('--git-commit <sha>', 'the commit that asks for it')
     .option('--json', 'print JSON')
@@ -87,7 +90,7 @@ async function passes(
   setExitCode: (code: number) => void,
 ): Promise<boolean> {
   const bound = budget === undefined ? {} : { budget };
-  const report = await runEvaluation(context, client, name, { version, against: label, ...bound });
+  const report = await runEvaluation(context, client, name, { version, gate: label, ...bound });
   if (report.verdict !== 'passed' || !json) {
     context.out(
       json

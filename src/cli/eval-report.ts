@@ -112,9 +112,13 @@ function compared({ comparison }: Report): string[] {
   ];
 }
 
-function evidence({ evaluation_id, version, run_id, outcomes }: Report): string {
-  if (evaluation_id !== null) return `recorded as evaluation ${evaluation_id}, run ${run_id}`;
+function evidence({ evaluation_id, version, run_id, outcomes, not_evidence }: Report): string {
+  const but = not_evidence === null ? '' : `; no gate takes it: ${not_evidence}`;
+  if (evaluation_id !== null) return `recorded as evaluation ${evaluation_id}, run ${run_id}${but}`;
   if (version === null) return 'a draft: no evidence is recorded';
+  if (outcomes.skipped === 0 && not_evidence !== null && !outcomes.unanswered && !outcomes.crashed) {
+    return `not recorded: ${not_evidence}`;
+  }
   const again =
     outcomes.unanswered || outcomes.crashed
       ? '; with --retry-unanswered it asks again what got no answer'

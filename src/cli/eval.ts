@@ -26,6 +26,7 @@ export interface EvalOptions {
   readonly budget?: string;
   readonly timeout?: string;
   readonly against?: string;
+  readonly gate?: string;
   readonly resume?: string;
   readonly retryUnanswered?: boolean;
   readonly dir?: string;
@@ -59,6 +60,7 @@ export function addEvalCommand(
     .option('--budget <amount>', 'the most that the run may cost, in the currency of the provider')
     .option('--timeout <time>', 'start no call after this: 90s, 15m, 2h')
     .option('--against <label>', 'run what this label holds beside it, and compare case by case')
+    .option('--gate <label>', 'as its gate asks: the suite as registered, its tries, against what it holds')
     .option('--resume <run>', 'go on with a run: what was answered is not asked again')
     .option(
       '--retry-unanswered',
@@ -135,8 +137,8 @@ function begin(context: CliContext, name: string, run: StartedRun, options: Eval
 }
 
 /** What has to be said again for the same run. */
-function again({ version, label, file, suite, judge, repeats, against }: EvalOptions): string {
-  const said = { version, label, file, suite, judge, repeats, against };
+function again({ version, label, file, suite, judge, repeats, against, gate }: EvalOptions): string {
+  const said = { version, label, file, suite, judge, repeats, against, gate };
   return Object.entries(said)
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => ` --${key} ${value}`)
@@ -145,8 +147,8 @@ function again({ version, label, file, suite, judge, repeats, against }: EvalOpt
 
 async function toBody(context: CliContext, name: string, options: EvalOptions): Promise<object> {
   const directory = promptsDirectory(context, options.dir);
-  const { version, label, judge, repeats, concurrency, budget, against, resume } = options;
-  const given = { version, label, judge, repeats, concurrency, budget, against, resume };
+  const { version, label, judge, repeats, concurrency, budget, against, gate, resume } = options;
+  const given = { version, label, judge, repeats, concurrency, budget, against, gate, resume };
   return {
     ...given,
     ...(options.file ? { definition: await readDraft(context, directory, options.file) } : {}),

@@ -1,8 +1,8 @@
 /** Suites as files: which one is a prompt's, and what it takes in. */
-import { existsSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, realpath } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import type { SuiteFile } from '../application/sync-suites.ts';
+import { staysBelow } from '../domain/case-files.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import { listSuiteFiles } from '../domain/evaluation-suite.ts';
 
@@ -53,17 +53,23 @@ export async function readSuiteFiles(directory: string): Promise<SuiteFile[]> {
 export async function readSuiteFile(location: string, base: string): Promise<LocatedSuite> {
   const source = await readText(location);
   const files: Record<string, string> = {};
+  const path = toPath(location, base);
+  const folder = path.replace(/[^/]*$/, '');
+  const root = await realpath(
+    path.includes('/') || dirname(location) === resolve(base) ? base : dirname(location),
+  );
   const open = listSuiteFiles(source);
   for (let name = open.shift(); name !== undefined; name = open.shift()) {
-    if (Object.hasOwn(files, name)) continue;
-    const path = resolve(dirname(location), name);
-    // What is not there is reported by its place in the suite.
-    if (!existsSync(path)) continue;
-    const text = await readText(path);
+    // What is not there, or may not be read, is reported by its place in the suite.
+    if (Object.hasOwn(files, name) || !staysBelow(folder, name)) continue;
+    const place = await realpath(resolve(dirname(location), name)).catch(() => undefined);
+    // A link may lead elsewhere than its name says.
+    if (place === undefined || !place.startsWith(`${root}${sep}`)) continue;
+    const text = await readText(place);
     files[name] = text;
     if (/\.(?:ya?ml|json)$/i.test(name)) open.push(...listSuiteFiles(text));
   }
-  return { location, path: toPath(location, base), source, files };
+  return { location, path, source, files };
 }
 
 function toPath(location: string, base: string): string {

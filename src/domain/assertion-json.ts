@@ -1,6 +1,6 @@
 /** Assertions about the JSON of an answer. */
 import { parse as parseYaml } from 'yaml';
-import type { CompileAssertion, JudgedAnswer, Match } from './assertion-type.ts';
+import { AssertionCrash, type CompileAssertion, type JudgedAnswer, type Match } from './assertion-type.ts';
 import type { Json, JsonObject } from './json.ts';
 import { type CompiledSchema, compileSchema } from './json-schema.ts';
 
@@ -56,12 +56,18 @@ function findMisfit(value: Json, schema: CompiledSchema | undefined): Match {
 
 /** A longer one is not looked at: what is tried grows with the square. */
 const maxObjectLength = 100_000;
+/** Characters read for one answer. Braces that nobody closes would hold up the gateway for minutes. */
+const maxRead = 10_000_000;
 
 /** Objects inside a text, outermost ones, in order. An object that is cut off at the end of the text is none. */
 function findObjects(text: string): JsonObject[] {
   const objects: JsonObject[] = [];
+  let read = 0;
   for (let at = text.indexOf('{'); at !== -1; at = text.indexOf('{', at + 1)) {
     const end = findEnd(text, at);
+    read += (end ?? Math.min(text.length, at + maxObjectLength)) - at;
+    if (read > maxRead)
+      throw new AssertionCrash('contains-json: the answer has too many braces to look through');
     if (end === undefined) continue;
     try {
       objects.push(JSON.parse(text.slice(at, end)) as JsonObject);

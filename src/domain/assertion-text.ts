@@ -121,10 +121,10 @@ function compileDistance({ value, threshold = defaultDistance }: AssertionSpec, 
 const defaultSimilarity = 0.8;
 
 function compileSimilarity({ value, threshold = defaultSimilarity }: AssertionSpec, complain: Complain) {
-  if (typeof value !== 'string' || threshold < 0 || threshold > 1) {
+  if (typeof value !== 'string' || threshold <= 0 || threshold > 1) {
     complain(
       'value',
-      'The value of `similarity` is the text to compare with, and its threshold is from 0 to 1.',
+      'The value of `similarity` is the text to compare with, and its threshold is above 0 and at most 1.',
     );
     return undefined;
   }

@@ -14,12 +14,29 @@ export interface RawCase {
   readonly located: Pick<LocatedYaml, 'issueAt'>;
 }
 
-/** Text of a file that the suite takes in; undefined when it was not given. */
-export type TakeFile = (reference: string) => { readonly path: string; readonly text: string } | undefined;
+/** Text of a file that the suite takes in, or why there is none. */
+export type TakeFile = (
+  reference: string,
+) => { readonly path: string; readonly text: string } | { readonly fault: string };
 
 /** `file://./cases.csv` and `./cases.csv` are both `cases.csv`, as seen from the suite. */
 export function toFileKey(reference: string): string {
   return reference.replace(/^file:\/\//, '').replace(/^(?:\.\/)+/, '');
+}
+
+/**
+ * Whether a path of a suite in that folder (`billing/`, or nothing at the top) stays below where definitions lie: a suite
+ * comes with a pull request, and must not read what else is on the machine that checks it.
+ */
+export function staysBelow(folder: string, key: string): boolean {
+  if (/^[/\\]|^[a-z]:|\\/i.test(key)) return false;
+  let depth = 0;
+  for (const part of `${folder}${key}`.split('/')) {
+    if (part === '..') depth--;
+    else if (part !== '' && part !== '.') depth++;
+    if (depth < 0) return false;
+  }
+  return true;
 }
 
 export function readCases(
@@ -34,13 +51,8 @@ export function readCases(
   return entries.flatMap(([value, path]) => {
     if (typeof value !== 'string') return [{ value, path, located }];
     const file = takeFile(value);
-    if (file === undefined) {
-      issues.push(
-        located.issueAt(
-          path,
-          `The file ${JSON.stringify(toFileKey(value))} is not there, or is of no kind that holds cases.`,
-        ),
-      );
+    if ('fault' in file) {
+      issues.push(located.issueAt(path, file.fault));
       return [];
     }
     return readCaseFile(new SourceText(file.path, normaliseSource(file.text)), issues, (message) =>
@@ -117,8 +129,11 @@ function toCase(record: Record<string, string>, refuse: (message: string) => voi
     } else if (column === '__threshold') {
       if (cell.trim() !== '') row.threshold = Number(cell);
     } else if (column === '__metric') row.metric = cell;
-    else if (column === '__critical') row.critical = /^(?:true|yes|1)$/i.test(cell.trim());
-    else if (column === '__id' || column === '__description') {
+    else if (column === '__critical') {
+      if (/^(?:true|yes|1)$/i.test(cell.trim())) row.critical = true;
+      else if (/^(?:false|no|0)$/i.test(cell.trim())) row.critical = false;
+      else if (cell.trim() !== '') refuse('`__critical` is yes, no, or empty.');
+    } else if (column === '__id' || column === '__description') {
       if (cell.trim() !== '') row[column.slice(2)] = cell;
     } else if (column.startsWith('__metadata:')) continue;
     else if (column.startsWith('__') || isPrototypeName(column)) {

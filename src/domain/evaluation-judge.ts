@@ -28,8 +28,11 @@ export function readJudgement(output: string, threshold: number | undefined, inv
   if (!said || typeof said.pass !== 'boolean') {
     throw new AssertionCrash('llm-rubric: the judge did not answer with JSON that has `pass`');
   }
-  const score =
-    typeof said.score === 'number' && Number.isFinite(said.score) ? said.score : Number(said.pass);
+  const score = typeof said.score === 'number' ? said.score : Number(said.pass);
+  // On another scale than the thresholds': 5 of 10 would be above each of them.
+  if (!(score >= 0 && score <= 1)) {
+    throw new AssertionCrash('llm-rubric: the score of the judge is not from 0 to 1');
+  }
   const fits = said.pass && (threshold === undefined || score >= threshold);
   const pass = fits !== inverse;
   const reason = typeof said.reason === 'string' ? said.reason.slice(0, 1_000) : 'the judge gives no reason';

@@ -3,7 +3,7 @@
  * words; whatever would change a verdict and is not understood is refused with its place, never dropped.
  */
 import { hashJson } from './canonical-json.ts';
-import { type TakeFile, toFileKey } from './case-files.ts';
+import { staysBelow, type TakeFile, toFileKey } from './case-files.ts';
 import {
   DefinitionError,
   type DefinitionIssue,
@@ -139,8 +139,14 @@ function createFiles(suitePath: string, files: Readonly<Record<string, string>>)
   const directory = suitePath.includes('/') ? suitePath.replace(/[^/]*$/, '') : '';
   return (reference) => {
     const key = toFileKey(reference);
+    if (!staysBelow(directory, key)) {
+      return {
+        fault: `The file ${JSON.stringify(key)} is outside of the prompts directory, and a suite takes in nothing from there.`,
+      };
+    }
     const text = Object.hasOwn(files, key) ? files[key] : undefined;
-    return text === undefined ? undefined : { path: `${directory}${key}`, text };
+    if (text === undefined) return { fault: `The file ${JSON.stringify(key)} is not there.` };
+    return { path: `${directory}${key}`, text };
   };
 }
 

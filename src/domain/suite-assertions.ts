@@ -18,6 +18,11 @@ export type CompiledAssertion = {
   | { readonly parts: readonly CompiledAssertion[]; readonly threshold: number | undefined }
 );
 
+/** Whether an assertion can keep an answer from passing. */
+export function decides(assertion: CompiledAssertion): boolean {
+  return assertion.weight > 0 && (!('parts' in assertion) || assertion.parts.some(decides));
+}
+
 interface Written {
   readonly value: JsonObject;
   readonly path: KeyPath;

@@ -5,7 +5,7 @@ import type { DefinitionIssue } from './definition-error.ts';
 import { readMapping, type Values } from './definition-keys.ts';
 import type { Json, JsonObject } from './json.ts';
 import type { LocatedYaml } from './located-yaml.ts';
-import { type CompiledAssertion, compileAssertions } from './suite-assertions.ts';
+import { type CompiledAssertion, compileAssertions, decides } from './suite-assertions.ts';
 import { optionKeys, passedOver, type suiteKeys, testKeys } from './suite-keys.ts';
 import { expandVariables, maxCombinations, readVariable } from './suite-values.ts';
 
@@ -140,6 +140,14 @@ function readCase(raw: RawCase, reader: CaseReader, ids: Map<string, NamedCase>)
   const threshold = test.threshold ?? fallback.threshold;
   return combinations.flatMap((vars) => {
     const compiled = compileAssertions(written, { ...reader, variables: vars });
+    if (compiled.assertions.length === written.length && !compiled.assertions.some(decides)) {
+      issues.push(
+        raw.located.issueAt(
+          raw.path,
+          'No assertion of this case has a weight: whatever is answered would pass.',
+        ),
+      );
+    }
     const canonical: JsonObject = {
       vars,
       assert: compiled.canonical,

@@ -16,7 +16,9 @@ const line = z
   .max(100)
   .refine((text) => !/\p{Cc}/u.test(text));
 const text = z.string().max(10_000);
-const rate = z.number().min(0).max(1);
+/** Nothing could fall below 0: that would let through whatever is answered. */
+const rate = z.number().gt(0).max(1);
+const sumThreshold = { schema: z.number().gt(0), expected: 'a number above 0' } as const;
 const threshold = { schema: z.number(), expected: 'a number' } as const;
 
 export const maxRepeats = 100;
@@ -29,7 +31,7 @@ export const suiteKeys = {
     expected: 'a name of lower-case letters, digits and dashes',
   },
   repeats: { schema: z.int().min(1).max(maxRepeats), expected: `a whole number from 1 to ${maxRepeats}` },
-  threshold: { schema: rate, expected: 'the share of answers that have to pass, from 0 to 1' },
+  threshold: { schema: rate, expected: 'the share of answers that have to pass, above 0 and at most 1' },
   proven: {
     schema: z.number().gt(0).lt(1),
     expected: 'the pass rate that has to be proven, between 0 and 1',
@@ -54,7 +56,7 @@ export const testKeys = {
   description: { schema: text, expected: 'text' },
   vars: { schema: object, expected: 'a mapping of variables to values' },
   assert: { schema: z.array(object), expected: 'a list of assertions' },
-  threshold,
+  threshold: sumThreshold,
   metadata: { schema: object, expected: 'a mapping of your own' },
   options: { schema: object, expected: 'a mapping' },
 } as const satisfies Record<string, Key>;
@@ -77,7 +79,7 @@ export const assertionKeys = {
 export const setKeys = {
   type: assertionKeys.type,
   assert: { schema: z.array(object).min(1), expected: 'a list of assertions', required: true },
-  threshold,
+  threshold: sumThreshold,
   weight: assertionKeys.weight,
   metric: assertionKeys.metric,
 } as const satisfies Record<string, Key>;

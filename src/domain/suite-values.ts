@@ -19,7 +19,7 @@ export function readVariable(value: Json, takeFile: TakeFile): ValueResult {
   }
   if (scripts.test(value)) return { fault: 'Variables that a script makes are not supported.' };
   const file = takeFile(value);
-  if (!file) return { fault: `The file ${JSON.stringify(value.slice(7))} is not there.` };
+  if ('fault' in file) return file;
   if (!/\.ya?ml$/i.test(value)) return { value: file.text.trim() };
   return { value: JSON.stringify(parseYaml(file.text)) };
 }
@@ -43,7 +43,7 @@ function readFile(reference: string, takeFile: TakeFile): ValueResult {
   if (scripts.test(reference))
     return { fault: 'Scripts in files are not supported: write the expression here.' };
   const file = takeFile(reference);
-  if (!file) return { fault: `The file ${JSON.stringify(reference.slice(7))} is not there.` };
+  if ('fault' in file) return file;
   if (structured.test(reference)) {
     try {
       return { value: parseYaml(file.text) as Json };

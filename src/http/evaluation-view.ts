@@ -76,6 +76,9 @@ export const evaluationReportSchema = z
     evaluation_id: count.nullable().openapi({
       description: 'The evidence; null: none is recorded, of a draft or while trials are without a verdict.',
     }),
+    not_evidence: z.string().nullable().openapi({
+      description: 'Why no gate takes the run, as far as it lies in how it was asked for; null: one may.',
+    }),
     reasons: z.array(z.string()).openapi({ description: 'Why it is not passed.' }),
     proven: rate,
     cases_passed: count,
@@ -143,6 +146,7 @@ export function toReportView(report: EvaluationReport): EvaluationReportView {
     model: report.model,
     simulated: report.simulated,
     evaluation_id: report.evaluationId,
+    not_evidence: report.notEvidence,
     verdict: summary.verdict,
     reasons: [...summary.reasons],
     repeats: report.repeats,

@@ -54,6 +54,10 @@ const bodySchema = z
       .openapi({ description: 'The most that the run may cost.' }),
     timeout_ms: z.number().int().min(1).max(86_400_000).optional(),
     against: z.string().optional().openapi({ description: 'Label whose version is run beside it.' }),
+    gate: z.string().optional().openapi({
+      description:
+        'Label whose gate is to be satisfied: its suite as registered, its tries, and what it holds beside it.',
+    }),
     resume: z.uuid().optional().openapi({ description: 'Id of a run to go on with.' }),
     retry_unanswered: z.boolean().default(false).openapi({
       description:

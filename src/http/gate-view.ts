@@ -2,6 +2,7 @@
 import { z } from '@hono/zod-openapi';
 import type { GateRequirements, LabelGate, TestedVersion } from '../domain/gate.ts';
 import type { LabelPolicy } from '../domain/prompt-version.ts';
+import { maxRepeats } from '../domain/suite-keys.ts';
 
 const text = z.string().nullable();
 const rate = z.number().min(0).max(1).nullable();
@@ -16,7 +17,7 @@ export const requirementsSchema = z
       .openapi({ description: "Null: the prompt's `default` suite, else its only one." }),
     pass_rate_min: rate,
     lower_bound_min: rate.openapi({ description: 'Of the pass rate, at the confidence of the run.' }),
-    repeats_min: z.number().int().min(1).max(1_000).nullable(),
+    repeats_min: z.number().int().min(1).max(maxRepeats).nullable(),
     age_max_s: z
       .number()
       .int()

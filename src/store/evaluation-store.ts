@@ -3,7 +3,7 @@ import type { EvaluationStore } from '../application/evaluation-store.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import { type Pool, sqlStateOf } from './connection.ts';
 import { fromEvaluation, fromEvaluationSuite, toEvaluation, toEvaluationSuite } from './evaluation-rows.ts';
-import { toLabelGate, toTestedVersion } from './gate-rows.ts';
+import { toGateDemands, toLabelGate, toTestedVersion } from './gate-rows.ts';
 import type { QueryCatalog } from './query-catalog.ts';
 import { bindRegistryTransactions } from './registry-transactions.ts';
 
@@ -20,6 +20,7 @@ export function createEvaluationStore(
   const insertEvaluation = queries.bind('insertEvaluation');
   const findEvaluation = queries.bind('findEvaluation');
   const listEvaluations = queries.bind('listEvaluations');
+  const findGateDemands = queries.bind('findGateDemands');
   const listLabelGates = queries.bind('listLabelGates');
   const listTestedVersions = queries.bind('listTestedVersions');
 
@@ -57,6 +58,8 @@ export function createEvaluationStore(
         const [row] = inserted ? [inserted] : await findEvaluation(sql, evaluation.runId);
         return toEvaluation(row ?? {});
       }),
+    findGateDemands: (promptName, label) =>
+      read(async (sql) => (await findGateDemands(sql, promptName, label)).map(toGateDemands)[0] ?? null),
     listLabelGates: () => read(async (sql) => (await listLabelGates(sql)).map(toLabelGate)),
     listTestedVersions: (promptName) =>
       read(async (sql) => (await listTestedVersions(sql, promptName)).map(toTestedVersion)),

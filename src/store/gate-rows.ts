@@ -1,5 +1,6 @@
 /** Policies of labels, and how labels and versions stand to them, between their domain shape and their rows. */
 import { z } from 'zod';
+import type { GateDemands } from '../application/evaluation-store.ts';
 import type { LabelPolicyChange } from '../application/registry-store.ts';
 import { type LabelGate, noRequirements, type TestedVersion } from '../domain/gate.ts';
 import type { LabelPolicy } from '../domain/prompt-version.ts';
@@ -82,6 +83,13 @@ export function fromLabelPolicy(policy: Omit<LabelPolicy, 'createdAt'>): Argumen
     policy.actor,
     policy.reason,
   ];
+}
+
+const demandsSchema = z.object({ suite: z.string().nullable(), repeats_min: z.number().nullable() });
+
+export function toGateDemands(row: Row): GateDemands {
+  const { suite, repeats_min } = demandsSchema.parse(row);
+  return { ...(suite === null ? {} : { suite }), repeatsMin: repeats_min };
 }
 
 const gateSchema = z.object({

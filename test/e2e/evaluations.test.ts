@@ -132,12 +132,15 @@ describe.each(databases)('an evaluation on $name', ({ create, name: kind }) => {
       suite: suite(
         [
           wants('up'),
-          wants('down', 'down', { threshold: 0 }),
+          wants('down', 'down', { threshold: 0.1 }),
           {
             id: 'crash',
             vars: { name: 'x' },
-            threshold: 0,
-            assert: [{ type: 'javascript', value: 'nothing.at.all' }],
+            threshold: 0.1,
+            assert: [
+              { type: 'javascript', value: 'nothing.at.all' },
+              { type: 'contains', value: 'x' },
+            ],
           },
         ],
         { threshold: 0.5 },
@@ -228,6 +231,35 @@ describe.each(databases)('an evaluation on $name', ({ create, name: kind }) => {
     expect(body.call_count).toBe(6);
     const recorded = await gateway.call('GET', `/v1/evaluations/${body.run_id}`);
     expect(recorded.body.baseline).toMatchObject({ version: 1, difference: 0 });
+  });
+
+  it('does not take an outage of the version that the label holds for a failure of it', async () => {
+    answer = (asked) => (asked.startsWith('v2') ? { text: asked } : { status: 400 });
+    const { body } = await evaluate({ suite: suite([wants('a')]), version: 2, against: 'production' });
+    expect([body.verdict, body.comparison]).toEqual(['passed', null]);
+    const recorded = await gateway.call('GET', `/v1/evaluations/${body.run_id}`);
+    expect(recorded.body.baseline).toBeNull();
+  });
+
+  it('is as old as its first answer, also when it was gone on with later', async () => {
+    const cases = [wants('a'), wants('b')];
+    answer = (_asked, number) => (number === 2 ? { status: 400 } : {});
+    const { body: first } = await evaluate({ suite: suite(cases), concurrency: 1 });
+    const resumed = { suite: suite(cases), resume: first.run_id, retry_unanswered: true };
+    const { body } = await evaluate(resumed);
+    expect(body.verdict).toBe('passed');
+    const [row] = await gateway.query(
+      `select e.started_at <= min(x.created_at) as covers from evaluations e
+         join ai_executions x on x.run_id = e.run_id where e.run_id = '${body.run_id}' group by e.started_at`,
+    );
+    expect(row).toEqual({ covers: true });
+  });
+
+  it('says why a judge that the command names makes no evidence for a gate', async () => {
+    answer = (asked) => ({ text: asked.startsWith('Judge') ? '{"pass":true}' : asked });
+    const rubric = [{ id: 'a', vars: { name: 'a' }, assert: [{ type: 'llm-rubric', value: 'polite' }] }];
+    const { body } = await evaluate({ suite: suite(rubric), judge: 'grade@1' });
+    expect([body.verdict, body.not_evidence]).toEqual(['passed', expect.stringContaining('is registered')]);
   });
 
   it('runs a file that is no version, and records no evidence', async () => {

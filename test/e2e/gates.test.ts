@@ -134,6 +134,36 @@ describe.each(databases)('a gate, through two gateways on $name', ({ create }) =
     expect((await run('status')).out).not.toContain('GLASS');
   });
 
+  it('is asked by deploy --eval for what it wants: its suite, its tries, its comparison', async () => {
+    const asks = ['--suite', 'nightly', '--repeats', '3', '--margin', '1', '--prompt', 'greet'];
+    expect((await run('gate', 'set', 'production', 'on', '--simulated', ...asks)).code).toBe(0);
+    version('greet', 3);
+    write('more/greet-nightly.eval.yaml', suite('No model', 'prompt: greet\nsuite: nightly\nrepeats: 2\n'));
+    await run('sync');
+    const refused = await run('deploy', 'greet', 'production', '3', '--reason', 'x');
+    const command = 'promptgate eval greet --version 3 --suite nightly --repeats 3 --against production';
+    expect(refused.err).toContain(`Next: \`${command}\``);
+    const fewer = await run('eval', 'greet', '--version', '3', '--suite', 'nightly', '--repeats', '1');
+    expect(fewer.out).toContain('not recorded: the suite asks for 2 tries of each case, and this run made 1');
+    write('greet.eval.yaml', suite('No', 'repeats: 5\n'));
+    const stale = await run('eval', 'greet', '--version', '3');
+    expect([stale.code, stale.out]).toEqual([
+      0,
+      expect.stringContaining('no gate takes it: suite "default" is registered with another text'),
+    ]);
+    const moved = await run('deploy', 'greet', 'production', '3', '--eval', '--reason', 'tried');
+    expect([moved.code, moved.out]).toEqual([
+      0,
+      expect.stringMatching(/suite nightly.*3 of 3 answers[\s\S]*→ v3/),
+    ]);
+    expect(moved.out).not.toContain('no gate takes it');
+    // What the refusal names is enough as well.
+    version('greet', 4);
+    await run('sync');
+    expect((await run(...command.replace('--version 3', '--version 4').split(' ').slice(1))).code).toBe(0);
+    expect((await deploy(other, 'greet', { version: 4 })).status).toBe(200);
+  });
+
   it('of one prompt may be opened; a suite that does not parse is told by its line and leaves the one in force', async () => {
     await run('gate', 'set', 'production', 'off', '--prompt', 'part', '--reason', 'pilot');
     version('part', 3);

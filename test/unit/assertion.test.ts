@@ -165,6 +165,11 @@ describe('the grades of an answer', () => {
   });
 });
 
+it('braces that nobody closes are given up, not looked through for minutes', () => {
+  expect(() => grade('contains-json', {}, '{'.repeat(200_000))).toThrow(AssertionCrash);
+  expect(() => grade('not-contains-json', {}, '{'.repeat(200_000))).toThrow(AssertionCrash);
+});
+
 describe('a judge', () => {
   it('is given rubric and answer as data', () => {
     expect(toJudgeVariables({ polite: true }, 'Hi')).toEqual({ rubric: '{"polite":true}', output: 'Hi' });
@@ -183,11 +188,16 @@ describe('a judge', () => {
     });
   });
 
-  it.each(['', 'yes', '{"score":1}', '{"pass":"true"}', '[]'])(
-    'that says neither never lets anything pass: %j',
-    (said) => {
-      expect(() => readJudgement(said, undefined, false)).toThrow(AssertionCrash);
-      expect(() => readJudgement(said, undefined, true)).toThrow(AssertionCrash);
-    },
-  );
+  it.each([
+    '',
+    'yes',
+    '{"score":1}',
+    '{"pass":"true"}',
+    '[]',
+    '{"pass":true,"score":7}',
+    '{"pass":true,"score":-1}',
+  ])('that says neither never lets anything pass: %j', (said) => {
+    expect(() => readJudgement(said, undefined, false)).toThrow(AssertionCrash);
+    expect(() => readJudgement(said, undefined, true)).toThrow(AssertionCrash);
+  });
 });

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { CheckReport } from '../../src/application/check-definitions.ts';
@@ -151,6 +151,28 @@ describe('check by itself', () => {
         'error duplicate prompts/one.eval.yaml:1',
         'error invalid prompts/two.eval.yaml:3',
       ],
+    ]);
+  });
+
+  it('reads nothing for a suite that lies outside of the prompts directory, by name or by link', async () => {
+    const withFile = (name: string, file: string) =>
+      `prompt: one\nsuite: ${name}\ntests: [{ vars: { text: 'file://${file}' }, assert: [{ type: is-json }] }]\n`;
+    const repository = repositoryWith({
+      'one.prompt': prompt('one', 1, '{{text}}'),
+      'beside.txt': 'x',
+      'more/a.eval.yaml': withFile('a', '../beside.txt'),
+      'more/b.eval.yaml': withFile('b', '../../secret.txt'),
+      'more/c.eval.yaml': withFile('c', 'link.txt'),
+    });
+    writeFileSync(join(repository.directory, 'secret.txt'), 'secret');
+    symlinkSync(
+      join(repository.directory, 'secret.txt'),
+      join(repository.directory, 'prompts/more/link.txt'),
+    );
+    const { code, ...found } = await report(repository);
+    expect([code, told(found)]).toEqual([
+      2,
+      ['error invalid prompts/more/b.eval.yaml:3', 'error invalid prompts/more/c.eval.yaml:3'],
     ]);
   });
 

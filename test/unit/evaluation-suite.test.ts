@@ -221,6 +221,36 @@ describe('what a suite cannot say is refused with its place', () => {
       'tests:\n  - { vars: { a: b }, assert: [{ type: is-json }] }\n  - { vars: { a: b }, assert: [{ type: is-json }] }\n',
       /3:5: Another case .* is the same in everything/,
     ],
+    [
+      'a case whose assertions weigh nothing',
+      one('{ type: assert-set, assert: [{ type: is-json, weight: 0 }] }'),
+      /2:5: No assertion of this case has a weight/,
+    ],
+    [
+      'a threshold that lets everything through',
+      `threshold: 0\n${one('{ type: is-json }')}`,
+      /1:12: .*above 0/,
+    ],
+    [
+      'a threshold of a case that does',
+      'tests:\n  - { threshold: 0, assert: [{ type: is-json }] }\n',
+      /2:18: .*above 0/,
+    ],
+    [
+      'a file above it',
+      'tests: file://../cases.csv\n',
+      /1:8: The file "\.\.\/cases\.csv" is outside of the prompts/,
+    ],
+    [
+      'a file of the machine',
+      one('{ type: equals, value: file:///etc/hostname.txt }'),
+      /4:32: .*is outside of the/,
+    ],
+    [
+      'a file by a detour',
+      'tests:\n  - { vars: { a: file://b/../../c.txt }, assert: [{ type: is-json }] }\n',
+      /2:18: .*is outside/,
+    ],
     ['a file that is not there', 'tests: file://cases.csv\n', /1:8: The file "cases.csv" is not there/],
     ['a key that is written twice', 'tests: []\ntests: []\n', /2:1: This key is written twice/],
   ])('%s', (_what, text, message) => {
@@ -238,6 +268,12 @@ describe('what a suite cannot say is refused with its place', () => {
       expect.stringMatching(
         /^b\.jsonl:2:\d+: The assertion type `equal` is not supported: did you mean `equals`\?/,
       ),
+    ]);
+  });
+
+  it('a critical case whose cell nobody can read', () => {
+    expect(problemsOf('tests: a.csv', { 'a.csv': 'text,__expected,__critical\nx,y,ture\n' })).toEqual([
+      expect.stringMatching(/^a\.csv:2:1: `__critical` is yes, no, or empty/),
     ]);
   });
 
