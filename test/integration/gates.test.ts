@@ -194,7 +194,7 @@ describe.each(databases)('a gated label on $name', ({ name, create }) => {
 
     it.each<[string, string, Partial<GateRequirements>, Partial<NewEvaluation>]>([
       ['failed', 'failed: 12 of 20', {}, { verdict: 'failed', passedCount: 12 }],
-      ['insufficient', 'insufficient evidence', {}, { verdict: 'insufficient' }],
+      ['insufficient', 'insufficient evidence.*eval add', {}, { verdict: 'insufficient' }],
       ['too_few_repeats', 'each case 2 times.*asks for 5 times.*--repeats 5', { repeatsMin: 5 }, {}],
       [
         'below_threshold',
@@ -204,11 +204,16 @@ describe.each(databases)('a gated label on $name', ({ name, create }) => {
       ],
       [
         'too_uncertain',
-        'insufficient evidence: 20 of 20 passed prove at least 86.1 % at 95 %.*asks for 90 %',
+        'insufficient evidence: 20 of 20 passed prove at least 86.1 % at 95 %.*asks for 90 %\\. More cases prove more.*eval add',
         { lowerBoundMin: 0.9 },
         {},
       ],
-      ['too_uncertain', 'at 60 % confidence.*bounds at 95 %', { lowerBoundMin: 0.8 }, { confidence: 0.6 }],
+      [
+        'too_uncertain',
+        'at 60 % confidence.*bounds at 95 %\\. Say .*sync',
+        { lowerBoundMin: 0.8 },
+        { confidence: 0.6 },
+      ],
       ['not_compared', 'not compared with version 1.*--against production', { marginMax: 0.05 }, {}],
       ['inferior', 'worse than version 1 by up to 8 %.*allows 5 %', { marginMax: 0.05 }, { baseline }],
     ])('%s', async (refusal, says, requirements, changes) => {
