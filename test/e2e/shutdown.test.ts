@@ -95,6 +95,26 @@ describe('a gateway that is told to stop', () => {
     expect(await inFlight()).toBe(0);
   });
 
+  it('ends an evaluation after the call that is on its way, with a report that says how to go on', async () => {
+    const serve = await startCommand(['serve'], { cwd, environment });
+    await slow(1_000);
+    const tests = Array.from({ length: 50 }, (_, index) => ({
+      vars: { name: `n${index}` },
+      assert: [{ type: 'contains', value: 'model' }],
+    }));
+    const suite = { path: 'greet.eval.yaml', source: JSON.stringify({ tests }) };
+    const run = fetch(`${serve.ready.url}/v1/prompts/greet/evaluations`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}` },
+      body: JSON.stringify({ suite, concurrency: 1, stream: true }),
+    }).then((response) => response.text());
+    await expect.poll(inFlight).toBe(1);
+    const ended = serve.stop('SIGTERM');
+    expect(await run).toMatch(/event: report\n.*"evaluation_id":null.*"stopped":"stopping"/);
+    expect(await ended).toBe(0);
+    expect(await inFlight()).toBe(0);
+  });
+
   const streamed = async (serve: RunningCommand) => {
     const response = await fetch(`${serve.ready.url}/v1/prompts/greet/executions`, {
       method: 'POST',
