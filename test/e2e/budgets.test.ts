@@ -37,24 +37,27 @@ describe.each(databases)('budgets on $name', ({ create, name }) => {
   const rows = (where: string) =>
     gateways[0]!.query(`select status, error_code, cost, attempts from ai_executions where ${where}`);
 
-  it('200 calls at once against room for 50: no more is spent than the budget holds', async () => {
+  // The embedded database has one gateway, which shares with nobody: a quarter says as much.
+  const [room, callers] = name === 'PostgreSQL' ? [50, 200] : [12, 50];
+
+  it(`${callers} calls at once against room for ${room}: no more is spent than the budget holds`, async () => {
     const first = await call(0);
     expect(first.body).toMatchObject({ status: 'succeeded', cost: expect.any(String) });
     const one = Number(first.body.cost);
-    const limit = 50 * one;
+    const limit = room * one;
     const budget = { scope: 'prompt', subject: 'greet', measure: 'cost', period: 'day' };
     expect(
       (await set({ ...budget, refuse_at: limit.toFixed(6), warn_at: (limit / 2).toFixed(6) })).body,
     ).toEqual({ set: true });
     for (const { app } of gateways) await app.refreshBudgets();
 
-    const answers = await Promise.all(Array.from({ length: 200 }, (_, index) => call(index)));
+    const answers = await Promise.all(Array.from({ length: callers }, (_, index) => call(index)));
     const served = answers.filter(({ status }) => status === 200);
     const refused = answers.filter(({ status }) => status === 402);
-    expect(served.length + refused.length).toBe(200);
+    expect(served.length + refused.length).toBe(callers);
     // The first call of each gateway is estimated; the others cost what was expected of them.
-    expect(served.length).toBeGreaterThan(30);
-    expect(served.length).toBeLessThanOrEqual(50 + gateways.length);
+    expect(served.length).toBeGreaterThan(0.6 * room);
+    expect(served.length).toBeLessThanOrEqual(room + gateways.length);
     expect(refused[0]!.body.error).toMatchObject({
       code: 'budget_exceeded',
       execution_id: expect.any(String),

@@ -1,10 +1,10 @@
 // What a person asks about costs, over HTTP and the command line, of a gateway whose trail is known to the last digit.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createProgram } from '../../src/cli/cli.ts';
 import { openStore } from '../../src/store/store.ts';
 import { databases, type TestDatabase } from '../support/databases.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
 import { execution } from '../support/records.ts';
+import { runAgainst } from '../support/run-against.ts';
 
 const price = (cost: string | null, currency = 'USD', billed: unknown = null) =>
   ({
@@ -22,13 +22,7 @@ describe.each(databases)('costs on $name', ({ create }) => {
 
   const get = (path: string, key = gateway.keys.admin) => gateway.call('GET', path, { key });
 
-  async function command(...args: string[]): Promise<string> {
-    const lines: string[] = [];
-    const environment = { PROMPTGATE_URL: gateway.url, PROMPTGATE_KEY: gateway.keys.admin };
-    const context = { environment, directory: '/', out: (text: string) => lines.push(text), err() {} };
-    await createProgram(context as never, () => {}).parseAsync(args, { from: 'user' });
-    return lines.join('\n');
-  }
+  const command = async (...args: string[]) => (await runAgainst(gateway, '/', args)).out;
 
   beforeAll(async () => {
     database = await create();

@@ -3,7 +3,6 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { runCommand } from '../support/command.ts';
 import { databases, type TestDatabase } from '../support/databases.ts';
 import {
   costOfAnswer,
@@ -12,6 +11,7 @@ import {
   startScriptedProvider,
 } from '../support/evaluations.ts';
 import { definition, startGateway, type TestGateway } from '../support/gateway.ts';
+import { runAgainst } from '../support/run-against.ts';
 
 const bounded = 'config: { maxOutputTokens: 50 }\n';
 const judge = `---
@@ -273,31 +273,24 @@ describe.each(databases)('an evaluation on $name', ({ create, name: kind }) => {
     expect((await gateway.call('GET', `/v1/evaluations/${body.run_id}`)).status).toBe(404);
   });
 
-  // Six processes of Node, which say nothing about the database.
+  // Commands speak HTTP: they say nothing about the database.
   it.runIf(kind === 'PostgreSQL')(
     'deploy --eval runs the suite, then moves, or leaves the label where it is',
-    {
-      timeout: 120_000,
-    },
     async () => {
       const cwd = await mkdtemp(join(tmpdir(), 'promptgate-eval-'));
       await mkdir(join(cwd, 'prompts'));
       await writeFile(join(cwd, 'prompts/echo.eval.yaml'), JSON.stringify({ tests: [wants('Ada')] }));
-      const run = (...args: string[]) =>
-        runCommand(args, {
-          cwd,
-          environment: { PROMPTGATE_URL: gateway.url, PROMPTGATE_KEY: gateway.keys.admin },
-        });
+      const run = (...args: string[]) => runAgainst(gateway, cwd, args);
       const deploy = (version: string) =>
         run('deploy', 'echo', 'staging', version, '--eval', '--reason', 'tried');
       const held = () => gateway.query("select version from prompt_labels where label = 'staging'");
       const moved = await deploy('1');
       expect([moved.code, await held()]).toEqual([0, [{ version: 1 }]]);
-      expect(moved.stdout).toContain('PASSED  echo v1, suite default: 1 of 1 cases: ≥ 5 % at 95 %');
+      expect(moved.out).toContain('PASSED  echo v1, suite default: 1 of 1 cases: ≥ 5 % at 95 %');
       answer = (asked) => ({ text: asked.startsWith('v2') ? 'no' : asked });
       const kept = await deploy('2');
       expect([kept.code, await held()]).toEqual([20, [{ version: 1 }]]);
-      expect(kept.stdout).toContain('newly broken: Ada');
+      expect(kept.out).toContain('newly broken: Ada');
       const [row] = await gateway.query("select id from ai_executions where raw_output = 'no' limit 1");
       const added = await run(
         'eval',
@@ -310,9 +303,9 @@ describe.each(databases)('an evaluation on $name', ({ create, name: kind }) => {
         '--id',
         'seen',
       );
-      expect([added.code, added.stderr]).toEqual([0, '']);
+      expect([added.code, added.err]).toEqual([0, '']);
       const after = await run('eval', 'echo', '--version', '1', '--junit', 'out.xml', '--markdown', 'out.md');
-      expect([after.code, after.stdout]).toEqual([0, expect.stringContaining('2 of 2 cases')]);
+      expect([after.code, after.out]).toEqual([0, expect.stringContaining('2 of 2 cases')]);
       expect(await readFile(join(cwd, 'out.xml'), 'utf8')).toContain('name="seen"');
       expect(await readFile(join(cwd, 'out.md'), 'utf8')).toContain('✅ `echo` version 1: passed');
       await rm(cwd, { recursive: true });

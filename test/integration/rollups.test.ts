@@ -9,6 +9,7 @@ import { databases, type TestDatabase } from '../support/databases.ts';
 import { execution } from '../support/records.ts';
 
 const hourMs = 3_600_000;
+const isLong = process.env.PROMPTGATE_FAULT === 'long';
 
 describe.each(databases)('rollups on $name', ({ create, name }) => {
   let database: TestDatabase;
@@ -34,13 +35,13 @@ describe.each(databases)('rollups on $name', ({ create, name }) => {
       },
     }).catchUp();
 
-  it('are exact over thousands of executions, late ones, failures and unknown ones, while more arrive and two sum up', async () => {
+  it('are exact over executions of every kind, late ones, failures and unknown ones, while more arrive and two sum up', async () => {
     const now = Date.now();
-    // The embedded database is for one process and its calls.
-    const count = name === 'PostgreSQL' ? 2_000 : 300;
+    // Each group of rows differs from the next: what more of them say, `bench:costs` says of a million.
+    const count = isLong ? 2_000 : name === 'PostgreSQL' ? 150 : 60;
     const batch = (salt: number) => insertExecutions(sql, { count, untilMs: now, spanMs: 6 * hourMs, salt });
     await batch(0);
-    for (let salt = 1; salt < 10; salt += 3) {
+    for (const salt of [1, 4]) {
       await Promise.all([batch(salt), catchUp(), batch(salt + 1), catchUp(), batch(salt + 2)]);
       await insertLaterCosts(sql);
     }
@@ -48,10 +49,10 @@ describe.each(databases)('rollups on $name', ({ create, name }) => {
     expect(await store.costs.pending()).toBe(0);
     expect(await findWrongSums(sql)).toEqual([]);
     const [{ n }] = await sql<[{ n: number }]>`select sum(executions)::integer as n from execution_rollups`;
-    expect(n).toBe(10 * count);
+    expect(n).toBe(7 * count);
     // Again, by hour: nothing is added twice and nothing is lost.
     expect(await store.costs.rebuild(new Date(now - 5 * hourMs), new Date(now - 2 * hourMs))).toBeGreaterThan(
-      4 * count,
+      3 * count,
     );
     expect(await findWrongSums(sql)).toEqual([]);
   });
@@ -98,18 +99,18 @@ describe.each(databases)('rollups on $name', ({ create, name }) => {
         );
       });
     const january = { untilMs: Date.parse('2026-01-20Z'), spanMs: 100 * hourMs };
-    await insertExecutions(sql, { ...january, count: 300, salt: 1 });
+    await insertExecutions(sql, { ...january, count: 60, salt: 1 });
     await catchUp();
-    await insertExecutions(sql, { ...january, count: 200, salt: 2 });
+    await insertExecutions(sql, { ...january, count: 40, salt: 2 });
     await store.keeping.retain(1, 'test');
     const sums = () => sql<[{ n: number }]>`
       select sum(executions)::integer as n from execution_rollups where hour < '2026-02-01'`;
     expect(await sql`select from ai_executions`).toHaveLength(0);
-    expect(await sums()).toMatchObject([{ n: 500 }]);
+    expect(await sums()).toMatchObject([{ n: 100 }]);
     await expect(store.costs.rebuild(new Date('2026-01-10'), new Date('2026-01-11'))).rejects.toMatchObject({
       code: 'conflict',
     });
-    expect(await sums()).toMatchObject([{ n: 500 }]);
+    expect(await sums()).toMatchObject([{ n: 100 }]);
   });
 
   // PGlite has one session: there is nothing to interleave.
@@ -159,7 +160,7 @@ describe.each(databases)('rollups on $name', ({ create, name }) => {
           await catchUp();
           expect(await findWrongSums(sql)).toEqual([]);
         }),
-        { numRuns: 10 },
+        { numRuns: isLong ? 50 : 4 },
       );
       for (const session of sessions) await session.end();
     },
