@@ -3,7 +3,7 @@
  * are admitted against it in memory: one question for many calls, and none without a budget. What all gateways have taken
  * never exceeds the budget, so what is spent beyond it is at most what calls in flight cost more than was expected of them.
  */
-import { type Budget, budgetKey, type StoredBudget } from '../domain/budget.ts';
+import { type Budget, budgetKey, type LimitStanding, type StoredBudget } from '../domain/budget.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import type { Admission, Execution } from '../domain/execution.ts';
 import type { BudgetStore } from './budget-store.ts';
@@ -15,6 +15,8 @@ export interface BudgetEstimate {
 }
 
 export interface BudgetTicket {
+  /** Of the limit that is nearest; null where none of requests or tokens holds. */
+  readonly standing: LimitStanding | null;
   /** What it came to; null: nothing. Counts once. */
   settle(execution: Execution | null): void;
 }
@@ -55,6 +57,8 @@ interface Share {
   starts: Date | null;
   ends: number;
   balance: number;
+  /** By all gateways, as the database last said. */
+  taken: number;
   /** Mean of what calls took; undefined before the first. */
   mean: number | undefined;
   asking: Promise<number> | undefined;
@@ -97,6 +101,7 @@ export function createBudgetKeeper(store: BudgetStore, options: BudgetKeeperOpti
       if (share.starts?.getTime() !== grant.starts.getTime()) share.balance = 0;
       else share.balance += owed;
       share.balance += grant.granted;
+      share.taken = grant.taken;
       if (share.starts?.getTime() !== grant.starts.getTime()) share.warned = false;
       share.starts = grant.starts;
       share.ends = grant.ends.getTime();
@@ -166,7 +171,7 @@ export function createBudgetKeeper(store: BudgetStore, options: BudgetKeeperOpti
         settle(null);
         throw error;
       }
-      return { settle };
+      return { settle, standing: standingOf(shares, now()) };
     },
     uses: () =>
       [...shareOf.values()].map(({ budget, taken, ends }) => ({
@@ -191,12 +196,28 @@ function newShare(budget: Budget): Share {
     starts: null,
     ends: 0,
     balance: 0,
+    taken: 0,
     mean: undefined,
     asking: undefined,
     warned: false,
     taken: 0,
     dryUntil: 0,
   };
+}
+
+/** Of the limit of which the smallest part is left. */
+function standingOf(shares: readonly Share[], now: number): LimitStanding | null {
+  let nearest: LimitStanding | null = null;
+  let least = Number.POSITIVE_INFINITY;
+  for (const { budget, taken, balance, ends } of shares) {
+    if (budget.measure === 'cost' || budget.refuseAt === null) continue;
+    const remaining = Math.max(0, Math.floor(Number(budget.refuseAt) - taken + balance));
+    const part = remaining / Number(budget.refuseAt);
+    if (part >= least) continue;
+    least = part;
+    nearest = { limit: budget.refuseAt, remaining, resetMs: Math.max(0, ends - now) };
+  }
+  return nearest;
 }
 
 function subjectsOf({ keyId, promptName, label }: Admission): string[] {
@@ -224,7 +245,7 @@ function refusal({ budget, ends }: Share, now: number): PromptgateError {
   const retryAfterMs = Math.max(1_000, ends - now);
   if (measure === 'cost') {
     const message = `The budget of ${whose} is spent: ${refuseAt} ${currency} a ${period}. No provider was called.`;
-    return new PromptgateError('budget_exceeded', message, { retryAfterMs });
+    return new PromptgateError('budget_exceeded', message, { retryAfterMs, limit: refuseAt ?? '' });
   }
   const message = `The limit of ${whose} is reached: ${refuseAt} ${measure} a ${period}. No provider was called.`;
   return new PromptgateError('rate_limited', message, { retryAfterMs, limit: refuseAt ?? '' });

@@ -4,6 +4,7 @@
  * committed before the provider's first byte; the outcome is committed before the caller hears.
  */
 import type { Actor } from '../domain/api-key.ts';
+import type { LimitStanding } from '../domain/budget.ts';
 import type { Definition } from '../domain/definition.ts';
 import { type Issue, PromptgateError, toPromptgateError } from '../domain/errors.ts';
 import type { Admission, Execution, ExecutionPurpose, Intent, StoredExecution } from '../domain/execution.ts';
@@ -60,6 +61,8 @@ export interface ExecuteRequest {
   readonly signal?: AbortSignal;
   /** Hears the answer while it is made. */
   readonly reader?: StreamReader;
+  /** Hears, before the call is made, how the caller stands with its nearest limit. */
+  readonly onLimit?: (standing: LimitStanding) => void;
 }
 
 /** @see ExecuteDependencies.rawCalls */
@@ -108,6 +111,7 @@ export async function executePrompt(deps: ExecuteDependencies, request: ExecuteR
   let ticket: BudgetTicket | undefined;
   try {
     ticket = await deps.budgets?.admit(admission, () => estimateCall(prepared));
+    if (ticket?.standing) request.onLimit?.(ticket.standing);
   } catch (error) {
     throw await refuse(deps, request, admission, toPromptgateError(error), clock);
   }

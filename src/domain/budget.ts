@@ -29,6 +29,16 @@ export interface StoredBudget extends Budget {
   readonly createdAt: Date;
 }
 
+/** How a caller stands with a limit of requests or tokens. */
+export interface LimitStanding {
+  /** Of a minute; an exact decimal. */
+  readonly limit: string;
+  /** What this gateway knows to be left: others may have taken of it since. */
+  readonly remaining: number;
+  /** Until the limit begins anew. */
+  readonly resetMs: number;
+}
+
 export function budgetKey({ scope, subject, measure, period, currency }: Budget): string {
   return JSON.stringify([scope, subject, measure, period, currency]);
 }

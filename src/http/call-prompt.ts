@@ -4,13 +4,14 @@
  */
 import type { MiddlewareHandler } from 'hono';
 import type { Gateway } from '../application/gateway.ts';
+import type { LimitStanding } from '../domain/budget.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Message } from '../domain/message.ts';
 import type { HttpContext, HttpEnvironment } from './context.ts';
 import type { Dialect } from './dialect.ts';
 import type { ErrorLog } from './error-response.ts';
-import { describeExecution } from './execution-headers.ts';
+import { describeExecution, describeLimit } from './execution-headers.ts';
 import type { AskedOverrides } from './overrides.ts';
 import { respondWithStream } from './stream-execution.ts';
 import { readVariables, variablesHeader } from './variables-header.ts';
@@ -47,6 +48,7 @@ export async function callPrompt(
     ...(wording === undefined ? {} : { wording }),
     ...(metadata === undefined ? {} : { metadata }),
     ...readIdempotencyKey(c),
+    onLimit: (standing: LimitStanding) => describeLimit(c, standing),
   };
   if (call.stream) {
     const events = dialect.createEvents();

@@ -8,6 +8,7 @@ import {
   toPromptgateError,
 } from '../domain/errors.ts';
 import type { HttpContext } from './context.ts';
+import { describeLimit } from './execution-headers.ts';
 
 export const errorBodySchema = z
   .object({
@@ -44,9 +45,7 @@ export function respondWithError(log: ErrorLog) {
     log(error, toFailedRequest(c));
     if (error.retryAfterMs !== null) c.header('retry-after', String(Math.ceil(error.retryAfterMs / 1000)));
     if (error.limit !== null) {
-      c.header('ratelimit-limit', error.limit);
-      c.header('ratelimit-remaining', '0');
-      c.header('ratelimit-reset', String(Math.ceil((error.retryAfterMs ?? 0) / 1000)));
+      describeLimit(c, { limit: error.limit, remaining: 0, resetMs: error.retryAfterMs ?? 0 });
     }
     if (error.executionId) c.header('x-promptgate-execution-id', error.executionId);
     // After admission money may have been spent: an SDK that retries on its own would spend it again. An audit that

@@ -1,5 +1,6 @@
 /** What every answer says of its execution, whatever the shape of its body. */
 import type { Executed } from '../application/execute-prompt.ts';
+import type { LimitStanding } from '../domain/budget.ts';
 import type { Admission } from '../domain/execution.ts';
 import type { HttpContext } from './context.ts';
 
@@ -23,4 +24,11 @@ export function describeExecution(c: HttpContext, execution: Executed): void {
   // Without a price there is no header: nobody reads a guess into it.
   if (cost !== null) c.header('x-promptgate-cost', `${cost} ${currency}`);
   if (execution.replayed) c.header('idempotent-replayed', 'true');
+}
+
+/** On every answer of a limited caller, refused or not, so that it may slow down before it is refused. */
+export function describeLimit(c: HttpContext, { limit, remaining, resetMs }: LimitStanding): void {
+  c.header('ratelimit-limit', limit);
+  c.header('ratelimit-remaining', String(remaining));
+  c.header('ratelimit-reset', String(Math.ceil(resetMs / 1000)));
 }

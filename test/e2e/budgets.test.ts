@@ -63,6 +63,7 @@ describe.each(databases)('budgets on $name', ({ create, name }) => {
       execution_id: expect.any(String),
     });
     expect(Number(refused[0]!.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(refused[0]!.headers.get('ratelimit-limit')).toBe(limit.toFixed(6));
     const recorded = await rows(`error_code = 'budget_exceeded'`);
     expect(recorded).toHaveLength(refused.length);
     for (const row of recorded) expect(row).toMatchObject({ status: 'refused', cost: null, attempts: [] });
@@ -78,7 +79,14 @@ describe.each(databases)('budgets on $name', ({ create, name }) => {
     const key = gateway.app.gateway.listKeys().find(({ name }) => name.startsWith('execute'))!.name;
     await set({ scope: 'key', subject: key, measure: 'requests', period: 'minute', refuse_at: 3 });
     const statuses: number[] = [];
-    for (let calls = 0; calls < 8; calls++) statuses.push((await call(0)).status);
+    for (let calls = 0; calls < 8; calls++) {
+      const { status, headers } = await call(0);
+      statuses.push(status);
+      // So that a caller may slow down before it is refused.
+      expect(headers.get('ratelimit-limit')).toBe('3');
+      expect(Number(headers.get('ratelimit-remaining'))).toBeLessThan(3);
+      expect(Number(headers.get('ratelimit-reset'))).toBeLessThanOrEqual(60);
+    }
     // A minute may turn over in between: then three more are free.
     expect(statuses.filter((status) => status === 200).length).toBeLessThanOrEqual(6);
     expect(statuses).toContain(429);
@@ -90,6 +98,7 @@ describe.each(databases)('budgets on $name', ({ create, name }) => {
     }
     const other = await gateway.execute('greet', { variables: { name: 'Ada' } }, { key: gateway.keys.admin });
     expect(other.status).toBe(200);
+    expect(other.headers.get('ratelimit-limit')).toBeNull();
     await set({ scope: 'key', subject: key, measure: 'requests', period: 'minute' });
   });
 

@@ -10,12 +10,13 @@ const starts = new Date('2026-11-21T00:00:00Z');
 const ends = new Date('2026-11-22T00:00:00Z');
 
 /** The database's function, as its row lock makes it: one at a time. */
-function sharedStore(refuseAt: number, warnAt: number | null = null) {
+function sharedStore(refuseAt: number, warnAt: number | null = null, limits: Partial<StoredBudget> = {}) {
   const state = { taken: 0, asked: 0 };
   const budget: StoredBudget = {
     ...{ scope: 'prompt', subject: 'summarize', measure: 'cost', period: 'day', currency: 'USD' },
     ...{ refuseAt: String(refuseAt), warnAt: warnAt === null ? null : String(warnAt) },
     ...{ taken: '0', actor: 'key:ada', reason: null, createdAt: starts },
+    ...limits,
   };
   const store: BudgetStore = {
     list: async () => [budget],
@@ -110,6 +111,21 @@ describe('budgets', () => {
       await expect(admit()).rejects.toMatchObject({ code: 'budget_exceeded' });
     expect(state.asked).toBe(asked + 1);
     expect(warned).toHaveLength(1);
+  });
+
+  it('tell a limited caller what is left, which all gateways have taken from, and others nothing', async () => {
+    const { store } = sharedStore(40, null, { measure: 'requests', period: 'minute', currency: '' });
+    const [one, other] = [await keeperOf(store), await keeperOf(store)];
+    const standing = async (keeper: typeof one) =>
+      (await keeper.admit(intent(), () => ({ tokens: 1, cost: () => 1 })))?.standing;
+    const resetMs = ends.getTime() - starts.getTime() - 1_000;
+    expect(await standing(one)).toEqual({ limit: '40', remaining: 39, resetMs });
+    // The first holds two of a twentieth, of which it has used one.
+    expect(await standing(other)).toMatchObject({ remaining: 37 });
+    expect(await standing(one)).toMatchObject({ remaining: 38 });
+    expect(await standing(one)).toMatchObject({ remaining: 35 });
+    const money = await keeperOf(sharedStore(40).store);
+    expect(await standing(money)).toBeNull();
   });
 
   it('ask nothing of calls that have none', async () => {
