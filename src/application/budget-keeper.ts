@@ -26,7 +26,7 @@ export interface BudgetKeeper {
   admit(admission: Admission, estimate: () => BudgetEstimate): Promise<BudgetTicket | undefined>;
   /** How far each budget is used in its present period, as this gateway last heard; from memory. */
   uses(): BudgetUse[];
-  /** Reads the budgets again. */
+  /** Reads the budgets again, and gives back what no call has wanted since the last time. */
   refresh(): Promise<void>;
   start(): Promise<void>;
   /** Gives back what was taken and not spent. */
@@ -57,14 +57,14 @@ interface Share {
   starts: Date | null;
   ends: number;
   balance: number;
-  /** By all gateways, as the database last said. */
-  taken: number;
   /** Mean of what calls took; undefined before the first. */
   mean: number | undefined;
   asking: Promise<number> | undefined;
   warned: boolean;
   /** What all gateways had taken when this one last asked. */
   taken: number;
+  /** Since the last look at the budgets. */
+  used: boolean;
   /** Nothing was left: until then nobody asks again. */
   dryUntil: number;
 }
@@ -101,7 +101,6 @@ export function createBudgetKeeper(store: BudgetStore, options: BudgetKeeperOpti
       if (share.starts?.getTime() !== grant.starts.getTime()) share.balance = 0;
       else share.balance += owed;
       share.balance += grant.granted;
-      share.taken = grant.taken;
       if (share.starts?.getTime() !== grant.starts.getTime()) share.warned = false;
       share.starts = grant.starts;
       share.ends = grant.ends.getTime();
@@ -118,6 +117,7 @@ export function createBudgetKeeper(store: BudgetStore, options: BudgetKeeperOpti
   }
 
   async function acquire(share: Share, amount: number): Promise<void> {
+    share.used = true;
     for (;;) {
       // An earlier question may have been answered for less than this call needs.
       const mine = share.asking === undefined;
@@ -139,11 +139,22 @@ export function createBudgetKeeper(store: BudgetStore, options: BudgetKeeperOpti
     const { budget, starts, balance } = share;
     if (balance === 0 || !starts) return;
     share.balance = 0;
-    await store.take(budget, { starts, owed: -balance, wanted: 0, least: 0 });
+    try {
+      await store.take(budget, { starts, owed: -balance, wanted: 0, least: 0 });
+    } catch (error) {
+      // What is owed may be said twice, what is left may not: in doubt the budget is spent.
+      if (share.starts?.getTime() === starts.getTime() && balance < 0) share.balance += balance;
+      throw error;
+    }
   }
 
   async function refresh(): Promise<void> {
     take(await store.list());
+    for (const share of shareOf.values()) {
+      // Another gateway may want what lies idle here, and would never get it should this process be killed.
+      if (!share.used && !share.asking) await giveBack(share);
+      share.used = false;
+    }
   }
 
   return {
@@ -196,11 +207,11 @@ function newShare(budget: Budget): Share {
     starts: null,
     ends: 0,
     balance: 0,
-    taken: 0,
     mean: undefined,
     asking: undefined,
     warned: false,
     taken: 0,
+    used: false,
     dryUntil: 0,
   };
 }

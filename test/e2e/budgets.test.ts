@@ -37,8 +37,8 @@ describe.each(databases)('budgets on $name', ({ create, name }) => {
   const rows = (where: string) =>
     gateways[0]!.query(`select status, error_code, cost, attempts from ai_executions where ${where}`);
 
-  // The embedded database has one gateway, which shares with nobody: a quarter says as much.
-  const [room, callers] = name === 'PostgreSQL' ? [50, 200] : [12, 50];
+  // The embedded database has one gateway, which shares with nobody: half says as much.
+  const [room, callers] = name === 'PostgreSQL' ? [50, 200] : [40, 100];
 
   it(`${callers} calls at once against room for ${room}: no more is spent than the budget holds`, async () => {
     const first = await call(0);

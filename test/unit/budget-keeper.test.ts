@@ -128,6 +128,26 @@ describe('budgets', () => {
     expect(await standing(money)).toBeNull();
   });
 
+  it('lie idle with no gateway: what no call has wanted lately goes back, and what is owed is said', async () => {
+    const { store, state } = sharedStore(100);
+    const keeper = await keeperOf(store);
+    const admit = () => keeper.admit(intent(), () => ({ tokens: 1, cost: () => 1 }));
+    (await admit())!.settle(costing(1));
+    await keeper.refresh();
+    expect(state.taken).toBe(5);
+    const inFlight = await admit();
+    await keeper.refresh();
+    await keeper.refresh();
+    // One is spent, and one is held for the call in flight.
+    expect(state.taken).toBe(2);
+    inFlight!.settle(costing(7));
+    await keeper.refresh();
+    expect(state.taken).toBe(8);
+    const { asked } = state;
+    await keeper.refresh();
+    expect(state.asked).toBe(asked);
+  });
+
   it('ask nothing of calls that have none', async () => {
     const { store, state } = sharedStore(1);
     const keeper = await keeperOf(store);
