@@ -2,6 +2,8 @@
 declare module 'jstat' {
   const jstat: {
     readonly jStat: {
+      /** Logarithm of the gamma function. */
+      gammaln(x: number): number;
       readonly studentt: { inv(p: number, freedom: number): number; cdf(t: number, freedom: number): number };
       readonly normal: { cdf(x: number, mean: number, deviation: number): number };
       readonly beta: {
