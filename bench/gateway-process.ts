@@ -91,6 +91,7 @@ async function start(kind: AuditKind, databaseUrl: string, providerUrl: string) 
     evaluations: store.evaluations,
     scripts: createScriptProcess({ javascript: false }),
     costs: store.costs,
+    drift: store.drift,
     budgets: createBudgetKeeper(store.budgets, { onWarning() {}, onError() {} }),
     budgetStore: store.budgets,
     replays: store.replays,

@@ -9,6 +9,7 @@ import { createRegistrySnapshot } from './application/registry-snapshot.ts';
 import { createRollupKeeper } from './application/rollup-keeper.ts';
 import { type Config, simulatedProviders, version } from './config.ts';
 import { errorTable, PromptgateError, toPromptgateError } from './domain/errors.ts';
+import { toDriftEvent } from './http/drift-view.ts';
 import { createHttpApp, type HttpApp } from './http/server.ts';
 import { createProviders } from './providers/providers.ts';
 import { type SimulatedProvider, startSimulatedProvider } from './providers/simulated-provider.ts';
@@ -18,6 +19,7 @@ import { openStore } from './store/store.ts';
 import { createLog, type Log } from './telemetry/log.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import type { Traces } from './telemetry/traces.ts';
+import { createWebhook, type Webhook } from './telemetry/webhook.ts';
 
 export interface OpenAppOptions {
   readonly config: Config;
@@ -139,6 +141,8 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
     });
     await budgets.start();
     releasers.push(() => budgets.stop());
+    const webhook = openWebhook(config, log);
+    releasers.push(() => webhook?.close());
     const gateway = createGateway({
       budgets,
       budgetStore: store.budgets,
@@ -152,6 +156,12 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
       scripts,
       costs: store.costs,
       replays: store.replays,
+      drift: store.drift,
+      onDrift(report) {
+        metrics.observeDrift(report.findings);
+        const event = toDriftEvent(report);
+        if (event) webhook?.post(event);
+      },
       providers,
       rawCalls: config.values.PROMPTGATE_RAW,
       defaultTimeoutMs: config.values.PROMPTGATE_EXECUTION_TIMEOUT_MS,
@@ -219,6 +229,17 @@ async function openTraces({ values }: Config): Promise<Traces | null> {
   const { createTraces } = await import('./telemetry/traces.ts');
   const content = values.OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT === 'true';
   return createTraces({ url, version, ratio: values.OTEL_TRACES_SAMPLER_ARG, content });
+}
+
+/** Null where nobody wants to be told. */
+function openWebhook({ values }: Config, log: Log): Webhook | null {
+  const { PROMPTGATE_WEBHOOK_URL: url, PROMPTGATE_WEBHOOK_SECRET: secret } = values;
+  if (!url || !secret) return null;
+  return createWebhook({
+    url,
+    secret,
+    onLost: ({ type, id }, reason) => log.warn('a webhook was not taken', { type, id, reason }),
+  });
 }
 
 function retentionOf({ serving, config }: OpenAppOptions): { retentionMonths?: number } {

@@ -69,6 +69,12 @@ export function loadConfig(environment: NodeJS.ProcessEnv, directory: string): C
     const message = `"${provider}" is not a configured provider`;
     issues.push({ path: file?.place(['prices', index, 'provider']) ?? '', message });
   }
+  if (Boolean(values.PROMPTGATE_WEBHOOK_URL) !== Boolean(values.PROMPTGATE_WEBHOOK_SECRET)) {
+    issues.push({
+      path: 'PROMPTGATE_WEBHOOK_URL',
+      message: 'needs PROMPTGATE_WEBHOOK_SECRET, and the other way round',
+    });
+  }
   if (issues.length > 0) {
     throw new PromptgateError('invalid_request', 'The configuration is wrong.', { issues });
   }

@@ -128,6 +128,17 @@ export const settings = {
     z.enum(['off', 'on']),
     'Whether `javascript` assertions of suites may run, in a process without files, network or processes.',
   ),
+  PROMPTGATE_WEBHOOK_URL: setting(
+    undefined,
+    httpUrl.optional(),
+    'Where new findings of drift are posted, signed; wants PROMPTGATE_WEBHOOK_SECRET.',
+  ),
+  PROMPTGATE_WEBHOOK_SECRET: setting(
+    undefined,
+    z.string().min(24, 'must have at least 24 characters').optional(),
+    'What they are signed with; `whsec_` and base64 is taken as Standard Webhooks have it.',
+    true,
+  ),
   PROMPTGATE_LOG_LEVEL: setting(
     'info',
     z.enum(['debug', 'info', 'warn', 'error', 'silent']),

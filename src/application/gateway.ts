@@ -16,6 +16,13 @@ import { type BackfillReport, type BackfillRequest, backfillCosts } from './back
 import type { BudgetKeeper } from './budget-keeper.ts';
 import type { BudgetStore } from './budget-store.ts';
 import type { CostQuestion, CostStore } from './cost-store.ts';
+import {
+  type DetectDriftDependencies,
+  type DetectDriftRequest,
+  type DriftReport,
+  detectDrift,
+} from './detect-drift.ts';
+import type { DriftStore, StoredDriftFinding } from './drift-store.ts';
 import { type EvaluateRequest, evaluateVersion } from './evaluate-version.ts';
 import type { EvaluationReport } from './evaluation-report.ts';
 import type { EvaluationFilter, EvaluationStore } from './evaluation-store.ts';
@@ -133,25 +140,28 @@ export interface Gateway {
   backfillCosts(request: BackfillRequest): Promise<BackfillReport>;
   /** Sums the hours of a period anew. @returns how many facts were summed */
   rebuildCosts(since: Date, until: Date): Promise<number>;
+  detectDrift(request: DetectDriftRequest): Promise<DriftReport>;
+  listDriftFindings(...args: Parameters<DriftStore['listFindings']>): Promise<StoredDriftFinding[]>;
   verifyAudit(since?: Date): Promise<AuditCheck[]>;
   retainAudit(monthsKept: number, actor: Actor): Promise<Retention[]>;
   health(): SnapshotHealth;
 }
 
 export function createGateway(
-  deps: ExecuteDependencies & {
-    registry: RegistryStore;
-    audit: AuditStore;
-    snapshot: RegistrySnapshot;
-    inFlight: InFlight;
-    keeping: AuditKeeping;
-    evaluations: EvaluationStore;
-    scripts: ScriptRunner;
-    costs: CostStore;
-    budgets: BudgetKeeper;
-    budgetStore: BudgetStore;
-    replays: ReplayStore;
-  },
+  deps: ExecuteDependencies &
+    DetectDriftDependencies & {
+      registry: RegistryStore;
+      audit: AuditStore;
+      snapshot: RegistrySnapshot;
+      inFlight: InFlight;
+      keeping: AuditKeeping;
+      evaluations: EvaluationStore;
+      scripts: ScriptRunner;
+      costs: CostStore;
+      budgets: BudgetKeeper;
+      budgetStore: BudgetStore;
+      replays: ReplayStore;
+    },
 ): Gateway {
   const { audit, snapshot, evaluations } = deps;
   const execute = (request: ExecuteRequest) =>
@@ -203,6 +213,8 @@ export function createGateway(
     compareCosts: (actor, request) => compareCosts(deps.costs, actor, request),
     backfillCosts: (request) => backfillCosts(deps, request),
     rebuildCosts: (since, until) => deps.costs.rebuild(since, until),
+    detectDrift: (request) => detectDrift(deps, request),
+    listDriftFindings: (filter, page) => deps.drift.listFindings(filter, page),
     verifyAudit: (since) => deps.keeping.verify(since),
     retainAudit: (monthsKept, actor) => deps.keeping.retain(monthsKept, actor.name),
     health: () => snapshot.health(),

@@ -13,6 +13,7 @@ import { addCoverageCommand } from './coverage.ts';
 import { addDeployCommand } from './deploy.ts';
 import { addDevCommand } from './dev.ts';
 import { addDiffCommand } from './diff.ts';
+import { addDriftCommand } from './drift.ts';
 import { addEvalCommand } from './eval.ts';
 import { addExecutionsCommand } from './executions.ts';
 import { addExportCommand } from './export.ts';
@@ -58,6 +59,7 @@ export function createProgram(context: CliContext, setExitCode: (code: number) =
   addRunCommand(program, context);
   addReplayCommand(program, context);
   addExecutionsCommand(program, context);
+  addDriftCommand(program, context, setExitCode);
   addCoverageCommand(program, context);
   addCostsCommand(program, context);
   addBudgetCommand(program, context);

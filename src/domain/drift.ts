@@ -12,7 +12,7 @@ import type { DriftSignal } from './drift-signal.ts';
 import { correctForMany } from './drift-statistics.ts';
 
 /** Of runs in which nothing changed, at most this share has any finding of a test. */
-export const falseAlarmRate = 0.01;
+const falseAlarmRate = 0.01;
 
 export interface DriftFinding extends DriftSubject, Omit<DriftSignal, 'relevant'> {
   /** `pValue` corrected for all tests of the run; null: a fact that needs no test. */
@@ -28,43 +28,51 @@ export interface DriftCoverage extends DriftSubject {
   readonly note: string | null;
 }
 
-export interface DriftResult {
+interface DriftResult {
   readonly findings: readonly DriftFinding[];
   readonly compared: readonly DriftCoverage[];
   /** Tests that were made, whatever they said. */
   readonly tests: number;
 }
 
+/** What the detectors say of one subject, before anybody knows whether it is chance. */
+export interface DriftMeasurement {
+  readonly coverage: DriftCoverage;
+  readonly subject: DriftSubject;
+  readonly signals: readonly DriftSignal[];
+}
+
 /** @param windows samples of any number of subjects; only like is compared with like */
-export function detectDrift(windows: DriftWindows): DriftResult {
-  const groups = groupSamples(windows).map(({ subject, windows: own }) => ({
-    subject,
-    own,
-    signals:
+export function measureDrift(windows: DriftWindows): DriftMeasurement[] {
+  return groupSamples(windows).map(({ subject, windows: own }) => {
+    const signals =
       own.baseline.length === 0
         ? []
-        : [...detectChangedAnswers(own), ...detectOtherModel(own), ...detectShifts(own)],
-  }));
-  const all = groups.flatMap(({ subject, signals }) => signals.map((signal) => ({ subject, signal })));
-  const tested = all.filter(({ signal }) => signal.pValue !== null);
-  const corrected = correctForMany(tested.map(({ signal }) => signal.pValue ?? 1));
-  const correctedOf = new Map(tested.map(({ signal }, index) => [signal, corrected[index]!]));
-  const findings = all.flatMap(({ subject, signal: { relevant, ...told }, signal }) => {
-    const correctedP = correctedOf.get(signal) ?? null;
-    const sure = correctedP === null || correctedP < falseAlarmRate;
-    return relevant && sure ? [{ ...subject, ...told, correctedP }] : [];
-  });
-  return {
-    findings,
-    tests: tested.length,
-    compared: groups.map(({ subject, own, signals }) => ({
+        : [...detectChangedAnswers(own), ...detectOtherModel(own), ...detectShifts(own)];
+    const coverage = {
       ...subject,
       baselineCount: own.baseline.length,
       nowCount: own.now.length,
       tests: signals.filter(({ pValue }) => pValue !== null).length,
       note: noteOn(own),
-    })),
-  };
+    };
+    return { subject, signals, coverage };
+  });
+}
+
+/** @param measured everything that one run looked at: the more it asks, the surer an answer has to be */
+export function judgeDrift(measured: readonly DriftMeasurement[]): DriftResult {
+  const all = measured.flatMap(({ subject, signals }) => signals.map((signal) => ({ subject, signal })));
+  const tested = all.filter(({ signal }) => signal.pValue !== null);
+  const corrected = correctForMany(tested.map(({ signal }) => signal.pValue ?? 1));
+  const correctedOf = new Map(tested.map(({ signal }, index) => [signal, corrected[index]!]));
+  const findings = all.flatMap(({ subject, signal }) => {
+    const { relevant, ...told } = signal;
+    const correctedP = correctedOf.get(signal) ?? null;
+    const sure = correctedP === null || correctedP < falseAlarmRate;
+    return relevant && sure ? [{ ...subject, ...told, correctedP }] : [];
+  });
+  return { findings, tests: tested.length, compared: measured.map(({ coverage }) => coverage) };
 }
 
 function noteOn({ baseline, now }: DriftWindows): string | null {

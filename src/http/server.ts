@@ -14,6 +14,7 @@ import { addChatRoutes } from './chat-routes.ts';
 import { type HttpContext, type HttpEnvironment, identifyRequest } from './context.ts';
 import { addCostRoutes } from './costs-routes.ts';
 import { addCoverageRoutes } from './coverage-routes.ts';
+import { addDriftRoutes } from './drift-routes.ts';
 import { type ErrorLog, respondWithError } from './error-response.ts';
 import { addEvaluationRoutes } from './evaluations-routes.ts';
 import { addExecutionRoutes } from './executions-routes.ts';
@@ -85,6 +86,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   addMessagesRoutes(app, options.gateway, options.onError);
   addPortkeyRoutes(app, options.gateway, options.onError);
   addCoverageRoutes(app, options.gateway);
+  addDriftRoutes(app, options.gateway);
   addPromptRoutes(app, options.gateway);
   addVersionRoutes(app, options.gateway);
   addLabelRoutes(app, options.gateway);

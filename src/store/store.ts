@@ -3,6 +3,7 @@
 import type { AuditKeeping } from '../application/audit-verification.ts';
 import type { BudgetStore } from '../application/budget-store.ts';
 import type { CostStore } from '../application/cost-store.ts';
+import type { DriftStore } from '../application/drift-store.ts';
 import type { EvaluationStore } from '../application/evaluation-store.ts';
 import type { RegistryStore } from '../application/registry-store.ts';
 import type { ReplayStore } from '../application/replay-store.ts';
@@ -18,6 +19,7 @@ import {
   withDeadline,
 } from './connection.ts';
 import { createCostStore } from './cost-store.ts';
+import { createDriftStore } from './drift-store.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from './embedded-database.ts';
 import { createEvaluationStore } from './evaluation-store.ts';
 import { type Migration, type MigrationStatus, migrate, migrationStatus } from './migrator.ts';
@@ -45,6 +47,7 @@ export interface Store {
   readonly audit: PostgresAuditStore;
   readonly keeping: AuditKeeping;
   readonly costs: CostStore;
+  readonly drift: DriftStore;
   readonly budgets: BudgetStore;
   readonly replays: ReplayStore;
   /** The way of calls into the audit trail, on connections of its own; close it before the store. */
@@ -127,6 +130,7 @@ function storeAt(
     keeping,
     replays: createReplayStore(pool, queries, { deadlineMs: 2 * statementTimeoutMs }),
     costs: createCostStore(pool, open, queries),
+    drift: createDriftStore(pool, queries),
     budgets: createBudgetStore(pool, queries),
     openAuditTrail: (options) => openAuditTrail({ url, queries, alone: embedded !== undefined }, options),
     async migrate() {

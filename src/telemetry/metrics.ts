@@ -5,6 +5,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { BudgetUse } from '../application/budget-keeper.ts';
 import type { WorkerAnswer, WorkerAnswers } from '../application/fellow-workers.ts';
+import type { DriftFinding } from '../domain/drift.ts';
 import type { Execution } from '../domain/execution.ts';
 import type { Deployment } from '../domain/prompt-version.ts';
 import { boundValues } from './bounded-values.ts';
@@ -16,6 +17,8 @@ export interface Metrics {
   observeMove(move: Pick<Deployment, 'label' | 'kind'>): void;
   /** A move was refused for want of evidence. */
   observeGateRefusal(label: string): void;
+  /** One run of drift detection over the trail. */
+  observeDrift(findings: readonly Pick<DriftFinding, 'promptName' | 'measure'>[]): void;
   /** One group commit of the audit trail. */
   observeFlush(lane: string, rows: number, ms: number): void;
   render(): Promise<MetricsText>;
@@ -94,6 +97,7 @@ export function createMetrics(read: () => Readings, heirloom: unknown = null): M
   return {
     observe: addExecutionMetrics(registry),
     ...addLabelMetrics(registry),
+    observeDrift: addDriftMetrics(registry),
     observeFlush: addAuditMetrics(registry, () => read().audit),
     async render() {
       return toText(registry);
@@ -233,6 +237,26 @@ function addLabelMetrics(registry: Registry): Pick<Metrics, 'observeMove' | 'obs
   return {
     observeMove: ({ label, kind }) => moves.inc({ label: boundLabel(label), kind }),
     observeGateRefusal: (label) => refusals.inc({ label: boundLabel(label) }),
+  };
+}
+
+function addDriftMetrics(registry: Registry): Metrics['observeDrift'] {
+  const registers = [registry];
+  const runs = new Counter({
+    name: 'promptgate_drift_runs_total',
+    help: 'Runs of drift detection that this gateway made',
+    registers,
+  });
+  const findings = new Counter({
+    name: 'promptgate_drift_findings_total',
+    help: 'What they found, by what was measured; found again it counts again',
+    labelNames: ['prompt', 'measure'],
+    registers,
+  });
+  const boundPrompt = boundValues(valuesMax.prompt);
+  return (found) => {
+    runs.inc();
+    for (const { promptName, measure } of found) findings.inc({ prompt: boundPrompt(promptName), measure });
   };
 }
 

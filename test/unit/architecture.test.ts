@@ -63,7 +63,7 @@ const confined: Record<string, RegExp> = {
   'csv-parse': /^domain\/case-files\.ts$/,
   'fastest-levenshtein': /^domain\/assertion-text\.ts$/,
   handlebars: /^domain\/template/,
-  jstat: /^domain\/(pass-rate|cost-comparison|paired-test)\.ts$/,
+  jstat: /^domain\/(pass-rate|cost-comparison|paired-test|drift-statistics)\.ts$/,
   microdiff: /^domain\/answer-comparison\.ts$/,
   '@pydantic/genai-prices': /^domain\/price-list\.ts$/,
 };

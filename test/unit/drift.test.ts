@@ -1,7 +1,7 @@
 // The detectors on a seeded world: what they find of seven changes, and what they say when nothing changed.
 import { describe, expect, it } from 'vitest';
-import { detectDrift } from '../../src/domain/drift.ts';
-import type { DriftSample } from '../../src/domain/drift-sample.ts';
+import { judgeDrift, measureDrift } from '../../src/domain/drift.ts';
+import type { DriftSample, DriftWindows } from '../../src/domain/drift-sample.ts';
 import {
   compareDistributions,
   compareRates,
@@ -10,6 +10,8 @@ import {
 } from '../../src/domain/drift-statistics.ts';
 import { shapeOfJson } from '../../src/domain/json-shape.ts';
 import { type Change, changes, sampleWorld } from '../support/drift-world.ts';
+
+const detectDrift = (windows: DriftWindows) => judgeDrift(measureDrift(windows));
 
 /** As docs/drift.md states them. */
 const stated = { baseline: 200, now: 100, runs: 100, found: 98, falseAlarms: 1 };

@@ -1,0 +1,62 @@
+-- Queries of drift: samples out of the trail, and what was found in them.
+
+-- name: sampleExecutions
+-- Calls and probes of one prompt ($1) in [$2, $3) that reached a provider: of each of $4 slices of the time the newest $5,
+-- so that what is read is bounded and every hour has its share. Each slice walks (prompt_name, id). Of a long output only
+-- the beginning is read.
+with slices as (
+  select $2::timestamptz + i * (($3::timestamptz - $2::timestamptz) / $4::integer) as since,
+         $2::timestamptz + (i + 1) * (($3::timestamptz - $2::timestamptz) / $4::integer) as until
+    from generate_series(0, $4::integer - 1) i
+)
+select e.id, e.prompt_name, e.prompt_version, e.purpose, e.simulated, e.provider, e.model, e.started_at, e.status,
+       e.error_code, e.variables_hash, e.rendered_hash, e.parameters, e.response_hash, e.response_model,
+       e.system_fingerprint, e.finish_reason, e.prompt_tokens, e.completion_tokens, e.latency_ms,
+       e.cost::double precision as cost, e.currency, e.price,
+       length(e.raw_output) as output_length, octet_length(e.raw_output) <= 65536 as whole,
+       case when octet_length(e.raw_output) <= 65536 then e.raw_output else left(e.raw_output, 2000) end as output
+  from slices
+  cross join lateral (
+    select * from ai_executions
+     where prompt_name = $1
+       and id >= execution_id_at(slices.since) and id < execution_id_at(slices.until)
+       and purpose in ('call', 'probe') and status in ('succeeded', 'failed')
+       and prompt_version is not null and provider is not null and model is not null
+       and json_array_length(attempts) > 0
+     order by id desc
+     limit $5::integer
+  ) e
+
+-- name: insertDriftRun
+insert into drift_runs (id, actor, prompt_name, baseline_since, since, until, tests, compared)
+values ($1::uuid, $2, $3, $4::timestamptz, $5::timestamptz, $6::timestamptz, $7::integer, $8::text::json)
+
+-- name: insertDriftFindings
+-- $2: findings as a json array. One that was found in the week before is known since then.
+insert into drift_findings (
+  run_id, prompt_name, prompt_version, purpose, simulated, provider, model, detector, measure, p_value, corrected_p,
+  effect, baseline_count, now_count, before, after, evidence_before, evidence_after, known_since
+)
+select $1::uuid, r.prompt_name, r.prompt_version, r.purpose, r.simulated, r.provider, r.model, r.detector, r.measure,
+       r.p_value, r.corrected_p, r.effect, r.baseline_count, r.now_count, r.before, r.after, r.evidence_before,
+       r.evidence_after,
+       (select coalesce(f.known_since, f.created_at) from drift_findings f
+         where f.prompt_name = r.prompt_name and f.prompt_version = r.prompt_version and f.purpose = r.purpose
+           and f.simulated = r.simulated and f.provider = r.provider and f.model = r.model and f.measure = r.measure
+           and f.created_at > clock_timestamp() - interval '7 days'
+         order by f.id desc limit 1)
+  from json_to_recordset($2::text::json) as r (
+    prompt_name text, prompt_version integer, purpose text, simulated boolean, provider text, model text, detector text,
+    measure text, p_value double precision, corrected_p double precision, effect double precision,
+    baseline_count integer, now_count integer, before text, after text, evidence_before uuid, evidence_after uuid
+  )
+returning *
+
+-- name: listDriftFindings
+-- Newest first, before the id $3; of one prompt it walks (prompt_name, id).
+select * from drift_findings
+ where ($1::text is null or prompt_name = $1)
+   and ($2::timestamptz is null or created_at >= $2)
+   and ($3::bigint is null or id < $3)
+ order by id desc
+ limit $4::integer

@@ -1,0 +1,77 @@
+import { v7 } from 'uuid';
+import type { Actor } from '../domain/api-key.ts';
+import { type DriftMeasurement, judgeDrift, measureDrift } from '../domain/drift.ts';
+import { PromptgateError } from '../domain/errors.ts';
+import type { DriftRun, DriftStore, StoredDriftFinding } from './drift-store.ts';
+import { getPrompt, listPrompts } from './read-prompts.ts';
+import type { RegistrySnapshot } from './registry-snapshot.ts';
+
+export interface DetectDriftRequest {
+  readonly actor: Actor;
+  /** Left out: every prompt. */
+  readonly promptName?: string;
+  /** What is compared begins here; default: a day before the end. */
+  readonly since?: Date;
+  /** Default: now. */
+  readonly until?: Date;
+  /** What it is compared with begins here and ends at `since`; default: a week before it. */
+  readonly baselineSince?: Date;
+}
+
+export interface DriftReport {
+  readonly run: DriftRun;
+  readonly findings: readonly StoredDriftFinding[];
+}
+
+export interface DetectDriftDependencies {
+  readonly snapshot: RegistrySnapshot;
+  readonly drift: DriftStore;
+  /** Hears of every run that was recorded: metrics, and whoever wants to be told. */
+  readonly onDrift?: (report: DriftReport) => void;
+}
+
+const dayMs = 86_400_000;
+const maxDays = 92;
+
+/**
+ * Compares what prompts did lately with what they did before, and records what it found.
+ * @throws PromptgateError invalid_request — windows that are out of order or too long; not_found
+ */
+export async function detectDrift(
+  deps: DetectDriftDependencies,
+  request: DetectDriftRequest,
+): Promise<DriftReport> {
+  const windows = readWindows(request);
+  const { actor, promptName } = request;
+  const names =
+    promptName === undefined
+      ? listPrompts(deps.snapshot, actor).map(({ name }) => name)
+      : [getPrompt(deps.snapshot, actor, promptName).name];
+  const measured: DriftMeasurement[] = [];
+  // One prompt after the other: the samples of one are all that is in memory.
+  for (const name of names) {
+    const now = await deps.drift.sample(name, windows.since, windows.until);
+    if (now.length === 0) continue;
+    const baseline = await deps.drift.sample(name, windows.baselineSince, windows.since);
+    measured.push(...measureDrift({ baseline, now }));
+  }
+  const { findings, tests, compared } = judgeDrift(measured);
+  const run = { id: v7(), actor: actor.name, promptName: promptName ?? null, ...windows, tests, compared };
+  const report = { run, findings: await deps.drift.record(run, findings) };
+  deps.onDrift?.(report);
+  return report;
+}
+
+function readWindows(request: DetectDriftRequest): Pick<DriftRun, 'baselineSince' | 'since' | 'until'> {
+  const until = request.until ?? new Date();
+  const since = request.since ?? new Date(until.getTime() - dayMs);
+  const baselineSince = request.baselineSince ?? new Date(since.getTime() - 7 * dayMs);
+  const days = (until.getTime() - baselineSince.getTime()) / dayMs;
+  if (baselineSince < since && since < until && days <= maxDays) {
+    return { baselineSince, since, until };
+  }
+  throw new PromptgateError(
+    'invalid_request',
+    `The baseline must begin before since, since before until, and all of it be at most ${maxDays} days.`,
+  );
+}

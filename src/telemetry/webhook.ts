@@ -1,0 +1,96 @@
+/**
+ * Events to a receiver of the operator's, signed as Standard Webhooks (standardwebhooks.com) say: HMAC-SHA256 over id,
+ * time and body, so that a receiver verifies with any library of that name. Repeated with the same id until it is taken.
+ */
+import { createHmac } from 'node:crypto';
+
+export interface WebhookEvent {
+  readonly id: string;
+  readonly type: string;
+  readonly timestamp: Date;
+  readonly data: unknown;
+}
+
+export interface Webhook {
+  /** Nobody waits for it; one that is never taken is told to `onLost`. */
+  post(event: WebhookEvent): void;
+  /** Gives up what is not taken yet. */
+  close(): Promise<void>;
+}
+
+export interface WebhookOptions {
+  readonly url: string;
+  readonly secret: string;
+  /** Pauses between the tries, in milliseconds. */
+  readonly pausesMs?: readonly number[];
+  readonly onLost: (event: WebhookEvent, reason: string) => void;
+}
+
+/** An hour and a quarter in all: longer than a deployment of the receiver, shorter than the next day's run. */
+const defaultPausesMs = [1_000, 5_000, 30_000, 300_000, 1_200_000, 3_000_000];
+const timeoutMs = 10_000;
+
+export function createWebhook({ url, secret, pausesMs = defaultPausesMs, onLost }: WebhookOptions): Webhook {
+  const closing = new AbortController();
+  const under = new Set<Promise<void>>();
+
+  async function deliver(event: WebhookEvent): Promise<void> {
+    const { id, ...told } = event;
+    const body = JSON.stringify(told);
+    for (const pause of [...pausesMs, null]) {
+      const refusal = await send(id, body);
+      if (refusal === null) return;
+      if (pause === null || closing.signal.aborted) return onLost(event, refusal);
+      await sleep(pause, closing.signal);
+    }
+  }
+
+  /** @returns why it was not taken; null: it was */
+  async function send(id: string, body: string): Promise<string | null> {
+    const time = String(Math.floor(Date.now() / 1_000));
+    try {
+      const response = await fetch(url, {
+        method: 'POST',
+        body,
+        // A redirect would carry the event where nobody configured it to go.
+        redirect: 'error',
+        signal: AbortSignal.any([closing.signal, AbortSignal.timeout(timeoutMs)]),
+        headers: {
+          'content-type': 'application/json',
+          'webhook-id': id,
+          'webhook-timestamp': time,
+          'webhook-signature': `v1,${sign(secret, id, time, body)}`,
+        },
+      });
+      await response.body?.cancel();
+      return response.ok ? null : `it answered ${response.status}`;
+    } catch {
+      return 'it could not be reached';
+    }
+  }
+
+  return {
+    post(event) {
+      const delivery = deliver(event).finally(() => under.delete(delivery));
+      under.add(delivery);
+    },
+    async close() {
+      closing.abort();
+      await Promise.all(under);
+    },
+  };
+}
+
+/** Base64. A secret that begins with `whsec_` is base64 itself, as receivers' libraries have it. */
+function sign(secret: string, id: string, time: string, body: string): string {
+  const key = secret.startsWith('whsec_') ? Buffer.from(secret.slice(6), 'base64') : Buffer.from(secret);
+  return createHmac('sha256', key).update(`${id}.${time}.${body}`).digest('base64');
+}
+
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  timer.unref();
+  signal.addEventListener('abort', () => resolve(), { once: true });
+  return promise.finally(() => clearTimeout(timer));
+}
