@@ -1,6 +1,6 @@
 -- Queries of drift: samples out of the trail, and what was found in them.
 
--- name: sampleExecutions
+-- name: sampleDrift
 -- Calls and probes of one prompt ($1) in [$2, $3) that reached a provider: of each of $4 slices of the time the newest $5,
 -- so that what is read is bounded and every hour has its share. Each slice walks (prompt_name, id). Of a long output only
 -- the beginning is read.

@@ -70,7 +70,7 @@ const findingSchema = z.object({
 });
 
 export function createDriftStore(pool: Pool, queries: QueryCatalog): DriftStore {
-  const sampleExecutions = queries.bind('sampleExecutions');
+  const sampleDrift = queries.bind('sampleDrift');
   const insertRun = queries.bind('insertDriftRun');
   const insertFindings = queries.bind('insertDriftFindings');
   const listFindings = queries.bind('listDriftFindings');
@@ -87,7 +87,7 @@ export function createDriftStore(pool: Pool, queries: QueryCatalog): DriftStore 
   return {
     sample: (promptName, since, until) =>
       guard('reading', async () =>
-        (await sampleExecutions(pool.sql, promptName, since, until, slices, perSlice)).map(toSample),
+        (await sampleDrift(pool.sql, promptName, since, until, slices, perSlice)).map(toSample),
       ),
     record: (run, findings) =>
       guard('auditing', async () => {
