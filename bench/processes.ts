@@ -30,14 +30,16 @@ export function ask<T>(child: ChildProcess, question: object): Promise<T> {
 
 const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 
-/** A process and everything that it started. */
-function family(pid: number): number[] {
-  const threads = readdirSync(`/proc/${pid}/task`);
-  const children = threads.flatMap((thread) => {
+export function childrenOf(pid: number): number[] {
+  return readdirSync(`/proc/${pid}/task`).flatMap((thread) => {
     const listed = readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8');
     return listed.split(' ').filter(Boolean).map(Number);
   });
-  return [pid, ...children.flatMap(family)];
+}
+
+/** A process and everything that it started. */
+function family(pid: number): number[] {
+  return [pid, ...childrenOf(pid).flatMap(family)];
 }
 
 /** CPU time of a process and its children so far, in microseconds; one of a server's that ended is missing. */

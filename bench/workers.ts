@@ -1,0 +1,128 @@
+/**
+ * Saturation of `serve --workers 2` against `--workers 1`, as real processes, in turns.
+ *
+ * Load, provider and database share the cores with the gateway, so two workers that want a core each would only show that
+ * there are no more. They are separated by time: each worker is given a share of a core (`--share`) and stopped for the
+ * rest of it. What the shares leave is for everything else, and the gateway is what saturates. That it was is checked:
+ * what each worker used is told beside what it did.
+ */
+import { mkdtemp } from 'node:fs/promises';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { openApp } from '../src/app.ts';
+import { loadConfig } from '../src/config.ts';
+import type { Actor } from '../src/domain/api-key.ts';
+import { startCommand } from '../test/support/command.ts';
+import { startPostgres } from '../test/support/postgres-process.ts';
+import { limitCpu } from './cpu-share.ts';
+import type { LoadResult } from './load-process.ts';
+import { answerOf, ask, childrenOf, median, start, sum } from './processes.ts';
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '10' },
+    connections: { type: 'string', default: '32' },
+    share: { type: 'string', default: '0.25' },
+  },
+});
+const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
+const [connections, share] = [Number(values.connections), Number(values.share)];
+const warmUpSeconds = 5;
+const source = `---
+name: bench
+version: 1
+model: gpt-4o-mini
+input:
+  schema: { text: string }
+---
+{{role "system"}}
+You are a precise summarizer.
+{{role "user"}}
+Summarize: {{text}}
+`;
+const actor: Actor = { name: 'bench', keyId: null, scopes: ['admin'] };
+
+interface Figures {
+  readonly perSecond: number;
+  readonly cpuUs: number;
+  readonly used: readonly number[];
+}
+
+async function register(directory: string, environment: Record<string, string>): Promise<string> {
+  const config = loadConfig(environment, directory);
+  const app = await openApp({ config, directory, embedded: false, simulate: false, logLevel: 'silent' });
+  const files = [{ path: 'bench.prompt', source }];
+  await app.gateway.syncPrompts({ files, actor, seed: 'production' });
+  const { secret } = await app.gateway.createKey({ actor, name: 'load', scopes: ['execute'] });
+  await app.close();
+  return secret;
+}
+
+async function measure(
+  workers: number,
+  key: string,
+  cwd: string,
+  environment: Record<string, string>,
+): Promise<Figures> {
+  const gateway = await startCommand(['serve', '--workers', String(workers)], { cwd, environment });
+  const load = start('load-process.ts');
+  try {
+    const pids = workers === 1 ? [gateway.pid] : childrenOf(gateway.pid);
+    const order = { url: gateway.ready.url, key, connections };
+    await ask<LoadResult>(load, { ...order, seconds: warmUpSeconds });
+    const stop = limitCpu(pids, share);
+    const result = await ask<LoadResult>(load, { ...order, seconds });
+    const used = stop();
+    if (result.failures > 0) throw new Error(`${result.failures} executions failed`);
+    const perSecond = result.executions / result.seconds;
+    return { perSecond, cpuUs: (sum(used) * 1e6) / perSecond, used };
+  } finally {
+    load.disconnect();
+    await gateway.stop();
+  }
+}
+
+const postgres = await startPostgres();
+const provider = start('answering-process.ts');
+const measured: Record<1 | 2, Figures[]> = { 1: [], 2: [] };
+try {
+  const { url } = await answerOf<{ url: string }>(provider);
+  const cwd = await mkdtemp(join(tmpdir(), 'promptgate-bench-'));
+  const environment = {
+    PORT: '0',
+    DATABASE_URL: postgres.url,
+    OPENAI_BASE_URL: `${url}/v1`,
+    PROMPTGATE_LOG_LEVEL: 'warn',
+  };
+  const key = await register(cwd, environment);
+  console.log(
+    `${rounds} rounds of ${seconds} s, ${connections} connections, each worker ${share} of one of ${cpus().length} cores`,
+  );
+  for (let round = 0; round < rounds; round++) {
+    for (const workers of round % 2 === 0 ? ([1, 2] as const) : ([2, 1] as const)) {
+      measured[workers].push(await measure(workers, key, cwd, environment));
+    }
+  }
+  const of = (workers: 1 | 2, name: 'perSecond' | 'cpuUs') =>
+    median(measured[workers].map((one) => one[name]));
+  const ratio = (name: 'perSecond' | 'cpuUs') =>
+    median(measured[2].map((two, round) => two[name] / (measured[1][round]?.[name] ?? Number.NaN)));
+  console.table(
+    ([1, 2] as const).map((workers) => ({
+      workers,
+      'executions/s': Math.round(of(workers, 'perSecond')),
+      'CPU µs/execution': Math.round(of(workers, 'cpuUs')),
+      'core used by each': measured[workers]
+        .map(({ used }) => used.map((one) => one.toFixed(2)).join('+'))
+        .join(' '),
+    })),
+  );
+  console.log(
+    `two against one: ${ratio('perSecond').toFixed(2)} × the executions, ${ratio('cpuUs').toFixed(2)} × the CPU for each`,
+  );
+} finally {
+  provider.disconnect();
+  await postgres.stop();
+}
