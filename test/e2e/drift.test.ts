@@ -15,17 +15,19 @@ import { definition, startGateway, type TestGateway } from '../support/gateway.t
 const secret = 'a secret of 24 characters';
 const callsPerSide = 32;
 /** The price is the gateway's, and changes for every prompt. */
-const asked = ['nothing', ...changes.filter((change) => change !== 'price')];
+const every = ['nothing', ...changes.filter((change) => change !== 'price')];
 const nameOf = (change: string) => change.toLowerCase().replace(' ', '-');
 const files = Object.fromEntries(
-  asked.map((change) => {
+  every.map((change) => {
     const settings = 'config: { temperature: 0 }\n';
     const name = nameOf(change);
     return [`${name}.prompt`, definition(name, 1, 'own/model-a', `${change} {{name}}`, settings)];
   }),
 );
 
-describe.each(databases)('drift on $name', ({ create }) => {
+describe.each(databases)('drift on $name', ({ name, create }) => {
+  // The detectors are tested once; what differs between the databases is what they read and write.
+  const asked = name === 'PostgreSQL' ? every : ['nothing', 'wording', 'model name'];
   let database: TestDatabase;
   let gateway: TestGateway;
   let moment: string;
@@ -95,7 +97,7 @@ describe.each(databases)('drift on $name', ({ create }) => {
     for (const release of releasers.reverse()) await release();
   });
 
-  it('is found in each of seven ways, with executions that show it; found again it is known', async () => {
+  it('is found in each way that it came about, with executions that show it; found again it is known', async () => {
     const body = { baseline_since: begin, since: moment };
     const { status, body: run } = await gateway.call('POST', '/v1/drift/runs', {
       key: gateway.keys.admin,
@@ -120,6 +122,7 @@ describe.each(databases)('drift on $name', ({ create }) => {
       latency: ['latency'],
     };
     for (const [change, measures] of Object.entries(expected)) {
+      if (!asked.includes(change)) continue;
       expect([change, found(change).sort()]).toEqual([change, [...measures, ...dearer].sort()]);
     }
     const [wording] = run.findings.filter(({ prompt }: { prompt: string }) => prompt === 'wording');

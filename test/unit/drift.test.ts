@@ -51,7 +51,7 @@ describe('drift', () => {
 
   it('is not seen more often over many prompts at once', () => {
     const windows = (count: number, seed: number) =>
-      Array.from({ length: 20 }, (_, index) =>
+      Array.from({ length: 10 }, (_, index) =>
         sampleWorld({ inputs, count, seed: seed * 1_000 + index, promptVersion: index + 1 }),
       ).flat();
     const alarms = seeds.slice(0, 20).filter((seed) => {
