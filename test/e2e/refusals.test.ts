@@ -305,7 +305,10 @@ describe.each(databases)('refusing bad input, on $name', ({ create }) => {
     expect((await gateway.call('GET', '/healthz', { key: null })).body).toEqual({ status: 'ok' });
     const ready = await gateway.call('GET', '/readyz', { key: null });
     expect([ready.status, ready.body]).toMatchObject([200, { status: 'ready', simulated: true }]);
+    await gateway.execute('no-such-prompt', { variables: {} });
     const metrics = await gateway.call('GET', '/metrics', { key: null });
-    expect(metrics.body).toMatch(/promptgate_executions_total\{status="refused",error_code="not_found"/);
+    expect(metrics.body).toMatch(
+      /promptgate_executions_total\{prompt="",purpose="call",status="refused",error_code="not_found"/,
+    );
   });
 });

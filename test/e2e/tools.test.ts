@@ -77,7 +77,7 @@ describe.each(databases)('tools that a definition declares, on $name', ({ name: 
     ['tools of the caller', 'one', undefined],
   ])('refuse %s, and no provider is called', async (_what, name, messages) => {
     const before = await gateway.providerRequests();
-    const answer = await call(name, messages ? { messages } : { tools: [] });
+    const answer = await call(name, messages ? { messages } : { tools: [{ name: 'rm' }] });
     expect([answer.status, answer.body.error.code]).toEqual([400, 'invalid_request']);
     expect(answer.body.error.execution_id).not.toBeNull();
     expect(await gateway.providerRequests()).toBe(before);

@@ -78,7 +78,7 @@ function plainQueries({ from, to, variables }: Picked): Record<string, string> {
       (array['deploy', 'break_glass', 'rollback', 'deploy'])[id], 'cli:ada', 'because', null from prompt_deployments order by id desc`,
     'promptgate-drift-and-gates/Evaluations: share that passed, by version': `select created_at, 'prompt-1 v2', 1 from evaluations`,
     'promptgate-drift-and-gates/Executions that failed, by version': `select ${group}, named, avg((status = 'failed')::integer) from ${hours} where version > 0 group by 1, 2 order by 1, 2`,
-    'promptgate-drift-and-gates/Length of an answer in tokens, by version': `select ${group}, named, sum(completion) / count(*) from ${hours} where version > 0 and status = 'succeeded' group by 1, 2 order by 1, 2`,
+    'promptgate-drift-and-gates/Length of an answer in tokens, by version': `select ${group}, named, nullif(sum(completion), 0) / count(*) from ${hours} where version > 0 and status = 'succeeded' group by 1, 2 order by 1, 2`,
     'promptgate-drift-and-gates/Latency p95, by version': `select ${group}, named, ${p(0.95)} from ${hours} where version > 0 and status = 'succeeded' group by 1, 2 order by 1, 2`,
     'promptgate-drift-and-gates/@Label moves': moves,
   };
