@@ -23,12 +23,16 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '10' },
+    /** For each worker: with fewer, the groups of the audit get smaller and the calls dearer. */
     connections: { type: 'string', default: '32' },
+    'warm-up': { type: 'string', default: '10000' },
     share: { type: 'string', default: '0.25' },
   },
 });
 const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
 const [connections, share] = [Number(values.connections), Number(values.share)];
+/** Of each worker: V8 goes on compiling for some thousands of calls, on the CPU that is measured. */
+const warmUpCalls = Number(values['warm-up']);
 const warmUpSeconds = 5;
 const source = `---
 name: bench
@@ -70,8 +74,10 @@ async function measure(
   const load = start('load-process.ts');
   try {
     const pids = workers === 1 ? [gateway.pid] : childrenOf(gateway.pid);
-    const order = { url: gateway.ready.url, key, connections };
-    await ask<LoadResult>(load, { ...order, seconds: warmUpSeconds });
+    const order = { url: gateway.ready.url, key, connections: connections * workers };
+    for (let calls = 0; calls < warmUpCalls * workers; ) {
+      calls += (await ask<LoadResult>(load, { ...order, seconds: warmUpSeconds })).executions;
+    }
     const stop = limitCpu(pids, share);
     const result = await ask<LoadResult>(load, { ...order, seconds });
     const used = stop();
@@ -98,7 +104,7 @@ try {
   };
   const key = await register(cwd, environment);
   console.log(
-    `${rounds} rounds of ${seconds} s, ${connections} connections, each worker ${share} of one of ${cpus().length} cores`,
+    `${rounds} rounds of ${seconds} s, ${connections} connections to each worker, each worker ${share} of one of ${cpus().length} cores`,
   );
   for (let round = 0; round < rounds; round++) {
     for (const workers of round % 2 === 0 ? ([1, 2] as const) : ([2, 1] as const)) {
