@@ -16,7 +16,7 @@ import { fromExecution, fromIntent } from '../../src/store/execution-rows.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { settingsOf } from '../support/provider-calls.ts';
 
-/** Measured, by this test: 150 to 153 kB, however busy the machine was. */
+/** Measured, by this test: 150 to 153 kB in seven runs on a busy machine. */
 const bytesMax = 175_000;
 const warmUp = 1_500;
 const measured = 500;
