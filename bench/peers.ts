@@ -3,6 +3,7 @@
  * with their logging on. Whatever goes wrong with one is told and costs nothing but its row.
  */
 import { execFile, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -87,6 +88,8 @@ async function litellm(directory: string): Promise<Peer> {
     version,
     async start(providerUrl) {
       const port = await freePort();
+      // It takes no calls without keys, and neither does promptgate.
+      const key = `sk-${randomUUID()}`;
       const config = join(directory, 'bench.yaml');
       const params = { model: 'openai/gpt-4o-mini', api_base: `${providerUrl}/v1`, api_key: 'sk-bench' };
       // JSON is YAML.
@@ -100,13 +103,18 @@ async function litellm(directory: string): Promise<Peer> {
           env: {
             PATH: `${bin}:${process.env.PATH}`,
             HOME: directory,
+            LITELLM_MASTER_KEY: key,
             JSON_LOGS: 'true',
             LITELLM_LOCAL_MODEL_COST_MAP: 'True',
           },
           stdio: 'ignore',
         },
       );
-      return ready(chatSystem('LiteLLM', `http://127.0.0.1:${port}`, {}, child, () => ended(child)));
+      return ready(
+        chatSystem('LiteLLM', `http://127.0.0.1:${port}`, { authorization: `Bearer ${key}` }, child, () =>
+          ended(child),
+        ),
+      );
     },
   };
 }
