@@ -1,7 +1,7 @@
 /** Many streams at once: what memory each takes, and what the way through the gateway adds to the first token. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PostgresProcess } from '../test/support/postgres-process.ts';
-import type { Peer } from './peers.ts';
+import { firstLine, type Peer } from './peers.ts';
 import { answerOf, ask, rssOf, start } from './processes.ts';
 import type { Size } from './run.ts';
 import type { StreamOrder, StreamReport } from './stream-load-process.ts';
@@ -30,7 +30,7 @@ export async function measureManyStreams(
   database: PostgresProcess,
   peers: readonly Peer[],
   { streams }: Size,
-): Promise<StreamResult[]> {
+): Promise<{ streams: StreamResult[]; missing: Record<string, string> }> {
   const provider = start('stream-provider-process.ts', [tokens, pauseMs]);
   const { url } = await answerOf<{ url: string }>(provider);
   const starts = [
@@ -38,14 +38,21 @@ export async function measureManyStreams(
     () => startPromptgate(database.url, url, { audit: 'as it is' }),
     ...peers.map((peer) => async () => [await peer.start(url)]),
   ];
-  const results: StreamResult[] = [];
+  const measured: StreamResult[] = [];
+  const missing: Record<string, string> = {};
   try {
     for (const begin of starts) {
-      const systems = await begin().catch((error: Error) => console.log(error.message));
-      for (const system of systems ?? []) results.push(await measure(system, url, streams));
-      for (const system of systems ?? []) await system.stop();
+      const systems: System[] = [];
+      try {
+        systems.push(...(await begin()));
+        for (const system of systems) measured.push(await measure(system, url, streams));
+      } catch (error) {
+        missing[`Streams, ${systems[0]?.name ?? 'a peer'}`] = firstLine(error);
+      } finally {
+        for (const system of systems) await system.stop();
+      }
     }
-    return results;
+    return { streams: measured, missing };
   } finally {
     provider.disconnect();
   }
@@ -70,6 +77,9 @@ async function measure(system: System, providerUrl: string, streams: number): Pr
     await delay(openingMs + pauseMs);
     const during = rssOf(system.pid);
     const report = await running;
+    // Memory of streams that never were would be little.
+    if (report.whole === 0)
+      throw new Error(`${system.name}: no stream was whole: ${report.faults.join('; ')}`);
     if (report.faults.length > 0) console.log(`${system.name}: ${report.faults.join('; ')}`);
     const at = (times: readonly number[], share: number) =>
       times[Math.floor(times.length * share)] ?? Number.NaN;

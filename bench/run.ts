@@ -71,16 +71,16 @@ console.log('Calls, then streams. It is best done on a machine that does nothing
 const database = await startPostgres(['max_connections=200']);
 try {
   const calls = await measureCalls(database, peers, size);
-  const streams = await measureManyStreams(database, peers, size);
+  const many = await measureManyStreams(database, peers, size);
   const results: Results = {
     commit: readCommit(),
     machine: describeMachine(),
     date: new Date().toISOString().slice(0, 10),
     size,
     peers: Object.fromEntries(peers.map(({ name, version }) => [name, version])),
-    missing: { ...missing, ...calls.missing },
+    missing: { ...missing, ...calls.missing, ...many.missing },
     systems: calls.systems,
-    streams,
+    streams: many.streams,
   };
   const directory = join(values.docs, 'performance');
   mkdirSync(directory, { recursive: true });
