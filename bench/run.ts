@@ -15,13 +15,15 @@ import { measureManyStreams } from './many-streams.ts';
 import { installPeers } from './peers.ts';
 import { fillPage, type Results } from './performance-page.ts';
 
+const ownDocs = resolve(import.meta.dirname, '../docs');
+
 const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     peers: { type: 'string', default: join(tmpdir(), 'promptgate-bench-peers') },
     'no-peers': { type: 'boolean', default: false },
-    /** Where the page is that is filled in. */
-    docs: { type: 'string', default: resolve(import.meta.dirname, '../docs') },
+    /** Where the page goes, filled in. */
+    docs: { type: 'string', default: ownDocs },
   },
 });
 
@@ -86,8 +88,8 @@ try {
   mkdirSync(directory, { recursive: true });
   writeFileSync(join(directory, 'results.json'), `${JSON.stringify(results, null, 1)}\n`);
   writeFileSync(join(directory, 'latency.svg'), plotLatency(results));
-  const page = join(values.docs, 'performance.md');
-  writeFileSync(page, fillPage(readFileSync(page, 'utf8'), results));
+  const page = readFileSync(join(ownDocs, 'performance.md'), 'utf8');
+  writeFileSync(join(values.docs, 'performance.md'), fillPage(page, results));
 } finally {
   await database.stop();
 }
