@@ -3,6 +3,7 @@ import { type Definition, type DefinitionIssue, parseDefinition } from '../domai
 import { PromptgateError } from '../domain/errors.ts';
 import { promptNamePattern } from '../domain/names.ts';
 import type { PromptVersion } from '../domain/prompt-version.ts';
+import { partialsFrom } from '../domain/template-includes.ts';
 import { type DefinitionForm, writeDefinition } from '../domain/write-definition.ts';
 import { authorizePrompt } from './authorize.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
@@ -72,7 +73,7 @@ function read(snapshot: RegistrySnapshot, request: AddVersionRequest, latest: nu
   const parse = (source: string) =>
     parseDefinition(source, {
       path: `${promptName}.prompt`,
-      partial: (name) => (Object.hasOwn(partials, name) ? partials[name] : undefined),
+      partial: partialsFrom(partials),
     });
   if (typeof definition === 'string') return parse(definition);
   const { frontMatter, messages } = definition;

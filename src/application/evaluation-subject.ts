@@ -3,6 +3,7 @@ import type { Actor } from '../domain/api-key.ts';
 import { parseDefinition } from '../domain/definition.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import { type CompiledSuite, compileSuite } from '../domain/evaluation-suite.ts';
+import { partialsFrom } from '../domain/template-includes.ts';
 import { authorizeAnyVersion, authorizeLabel, authorizePrompt } from './authorize.ts';
 import type { EvaluateDependencies, EvaluateRequest } from './evaluate-version.ts';
 import type { RunSubject } from './run-suite.ts';
@@ -40,7 +41,7 @@ export function readSubject(deps: EvaluateDependencies, request: EvaluateRequest
     authorizeAnyVersion(actor);
     const definition = parseDefinition(draft.source, {
       path: draft.path,
-      partial: (name) => draft.partials[name],
+      partial: partialsFrom(draft.partials),
     });
     if (definition.name === promptName) return { definition, version: null };
     throw new PromptgateError(

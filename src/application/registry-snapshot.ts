@@ -10,6 +10,7 @@ import { PromptgateError } from '../domain/errors.ts';
 import { mayUseLabel, mayUsePrompt } from '../domain/key-limits.ts';
 import { labelPattern, nearestName, promptNamePattern } from '../domain/names.ts';
 import type { Label, PromptVersion } from '../domain/prompt-version.ts';
+import { partialsFrom } from '../domain/template-includes.ts';
 import type { RegistryStore } from './registry-store.ts';
 
 /** Half of the promised second, with room for the query. */
@@ -179,7 +180,7 @@ export function createRegistrySnapshot(
     if (!definition) {
       definition = parseDefinition(version.source, {
         path: version.path ?? `${version.name}.prompt`,
-        partial: (name) => version.partials[name],
+        partial: partialsFrom(version.partials),
       });
       definitions.set(version.id, definition);
     }

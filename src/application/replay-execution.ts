@@ -10,6 +10,7 @@ import { PromptgateError, toPromptgateError } from '../domain/errors.ts';
 import type { DefinitionText, Execution, StoredExecution } from '../domain/execution.ts';
 import type { RenderedMessage } from '../domain/message.ts';
 import type { Overrides } from '../domain/overrides.ts';
+import { partialsFrom } from '../domain/template-includes.ts';
 import type { TraceContext } from '../domain/trace-context.ts';
 import type { AuditStore } from './audit-store.ts';
 import type { CostStore } from './cost-store.ts';
@@ -167,7 +168,7 @@ export function refuseTarget(promptName: string, target: ReplayTarget): void {
 function parseDraft(promptName: string, { source, partials }: DefinitionText): Definition {
   const definition = parseDefinition(source, {
     path: `${promptName}.prompt`,
-    partial: (name) => (Object.hasOwn(partials, name) ? partials[name] : undefined),
+    partial: partialsFrom(partials),
   });
   if (definition.name === promptName) return definition;
   throw new PromptgateError(

@@ -5,6 +5,7 @@ import { type DefinitionFile, type DefinitionSet, readDefinitionSet } from '../a
 import { type Definition, parseDefinition } from '../domain/definition.ts';
 import { diffDefinitions } from '../domain/definition-diff.ts';
 import { PromptgateError } from '../domain/errors.ts';
+import { partialsFrom } from '../domain/template-includes.ts';
 import type { CliContext } from './context.ts';
 import { promptsDirectory, readDefinitionFiles } from './definition-files.ts';
 import { renderDifference } from './difference.ts';
@@ -89,5 +90,5 @@ async function registered(context: CliContext, name: string, target: string): Pr
   const { source, partials } = await withGateway(context, (client) =>
     client.request<VersionView>('GET', path),
   );
-  return parseDefinition(source, { path: `${name}.prompt`, partial: (partial) => partials[partial] });
+  return parseDefinition(source, { path: `${name}.prompt`, partial: partialsFrom(partials) });
 }

@@ -2,6 +2,7 @@
 import { percent } from '../domain/evaluation-run.ts';
 import type { EvaluationReportView } from '../http/evaluation-view.ts';
 import { oneLine, paint, renderTable } from './render.ts';
+import { stops } from './run-progress.ts';
 
 type Report = EvaluationReportView;
 type Case = Report['cases'][number];
@@ -57,14 +58,6 @@ function summarise(report: Report): string[] {
     `  ${evidence(report)}`,
   ];
 }
-
-const stops = {
-  budget: 'the next call could have cost more than the budget has left',
-  cost_unknown: 'what calls cost is not known, so no budget can be kept',
-  time: 'the time was over',
-  cancelled: 'whoever asked for it went away',
-  stopping: 'the gateway stopped, or could not record',
-} as const;
 
 function counts({
   cases_passed,

@@ -2,18 +2,11 @@
 import type { ReplayBatchView } from '../http/replay-batch-view.ts';
 import { renderSegments } from './difference.ts';
 import { oneLine, paint, renderTable } from './render.ts';
+import { stops } from './run-progress.ts';
 
 type Report = ReplayBatchView;
 type Movement = Report['movements'][number];
 type ShareMovement = NonNullable<Report['failures']>;
-
-const stops = {
-  budget: 'the next call could have cost more than the budget has left',
-  cost_unknown: 'what calls cost is not known, so no budget can be kept',
-  time: 'the time was over',
-  cancelled: 'whoever asked for it went away',
-  stopping: 'the gateway stopped, or could not record',
-} as const;
 
 export const metricTitles: Record<Movement['name'], string> = {
   length: 'answer, characters',

@@ -3,6 +3,15 @@ import type { WriteStream } from 'node:tty';
 import { styleText } from 'node:util';
 import type { CliContext } from './context.ts';
 
+/** Why a run ended before its end, as a report says it. */
+export const stops = {
+  budget: 'the next call could have cost more than the budget has left',
+  cost_unknown: 'what calls cost is not known, so no budget can be kept',
+  time: 'the time was over',
+  cancelled: 'whoever asked for it went away',
+  stopping: 'the gateway stopped, or could not record',
+} as const;
+
 export interface Progress {
   readonly done: number;
   readonly trials: number;

@@ -22,6 +22,7 @@ import type { NewPromptVersion, Parameters } from './prompt-version.ts';
 import type { TemplateForm } from './template.ts';
 import { parseTemplate } from './template-ast.ts';
 import { compileTemplate } from './template-compiler.ts';
+import { partialsFrom } from './template-includes.ts';
 import { createTemplate, invalidVariables, type Template } from './template-renderer.ts';
 import { parseTools, refuseUndeclaredTools, type Tool } from './tool.ts';
 import { closeInputSchema, compileVariables, type ValidateVariables, withoutRequired } from './variables.ts';
@@ -166,7 +167,7 @@ export function readIdentity(
   const { name, version } = parseFrontMatter(new SourceText('', normaliseSource(text))).value;
   if (typeof name !== 'string' || typeof version !== 'number') return {};
   try {
-    const { checksum } = parseDefinition(text, { path: '', partial: (partial) => partials[partial] });
+    const { checksum } = parseDefinition(text, { path: '', partial: partialsFrom(partials) });
     return { name, version, checksum };
   } catch {
     return { name, version };

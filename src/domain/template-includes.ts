@@ -9,6 +9,11 @@ const partialName = /^[A-Za-z0-9_][A-Za-z0-9_-]*([./][A-Za-z0-9_][A-Za-z0-9_-]*)
 const maxIncludes = 1_000;
 const maxIncludedLength = 4 * 1_048_576;
 
+/** Finds the texts of partials that are at hand by name; a name like `constructor` is no member of its own. */
+export function partialsFrom(texts: Readonly<Record<string, string>>): (name: string) => string | undefined {
+  return (name) => (Object.hasOwn(texts, name) ? texts[name] : undefined);
+}
+
 export interface OpenInclude {
   readonly name: string;
   readonly statements: readonly Statement[];

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { AuditStore, ExecutionFilter } from '../application/audit-store.ts';
 import type { ClaimHolder } from '../application/audit-trail.ts';
 import { type Execution, executionStatuses, type Intent } from '../domain/execution.ts';
-import { defaultStatementTimeoutMs, type Pool, toStoreError, transferMs, withinPool } from './connection.ts';
+import { bindGuard, type Pool } from './connection.ts';
 import { fromExecution, fromIntent, toIntent, toStoredExecution, toTrafficCount } from './execution-rows.ts';
 import type { QueryCatalog, Row, Sql } from './query-catalog.ts';
 
@@ -61,17 +61,9 @@ export function createAuditStore(
   queries: QueryCatalog,
   options: AuditStoreOptions = {},
 ): PostgresAuditStore {
-  // Past the server's own timeout, which says more; this is for a server that says nothing.
-  const deadlineMs = options.deadlineMs ?? defaultStatementTimeoutMs + 2_000;
   const run = bindQueries(queries);
 
-  async function guard<T>(doing: 'auditing' | 'reading', work: () => Promise<T>, length = 0): Promise<T> {
-    try {
-      return await withinPool(pool, deadlineMs + transferMs(length), work);
-    } catch (error) {
-      throw toStoreError(error, doing);
-    }
-  }
+  const guard = bindGuard(pool, options.deadlineMs);
 
   async function writeIntentRows(rows: readonly string[]): Promise<ReadonlySet<string>> {
     const group = toArray(rows);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { BudgetStore } from '../application/budget-store.ts';
 import { type Budget, budgetMeasures, budgetPeriods, budgetScopes } from '../domain/budget.ts';
-import { defaultStatementTimeoutMs, type Pool, toStoreError, withinPool } from './connection.ts';
+import { bindGuard, type Pool } from './connection.ts';
 import type { QueryCatalog } from './query-catalog.ts';
 
 const budgetSchema = z.object({
@@ -30,29 +30,23 @@ export function createBudgetStore(pool: Pool, queries: QueryCatalog): BudgetStor
   const insert = queries.bind('insertBudget');
   const take = queries.bind('takeBudget');
 
-  async function guard<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await withinPool(pool, defaultStatementTimeoutMs + 2_000, work);
-    } catch (error) {
-      throw toStoreError(error, 'auditing');
-    }
-  }
+  const guard = bindGuard(pool);
 
   return {
     list: () =>
-      guard(async () =>
+      guard('auditing', async () =>
         (await list(pool.sql)).map((row) => {
           const { refuse_at, warn_at, created_at, ...rest } = budgetSchema.parse(row);
           return { ...rest, refuseAt: refuse_at, warnAt: warn_at, createdAt: created_at };
         }),
       ),
     async set(budget, actor, reason) {
-      await guard(() =>
+      await guard('auditing', () =>
         insert(pool.sql, ...identityOf(budget), budget.refuseAt, budget.warnAt, actor, reason),
       );
     },
     take: (budget, { starts, owed, wanted, least }) =>
-      guard(async () => {
+      guard('auditing', async () => {
         const amounts = [owed, wanted, least].map((amount) => amount.toFixed(12));
         const [row] = await take(pool.sql, ...identityOf(budget), budget.refuseAt, starts, ...amounts);
         return grantSchema.parse(row);

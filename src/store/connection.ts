@@ -225,3 +225,21 @@ export function toContactError(error: unknown): unknown {
 export function sqlStateOf(error: unknown): string {
   return error instanceof postgres.PostgresError ? error.code : '';
 }
+
+/**
+ * How a store runs its work: within the pool's deadline, and with every failure as a store tells it.
+ * @param deadlineMs past the server's own timeout, which says more; this is for a server that says nothing
+ */
+export function bindGuard(pool: Pool, deadlineMs: number = defaultStatementTimeoutMs + 2_000) {
+  return async function guard<T>(
+    doing: Parameters<typeof toStoreError>[1],
+    work: () => Promise<T>,
+    length = 0,
+  ): Promise<T> {
+    try {
+      return await withinPool(pool, deadlineMs + transferMs(length), work);
+    } catch (error) {
+      throw toStoreError(error, doing);
+    }
+  };
+}

@@ -5,7 +5,7 @@ import type { CostQuestion, CostStore } from '../application/cost-store.ts';
 import type { CostLine } from '../domain/cost-line.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import type { Json } from '../domain/json.ts';
-import { defaultStatementTimeoutMs, type Pool, sqlStateOf, toStoreError, withinPool } from './connection.ts';
+import { bindGuard, type Pool, sqlStateOf, toStoreError } from './connection.ts';
 import { priceSchema } from './execution-rows.ts';
 import type { QueryCatalog, Row } from './query-catalog.ts';
 
@@ -71,15 +71,7 @@ const backfilledSchema = z.object({
 /** @param open gives a connection for one task alone, which may take long */
 export function createCostStore(pool: Pool, open: () => postgres.Sql, queries: QueryCatalog): CostStore {
   const run = bindQueries(queries);
-  const deadlineMs = defaultStatementTimeoutMs + 2_000;
-
-  async function guard<T>(doing: 'auditing' | 'reading', work: () => Promise<T>): Promise<T> {
-    try {
-      return await withinPool(pool, deadlineMs, work);
-    } catch (error) {
-      throw toStoreError(error, doing);
-    }
-  }
+  const guard = bindGuard(pool);
 
   return {
     rollUp: (limit) =>

@@ -7,7 +7,7 @@ import { type DriftSample, describeOutput } from '../domain/drift-sample.ts';
 import { driftDetectors } from '../domain/drift-signal.ts';
 import { type ErrorCode, errorTable } from '../domain/errors.ts';
 import { executionStatuses, finishReasons } from '../domain/execution.ts';
-import { defaultStatementTimeoutMs, type Pool, toStoreError, withinPool } from './connection.ts';
+import { bindGuard, type Pool } from './connection.ts';
 import { priceSchema } from './execution-rows.ts';
 import type { QueryCatalog, Row } from './query-catalog.ts';
 
@@ -74,15 +74,7 @@ export function createDriftStore(pool: Pool, queries: QueryCatalog): DriftStore 
   const insertRun = queries.bind('insertDriftRun');
   const insertFindings = queries.bind('insertDriftFindings');
   const listFindings = queries.bind('listDriftFindings');
-  const deadlineMs = defaultStatementTimeoutMs + 2_000;
-
-  async function guard<T>(doing: 'auditing' | 'reading', work: () => Promise<T>): Promise<T> {
-    try {
-      return await withinPool(pool, deadlineMs, work);
-    } catch (error) {
-      throw toStoreError(error, doing);
-    }
-  }
+  const guard = bindGuard(pool);
 
   return {
     sample: (promptName, since, until) =>

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { ReplayQuestion, ReplayRun, ReplayStore } from '../application/replay-store.ts';
 import { clockSlackMs, firstIdAt } from './audit-store.ts';
-import { type Pool, toStoreError, withinPool } from './connection.ts';
+import { bindGuard, type Pool } from './connection.ts';
 import type { QueryCatalog } from './query-catalog.ts';
 
 export function createReplayStore(
@@ -15,13 +15,7 @@ export function createReplayStore(
   const insertReplayRun = queries.bind('insertReplayRun');
   const findReplayRun = queries.bind('findReplayRun');
 
-  async function guard<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await withinPool(pool, options.deadlineMs, work);
-    } catch (error) {
-      throw toStoreError(error, 'reading');
-    }
-  }
+  const guard = bindGuard(pool, options.deadlineMs);
 
   return {
     listCandidates(promptName, { from, since, until, size, seed, stratify }, keyId) {
@@ -39,7 +33,7 @@ export function createReplayStore(
         from.label ?? null,
         from.version ?? null,
       ];
-      return guard(async () =>
+      return guard('reading', async () =>
         (await sampleExecutions(pool.sql, ...args)).map((row) => {
           const { id, outcome, quarter, group_size } = candidateSchema.parse(row);
           return { id, group: `${outcome} ${quarter}`, groupSize: group_size };
@@ -47,12 +41,12 @@ export function createReplayStore(
       );
     },
     recordRun: ({ runId, promptName, question, executionIds, population, keyId, actor }) =>
-      guard(async () => {
+      guard('reading', async () => {
         const texts = [JSON.stringify(question), JSON.stringify(executionIds)] as const;
         await insertReplayRun(pool.sql, runId, promptName, ...texts, population, keyId, actor);
       }),
     findRun: (runId) =>
-      guard(async () => {
+      guard('reading', async () => {
         const [row] = await findReplayRun(pool.sql, runId);
         return row && toReplayRun(runSchema.parse(row));
       }),
