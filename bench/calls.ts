@@ -5,8 +5,9 @@ import type { PostgresProcess } from '../test/support/postgres-process.ts';
 import type { ArrivalsOrder, ArrivalsResult } from './arrivals-process.ts';
 import { firstLine, type Peer } from './peers.ts';
 import { answerOf, ask, cpuUsOf, median, rssOf, start, sum } from './processes.ts';
+import { say } from './progress.ts';
 import type { Size } from './run.ts';
-import { direct, type System, startFloor, startPromptgate } from './systems.ts';
+import { direct, inTurn, type System, startFloor, startPromptgate } from './systems.ts';
 
 /** One round at saturation. */
 export interface Saturation {
@@ -35,6 +36,7 @@ export interface SystemResult {
   readonly readyMs: number | null;
   /** Answered requests, and those of them that have a row in the end. */
   readonly answered: number;
+  readonly failed: number;
   readonly rows: number | null;
 }
 
@@ -46,6 +48,8 @@ export interface CallResults {
 const pausesMs = [0, 20];
 const shares = [0.1, 0.5, 0.8];
 const connections = 64;
+/** V8 goes on compiling for so many. */
+const warmUpRequests = 30_000;
 
 /** A system under measurement. */
 interface Subject {
@@ -53,6 +57,7 @@ interface Subject {
   readonly saturation: Saturation[];
   readonly latency: Latency[];
   answered: number;
+  failed: number;
 }
 
 interface Bench {
@@ -74,19 +79,24 @@ export async function measureCalls(
   const databasePid = await readServerPid(database.url);
   const bench = { databasePid, provider, load, direct: direct(url, provider) };
   const { systems, missing } = await startSystems(database, peers, url);
-  const subjects = systems.map((system): Subject => ({ system, saturation: [], latency: [], answered: 0 }));
+  const subjects = systems.map(
+    (system): Subject => ({ system, saturation: [], latency: [], answered: 0, failed: 0 }),
+  );
   try {
-    for (const subject of subjects) {
-      await send(bench, subject, { seconds: 120, connections, requestsMax: size.warmUpRequests });
-    }
+    for (const subject of subjects) await warmUp(bench, subject, subjects, size);
     for (let round = 0; round < size.rounds; round++) {
+      say(`calls at saturation, round ${round + 1} of ${size.rounds}`);
       for (const subject of inTurn(subjects, round)) await saturate(bench, subject, size);
     }
+    const timed = subjects.filter(({ system }) => system.isTimed !== false);
     for (const pauseMs of pausesMs) {
       await ask(provider, { pauseMs });
       for (let round = 0; round < size.latencyRounds; round++) {
         for (const share of shares) {
-          for (const subject of inTurn(subjects, round)) await time(bench, subject, { pauseMs, share }, size);
+          say(
+            `calls at ${share * 100} %, ${pauseMs} ms upstream, round ${round + 1} of ${size.latencyRounds}`,
+          );
+          for (const subject of inTurn(timed, round)) await time(bench, subject, { pauseMs, share }, size);
         }
       }
     }
@@ -100,11 +110,11 @@ export async function measureCalls(
 
 async function startSystems(database: PostgresProcess, peers: readonly Peer[], url: string) {
   const missing: Record<string, string> = {};
-  const systems = [
+  const systems: System[] = [
     await startFloor(url),
     ...(await startPromptgate(database.url, url, { audit: 'as it is' })),
-    (await startPromptgate(database.url, url, { audit: 'commits not awaited' }))[0],
-    (await startPromptgate(database.url, url, { audit: 'no audit' }))[0],
+    { ...(await startPromptgate(database.url, url, { audit: 'commits not awaited' }))[0], isTimed: false },
+    { ...(await startPromptgate(database.url, url, { audit: 'no audit' }))[0], isTimed: false },
   ];
   for (const peer of peers) {
     try {
@@ -116,20 +126,31 @@ async function startSystems(database: PostgresProcess, peers: readonly Peer[], u
   return { systems, missing };
 }
 
-/** Whoever goes first gains or loses by it: each in turn. */
-function inTurn<T>(all: readonly T[], round: number): T[] {
-  return all.map((_, index) => all[(index + round) % all.length]!);
-}
-
 async function send(
   { load }: Bench,
   subject: Subject,
   order: Omit<ArrivalsOrder, 'url' | 'headers' | 'body'>,
 ): Promise<ArrivalsResult> {
   const result = await ask<ArrivalsResult>(load, { ...subject.system.whole, ...order });
-  if (result.failed > 0) console.log(`${subject.system.name}: ${result.failed} requests failed`);
+  if (result.failed > 0) say(`${subject.system.name}: ${result.failed} requests failed`);
+  subject.failed += result.failed;
   subject.answered += result.answered;
   return result;
+}
+
+/** By time, too: who is slow would take longer to warm up than everyone to be measured. */
+async function warmUp(
+  bench: Bench,
+  subject: Subject,
+  subjects: readonly Subject[],
+  { warmUpSeconds }: Size,
+): Promise<void> {
+  const { name, pid } = subject.system;
+  say(`warming up ${name}`);
+  // Each process for as long as any other, also one with two faces.
+  const faces = subjects.filter(({ system }) => system.pid === pid).length;
+  const requestsMax = warmUpRequests / faces;
+  await send(bench, subject, { seconds: warmUpSeconds / faces, connections, requestsMax });
 }
 
 async function saturate(bench: Bench, subject: Subject, { saturationSeconds }: Size): Promise<void> {
@@ -147,12 +168,12 @@ async function time(
   bench: Bench,
   subject: Subject,
   { pauseMs, share }: Pick<Latency, 'pauseMs' | 'share'>,
-  { latencySeconds }: Size,
+  { latencySeconds, directSeconds }: Size,
 ): Promise<void> {
   const rate = share * median(subject.saturation.map(({ perSecond }) => perSecond));
-  const order = { seconds: latencySeconds, rate };
-  const straight = await ask<ArrivalsResult>(bench.load, { ...bench.direct.whole, ...order });
-  const through = await send(bench, subject, order);
+  const direct = { ...bench.direct.whole, seconds: directSeconds, rate };
+  const straight = await ask<ArrivalsResult>(bench.load, direct);
+  const through = await send(bench, subject, { seconds: latencySeconds, rate });
   subject.latency.push({
     pauseMs,
     share,
@@ -181,7 +202,7 @@ async function readServerPid(databaseUrl: string): Promise<number> {
   return read?.pid;
 }
 
-async function countRows(databaseUrl: string): Promise<number> {
+export async function countRows(databaseUrl: string): Promise<number> {
   const sql = postgres(databaseUrl, { max: 1 });
   const [counted] = await sql`select count(*)::int as n from ai_executions where status = 'succeeded'`;
   await sql.end();

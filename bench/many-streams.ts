@@ -1,64 +1,88 @@
-/** Many streams at once: what memory each takes, and what the way through the gateway adds to the first token. */
+/** Many streams at once: what memory each takes while all are open, and what a token costs. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PostgresProcess } from '../test/support/postgres-process.ts';
+import { countRows } from './calls.ts';
 import { firstLine, type Peer } from './peers.ts';
-import { answerOf, ask, rssOf, start } from './processes.ts';
+import { answerOf, ask, cpuUsOf, rssOf, start } from './processes.ts';
+import { say } from './progress.ts';
 import type { Size } from './run.ts';
 import type { StreamOrder, StreamReport } from './stream-load-process.ts';
-import { type System, startFloor, startPromptgate } from './systems.ts';
+import { inTurn, type System, type SystemStart, streamStarts } from './systems.ts';
+
+/** All streams of one system, in a process of its own. */
+export interface StreamRound {
+  readonly whole: number;
+  /** While all are open, less what the process takes without them. */
+  readonly bytesPerStream: number;
+  readonly cpuUsPerToken: number;
+  /** From the start of the process to the first moment at which it takes requests; of systems that say so. */
+  readonly readyMs: number | null;
+  /** Whole streams without a row, of systems that keep them. */
+  readonly lost: number | null;
+}
 
 export interface StreamResult {
   readonly name: string;
   readonly streams: number;
-  readonly whole: number;
-  /** While all are open, less what the process takes without them. */
-  readonly bytesPerStream: number;
-  /** Beside probes that ask the provider at the same moment, in milliseconds. */
-  readonly firstP50Ms: number;
-  readonly firstP99Ms: number;
-  readonly directFirstP50Ms: number;
-  readonly directFirstP99Ms: number;
+  readonly rounds: StreamRound[];
 }
 
-const tokens = 40;
+export interface StreamResults {
+  readonly streams: StreamResult[];
+  readonly missing: Readonly<Record<string, string>>;
+}
+
+const tokens = 24;
 const pauseMs = 250;
 /** They begin one after another, and all are open for the rest of the time. */
-const openingMs = (tokens * pauseMs) / 2;
+const openingMs = 4_000;
+const warmUp = 100;
 
 /** One system at a time, each new: memory that others left would count. */
 export async function measureManyStreams(
   database: PostgresProcess,
   peers: readonly Peer[],
-  { streams }: Size,
-): Promise<{ streams: StreamResult[]; missing: Record<string, string> }> {
+  { streams, streamRounds }: Size,
+): Promise<StreamResults> {
   const provider = start('stream-provider-process.ts', [tokens, pauseMs]);
   const { url } = await answerOf<{ url: string }>(provider);
-  const starts = [
-    async () => [await startFloor(url)],
-    () => startPromptgate(database.url, url, { audit: 'as it is' }),
-    ...peers.map((peer) => async () => [await peer.start(url)]),
-  ];
-  const measured: StreamResult[] = [];
+  const subjects = streamStarts(database, peers, url).map((begin) => ({
+    ...begin,
+    rounds: [] as StreamRound[],
+  }));
   const missing: Record<string, string> = {};
   try {
-    for (const begin of starts) {
-      const systems: System[] = [];
-      try {
-        systems.push(...(await begin()));
-        for (const system of systems) measured.push(await measure(system, url, streams));
-      } catch (error) {
-        missing[`Streams, ${systems[0]?.name ?? 'a peer'}`] = firstLine(error);
-      } finally {
-        for (const system of systems) await system.stop();
+    for (let round = 0; round < streamRounds; round++) {
+      say(`${streams} streams at once, round ${round + 1} of ${streamRounds}`);
+      for (const subject of inTurn(subjects, round)) {
+        if (missing[subject.name]) continue;
+        try {
+          subject.rounds.push(await measureOnce(subject, url, streams));
+        } catch (error) {
+          missing[subject.name] = firstLine(error);
+        }
       }
     }
-    return { streams: measured, missing };
   } finally {
     provider.disconnect();
   }
+  const measured = subjects.filter(({ rounds }) => rounds.length > 0);
+  return {
+    streams: measured.map(({ name, rounds }) => ({ name, streams, rounds })),
+    missing: Object.fromEntries(Object.entries(missing).map(([name, why]) => [`${name}, many streams`, why])),
+  };
 }
 
-async function measure(system: System, providerUrl: string, streams: number): Promise<StreamResult> {
+async function measureOnce({ name, begin }: SystemStart, providerUrl: string, streams: number) {
+  const started = await begin();
+  try {
+    return await measure({ ...started, name }, providerUrl, streams);
+  } finally {
+    await started.stop();
+  }
+}
+
+async function measure(system: System, providerUrl: string, streams: number): Promise<StreamRound> {
   const load = start('stream-load-process.ts');
   const order: StreamOrder = {
     target: system.streamed('seed:%s'),
@@ -66,32 +90,29 @@ async function measure(system: System, providerUrl: string, streams: number): Pr
     streams,
     tokens,
     openingMs,
+    // Who cannot keep up is not waited for: what is not whole by then is counted.
+    secondsMax: (3 * (openingMs + tokens * pauseMs)) / 1_000,
     seed: 's',
-    probeEvery: 5,
+    probeEvery: 0,
   };
   try {
     // Code is compiled, connections and pools are made.
-    await ask<StreamReport>(load, { ...order, streams: 100, openingMs: 2_000, seed: 'warm' });
-    const before = rssOf(system.pid);
+    const warm = await ask<StreamReport>(load, { ...order, streams: warmUp, openingMs: 1_000, seed: 'warm' });
+    const before = { rss: rssOf(system.pid), cpuUs: cpuUsOf(system.pid) };
     const running = ask<StreamReport>(load, order);
     await delay(openingMs + pauseMs);
     const during = rssOf(system.pid);
     const report = await running;
     // Memory of streams that never were would be little.
-    if (report.whole === 0)
-      throw new Error(`${system.name}: no stream was whole: ${report.faults.join('; ')}`);
-    if (report.faults.length > 0) console.log(`${system.name}: ${report.faults.join('; ')}`);
-    const at = (times: readonly number[], share: number) =>
-      times[Math.floor(times.length * share)] ?? Number.NaN;
+    if (report.whole === 0) throw new Error(`no stream was whole: ${report.faults.join('; ')}`);
+    if (report.faults.length > 0) say(`${system.name}: ${report.faults.join('; ')}`);
+    const { databaseUrl } = system;
     return {
-      name: system.name,
-      streams,
       whole: report.whole,
-      bytesPerStream: (during - before) / streams,
-      firstP50Ms: at(report.firstMs, 0.5),
-      firstP99Ms: at(report.firstMs, 0.99),
-      directFirstP50Ms: at(report.directFirstMs, 0.5),
-      directFirstP99Ms: at(report.directFirstMs, 0.99),
+      bytesPerStream: (during - before.rss) / streams,
+      cpuUsPerToken: (cpuUsOf(system.pid) - before.cpuUs) / report.whole / tokens,
+      readyMs: system.readyMs ?? null,
+      lost: databaseUrl ? warm.whole + report.whole - (await countRows(databaseUrl)) : null,
     };
   } finally {
     load.disconnect();

@@ -4,7 +4,8 @@
  */
 import { execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -39,24 +40,42 @@ export async function installPeers(
   return { peers, missing };
 }
 
+async function versionOf(packageDirectory: string): Promise<string | undefined> {
+  const manifest = join(packageDirectory, 'package.json');
+  return existsSync(manifest) ? JSON.parse(await readFile(manifest, 'utf8')).version : undefined;
+}
+
 export function firstLine(error: unknown): string {
   const { stderr, message } = error as { stderr?: string; message: string };
   return (stderr?.trim() || message).split('\n').at(-1)!.slice(0, 200);
 }
 
 const portkeyVersion = '1.15.2';
+/**
+ * What Portkey's own lock file has (Portkey-AI/gateway#1604); its package asks for ^1.3.3. With 1.14.2 and later it cannot
+ * change the headers of the answer that it passes on, and every stream ends in 500, on Node 20, 22 and 26 (#1389).
+ */
+const portkeyServerVersion = '1.13.5';
 
 async function portkey(directory: string): Promise<Peer> {
-  const script = join(directory, 'node_modules/@portkey-ai/gateway/build/start-server.js');
-  if (!existsSync(script)) {
+  const modules = join(directory, 'node_modules');
+  const script = join(modules, '@portkey-ai/gateway/build/start-server.js');
+  const installed = await versionOf(join(modules, '@hono/node-server'));
+  if (!existsSync(script) || installed !== portkeyServerVersion) {
+    rmSync(directory, { recursive: true, force: true });
     mkdirSync(directory, { recursive: true });
-    writeFileSync(join(directory, 'package.json'), '{"private":true}');
+    const manifest = {
+      private: true,
+      dependencies: { '@portkey-ai/gateway': portkeyVersion },
+      overrides: { '@hono/node-server': portkeyServerVersion },
+    };
+    writeFileSync(join(directory, 'package.json'), JSON.stringify(manifest));
     const flags = ['--no-audit', '--no-fund', '--no-package-lock', '--ignore-scripts', '--prefix', directory];
-    await run('npm', ['install', ...flags, `@portkey-ai/gateway@${portkeyVersion}`], { timeout: installMs });
+    await run('npm', ['install', ...flags], { timeout: installMs });
   }
   return {
     name: 'Portkey',
-    version: portkeyVersion,
+    version: `${portkeyVersion} (@hono/node-server ${portkeyServerVersion}, Node ${process.versions.node})`,
     async start(providerUrl) {
       const port = await freePort();
       // It logs nothing and audits nothing: that is how it comes.
@@ -131,6 +150,7 @@ async function ready(system: System): Promise<System> {
     } catch (error) {
       last = String(error);
     }
+    if (!existsSync(`/proc/${system.pid}`)) break;
     await delay(500);
   }
   await system.stop();

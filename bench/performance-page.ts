@@ -1,19 +1,23 @@
 /** The measured part of docs/performance.md, out of the figures. What they mean is written around it by hand. */
 import type { Latency, Saturation, SystemResult } from './calls.ts';
+import { beginPerSecond, type FirstTokenResult } from './first-tokens.ts';
 import type { StreamResult } from './many-streams.ts';
 import { median } from './processes.ts';
 import type { Size } from './run.ts';
+import { targetTable } from './targets.ts';
 
 export interface Results {
   readonly commit: string;
   readonly machine: string;
   readonly date: string;
+  readonly minutes: number;
   readonly size: Size;
   /** Versions by name. */
   readonly peers: Readonly<Record<string, string>>;
   readonly missing: Readonly<Record<string, string>>;
   readonly systems: readonly SystemResult[];
   readonly streams: readonly StreamResult[];
+  readonly firstTokens: readonly FirstTokenResult[];
 }
 
 const begin = '<!-- measured: written by `npm run bench` -->';
@@ -24,23 +28,31 @@ export function fillPage(page: string, results: Results): string {
   const [before, rest] = page.split(begin);
   const after = rest?.split(end)[1];
   if (before === undefined || after === undefined) throw new Error(`the page lacks ${begin} … ${end}`);
-  const { commit, machine, date, size, systems, streams } = results;
+  const { commit, machine, date, minutes, size, systems, streams, firstTokens } = results;
   const versions = Object.entries(results.peers).map(([name, version]) => `${name} ${version}`);
   const missing = Object.entries(results.missing).map(([name, why]) => `Not measured: ${name}: ${why}.`);
+  const failed = systems.filter((one) => one.failed > 0).map((one) => `${one.name} ${one.failed}`);
   const parts = [
     `${date}, commit ${commit}; ${machine}. ${[...versions, 'PostgreSQL with fsync on'].join(', ')}. ` +
-      `Medians of ${size.rounds} rounds of ${size.saturationSeconds} s each; ratios are medians of the ratios within a round.`,
+      `Medians of rounds in turns (${size.rounds} at saturation of ${size.saturationSeconds} s each, ${size.latencyRounds} at each rate of ` +
+      `${size.latencySeconds} s, ${size.streamRounds} of streams, ${size.firstTokenRounds} of first tokens); in parentheses the least and the most. ` +
+      `Ratios are medians of the ratios within a round. The run took ${whole(minutes)} minutes.`,
+    targetTable(results),
+    '![CPU for each request, and added latency by rate](performance/figures.svg)',
+    'Raw figures of every round: [performance/results.json](performance/results.json).',
+    '### Calls',
     callTable(systems),
     latencyTable(systems),
-    '![Added latency by rate](performance/latency.svg)',
-    'Raw figures of every round: [performance/results.json](performance/results.json).',
+    '### Streams',
     streamTable(streams),
+    firstTokenTable(firstTokens),
+    ...(failed.length > 0 ? [`Requests that failed: ${failed.join(', ')}.`] : []),
     ...missing,
   ];
   return `${before}${begin}\n\n${parts.join('\n\n')}\n\n${end}${after}`;
 }
 
-function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
+export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   return [line(heads), line(heads.map((_, index) => (index === 0 ? '---' : '--:'))), ...rows.map(line)].join(
     '\n',
@@ -48,7 +60,8 @@ function table(heads: readonly string[], rows: readonly (readonly string[])[]): 
 }
 
 function callTable(systems: readonly SystemResult[]): string {
-  const peer = systems.find(({ name }) => name === 'Portkey');
+  const cpuOf = (one: SystemResult | undefined) => one?.saturation.map(({ cpuUs }) => cpuUs) ?? [];
+  const peerCpu = cpuOf(systems.find(({ name }) => name === 'Portkey'));
   const heads = [
     'at saturation',
     'CPU µs/request',
@@ -57,46 +70,36 @@ function callTable(systems: readonly SystemResult[]): string {
     'requests/s here',
     'database CPU µs/request',
     'RSS MiB',
-    'ready ms',
     'rows lost',
   ];
   const rows = systems.map((system) => {
-    const of = (name: keyof Saturation) => median(system.saturation.map((round) => round[name]));
-    const lost = system.rows === null ? '–' : String(system.answered - system.rows);
+    const of = (name: keyof Saturation) => system.saturation.map((round) => round[name]);
     return [
       system.name,
-      whole(of('cpuUs')),
-      ratio(system, peer),
-      whole(1_000_000 / of('cpuUs')),
-      whole(of('perSecond')),
-      system.rows === null ? '–' : whole(of('databaseCpuUs')),
+      spread(of('cpuUs'), 0),
+      spread(pairedRatios(cpuOf(system), peerCpu), 2),
+      whole(1_000_000 / median(of('cpuUs'))),
+      spread(of('perSecond'), 0),
+      system.rows === null ? '–' : whole(median(of('databaseCpuUs'))),
       whole(system.rssBytes / 2 ** 20),
-      system.readyMs === null ? '–' : whole(system.readyMs),
-      lost,
+      system.rows === null ? '–' : String(system.answered - system.rows),
     ];
   });
   return table(heads, rows);
 }
 
-function ratio(system: SystemResult, peer: SystemResult | undefined): string {
-  const ratios = system.saturation.map(
-    ({ cpuUs }, round) => cpuUs / (peer?.saturation[round]?.cpuUs ?? Number.NaN),
-  );
-  return figure(median(ratios), 2);
-}
-
 function latencyTable(systems: readonly SystemResult[]): string {
   const heads = [
-    'added ms (p50 / p99 / p99.9)',
+    'added ms: p50 / p99 / p99.9',
     ...latencyColumns.map(({ pauseMs, share }) => `${pauseMs} ms upstream, ${share * 100} %`),
   ];
-  const rows = systems.map((system) => [
+  const timed = systems.filter(({ latency }) => latency.length > 0);
+  const rows = timed.map((system) => [
     system.name,
     ...latencyColumns.map((column) => {
       const { rate, ...added } = addedAt(system, column);
-      return `${Object.values(added)
-        .map((ms) => figure(ms, 1))
-        .join(' / ')} (${whole(rate)}/s)`;
+      const shown = Object.values(added).map((ms) => figure(ms, 1));
+      return `${shown.join(' / ')} (${whole(rate)}/s)`;
     }),
   ]);
   return table(heads, rows);
@@ -114,33 +117,70 @@ export function addedAt(system: SystemResult, { pauseMs, share }: Pick<Latency, 
 }
 
 function streamTable(streams: readonly StreamResult[]): string {
+  const bytesOf = (one: StreamResult | undefined) =>
+    one?.rounds.map(({ bytesPerStream }) => bytesPerStream) ?? [];
+  const peerBytes = bytesOf(streams.find(({ name }) => name === 'Portkey'));
+  const heads = ['at once', 'streams', 'whole', 'KiB/stream', '× Portkey', 'CPU µs/token', 'rows lost'];
+  const rows = streams.map((one) => {
+    const kept = one.rounds.map(({ lost }) => lost).filter((lost) => lost !== null);
+    const kib = bytesOf(one).map((bytes) => bytes / 1024);
+    return [
+      one.name,
+      String(one.streams),
+      whole(Math.min(...one.rounds.map((round) => round.whole))),
+      spread(kib, 0),
+      spread(pairedRatios(bytesOf(one), peerBytes), 2),
+      whole(median(one.rounds.map(({ cpuUsPerToken }) => cpuUsPerToken))),
+      kept.length === 0 ? '–' : String(kept.reduce((total, lost) => total + lost, 0)),
+    ];
+  });
+  return table(heads, rows);
+}
+
+function firstTokenTable(firstTokens: readonly FirstTokenResult[]): string {
   const heads = [
-    'streams at once',
+    `first token, ${beginPerSecond} streams a second`,
     'streams',
     'whole',
-    'KiB/stream',
-    'first token p50 ms',
-    'beside it, direct',
-    'first token p99 ms',
-    'beside it, direct',
+    'p50 ms',
+    'added p50 ms',
+    'p99 ms',
+    'added p99 ms',
   ];
-  const rows = streams.map((one) => [
-    one.name,
-    String(one.streams),
-    String(one.whole),
-    whole(one.bytesPerStream / 1024),
-    figure(one.firstP50Ms, 1),
-    figure(one.directFirstP50Ms, 1),
-    figure(one.firstP99Ms, 1),
-    figure(one.directFirstP99Ms, 1),
+  const rows = firstTokens.map(({ name, streams, rounds }) => [
+    name,
+    String(streams),
+    whole(Math.min(...rounds.map((round) => round.whole))),
+    figure(median(rounds.map(({ p50Ms }) => p50Ms)), 1),
+    spread(
+      rounds.map(({ p50Ms, directP50Ms }) => p50Ms - directP50Ms),
+      1,
+    ),
+    figure(median(rounds.map(({ p99Ms }) => p99Ms)), 1),
+    spread(
+      rounds.map(({ p99Ms, directP99Ms }) => p99Ms - directP99Ms),
+      1,
+    ),
   ]);
   return table(heads, rows);
 }
 
-function figure(value: number, digits: number): string {
-  return Number.isNaN(value) ? '–' : value.toFixed(digits);
+/** Of the rounds that both have; machines drift, and a round is short. */
+export function pairedRatios(ours: readonly number[], theirs: readonly number[]): number[] {
+  return ours.slice(0, theirs.length).map((one, round) => one / theirs[round]!);
 }
 
-function whole(value: number): string {
+/** The median, and the least and the most of several. */
+export function spread(values: readonly number[], digits: number, unit = ''): string {
+  const middle = figure(median(values), digits) + (values.length > 0 ? unit : '');
+  if (values.length < 2) return middle;
+  return `${middle} (${figure(Math.min(...values), digits)} to ${figure(Math.max(...values), digits)})`;
+}
+
+export function figure(value: number, digits: number): string {
+  return Number.isFinite(value) ? value.toFixed(digits) : '–';
+}
+
+export function whole(value: number): string {
   return figure(value, 0);
 }

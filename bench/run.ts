@@ -10,10 +10,12 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startPostgres } from '../test/support/postgres-process.ts';
 import { measureCalls } from './calls.ts';
-import { plotLatency } from './latency-plot.ts';
+import { measureFirstTokens } from './first-tokens.ts';
 import { measureManyStreams } from './many-streams.ts';
 import { installPeers } from './peers.ts';
 import { fillPage, type Results } from './performance-page.ts';
+import { plot } from './plot.ts';
+import { say } from './progress.ts';
 
 const ownDocs = resolve(import.meta.dirname, '../docs');
 
@@ -27,32 +29,45 @@ const { values } = parseArgs({
   },
 });
 
-/** How much of everything. */
+/** How much of everything; seconds of a part are those of one system in one round. */
 export interface Size {
+  readonly warmUpSeconds: number;
   readonly rounds: number;
-  readonly warmUpRequests: number;
   readonly saturationSeconds: number;
   readonly latencyRounds: number;
   readonly latencySeconds: number;
+  /** The same rate, asked of the provider itself just before. */
+  readonly directSeconds: number;
   readonly streams: number;
+  readonly streamRounds: number;
+  readonly firstTokenRounds: number;
+  readonly firstTokenSeconds: number;
 }
 
 const size: Size = values.quick
   ? {
+      warmUpSeconds: 6,
       rounds: 3,
-      warmUpRequests: 1_000,
       saturationSeconds: 2,
       latencyRounds: 1,
       latencySeconds: 1,
-      streams: 100,
+      directSeconds: 1,
+      streams: 200,
+      streamRounds: 1,
+      firstTokenRounds: 1,
+      firstTokenSeconds: 3,
     }
   : {
-      rounds: 9,
-      warmUpRequests: 30_000,
-      saturationSeconds: 10,
+      warmUpSeconds: 30,
+      rounds: 7,
+      saturationSeconds: 4,
       latencyRounds: 3,
-      latencySeconds: 8,
+      latencySeconds: 5,
+      directSeconds: 2,
       streams: 1_000,
+      streamRounds: 3,
+      firstTokenRounds: 3,
+      firstTokenSeconds: 6,
     };
 
 function describeMachine(): string {
@@ -68,28 +83,39 @@ function readCommit(): string {
   return `${git('rev-parse', '--short', 'HEAD')}${changed}`;
 }
 
-const { peers, missing } = values['no-peers'] ? { peers: [], missing: {} } : await installPeers(values.peers);
-console.log('Calls, then streams. It is best done on a machine that does nothing else.');
-const database = await startPostgres(['max_connections=200']);
-try {
-  const calls = await measureCalls(database, peers, size);
-  const many = await measureManyStreams(database, peers, size);
-  const results: Results = {
-    commit: readCommit(),
-    machine: describeMachine(),
-    date: new Date().toISOString().slice(0, 10),
-    size,
-    peers: Object.fromEntries(peers.map(({ name, version }) => [name, version])),
-    missing: { ...missing, ...calls.missing, ...many.missing },
-    systems: calls.systems,
-    streams: many.streams,
-  };
-  const directory = join(values.docs, 'performance');
-  mkdirSync(directory, { recursive: true });
-  writeFileSync(join(directory, 'results.json'), `${JSON.stringify(results, null, 1)}\n`);
-  writeFileSync(join(directory, 'latency.svg'), plotLatency(results));
-  const page = readFileSync(join(ownDocs, 'performance.md'), 'utf8');
-  writeFileSync(join(values.docs, 'performance.md'), fillPage(page, results));
-} finally {
-  await database.stop();
+async function measure(): Promise<Results> {
+  const { peers, missing } = values['no-peers']
+    ? { peers: [], missing: {} }
+    : await installPeers(values.peers);
+  say(`measured beside promptgate: ${peers.map(({ name }) => name).join(', ') || 'no peer'}`);
+  const database = await startPostgres(['max_connections=300']);
+  try {
+    const calls = await measureCalls(database, peers, size);
+    const many = await measureManyStreams(database, peers, size);
+    const first = await measureFirstTokens(database, peers, size);
+    return {
+      commit: readCommit(),
+      machine: describeMachine(),
+      date: new Date().toISOString().slice(0, 10),
+      minutes: performance.now() / 60_000,
+      size,
+      peers: Object.fromEntries(peers.map(({ name, version }) => [name, version])),
+      missing: { ...missing, ...calls.missing, ...many.missing, ...first.missing },
+      systems: calls.systems,
+      streams: many.streams,
+      firstTokens: first.firstTokens,
+    };
+  } finally {
+    await database.stop();
+  }
 }
+
+console.log('Calls, then streams. It is best done on a machine that does nothing else.');
+const results = await measure();
+const directory = join(values.docs, 'performance');
+mkdirSync(directory, { recursive: true });
+writeFileSync(join(directory, 'results.json'), `${JSON.stringify(results, null, 1)}\n`);
+writeFileSync(join(directory, 'figures.svg'), plot(results));
+const page = readFileSync(join(ownDocs, 'performance.md'), 'utf8');
+writeFileSync(join(values.docs, 'performance.md'), fillPage(page, results));
+say(`written: ${join(values.docs, 'performance.md')}`);

@@ -22,9 +22,11 @@ export interface StreamOrder {
   readonly streams: number;
   readonly tokens: number;
   readonly openingMs: number;
+  /** After so many, what is still open is given up. */
+  readonly secondsMax?: number;
   /** Begins the seed of each stream. */
   readonly seed: string;
-  /** Every so many streams one is asked of the provider, too. */
+  /** Every so many streams one is asked of the provider, too; 0: none. */
   readonly probeEvery: number;
 }
 
@@ -100,8 +102,14 @@ const askProvider = ({ providerUrl }: StreamOrder, seed: string) =>
   );
 
 async function run(order: StreamOrder): Promise<StreamReport> {
-  const { streams, tokens, openingMs, probeEvery } = order;
+  const { streams, tokens, openingMs, secondsMax, probeEvery } = order;
   agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
+  let over = false;
+  const giveUp = () => {
+    over = true;
+    agent.destroy();
+  };
+  const timer = secondsMax && setTimeout(giveUp, secondsMax * 1_000);
   const faults = new Set<string>();
   const firstMs: number[] = [];
   const directFirstMs: number[] = [];
@@ -109,7 +117,8 @@ async function run(order: StreamOrder): Promise<StreamReport> {
   const one = async (index: number) => {
     await delay((index * openingMs) / streams);
     const seed = `${order.seed}${index}`;
-    const probe = index % probeEvery === 0 ? askProvider(order, seed) : undefined;
+    const probe = probeEvery > 0 && index % probeEvery === 0 ? askProvider(order, seed) : undefined;
+    probe?.catch(() => {});
     try {
       const heard = await askGateway(order, seed);
       if (!['done', '[DONE]'].includes(heard.last)) faults.add(`ended with ${heard.last}`);
@@ -117,10 +126,11 @@ async function run(order: StreamOrder): Promise<StreamReport> {
       else firstMs.push(heard.firstMs);
       if (probe) directFirstMs.push((await probe).firstMs);
     } catch (error) {
-      faults.add(String(error));
+      faults.add(over ? `not ended after ${secondsMax} s` : String(error));
     }
   };
   await Promise.all(Array.from({ length: streams }, (_, index) => one(index)));
+  clearTimeout(timer);
   agent.destroy();
   const ascending = (numbers: number[]) => numbers.toSorted((a, b) => a - b);
   return {

@@ -1,13 +1,13 @@
 /**
  * A provider that streams on OpenAI's wire at a steady pace to any number of readers, in a process of its own. What it
  * says follows from the request, so that every stream can be checked. Arguments: tokens of an answer, their pause in
- * milliseconds.
+ * milliseconds, and what the first one takes where that is to be exact.
  */
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tokenOf } from './stream-content.ts';
 
-const [tokens, pauseMs] = process.argv.slice(2).map(Number) as [number, number];
+const [tokens, pauseMs, firstMs] = process.argv.slice(2).map(Number) as [number, number, number?];
 /** Streams are served in turns, a few at a time, as independent ones would be. */
 const turns = 10;
 const first = { role: 'assistant', content: '' };
@@ -59,8 +59,11 @@ const server = createServer(async (request, response) => {
   }
   const seed = /seed:(\w+)/.exec(body)?.[1] ?? '';
   response.writeHead(200, { 'content-type': 'text/event-stream' }).write(chunk(first));
-  // The turn that comes last: every stream waits one whole pause for its first token.
-  open[turn]!.add({ response, seed, said: 0 });
+  const stream = { response, seed, said: 0 };
+  const join = () => open[turn]!.add(stream);
+  // The turn that comes last: without a timer of its own every stream waits about one pause for its first token.
+  if (firstMs === undefined) join();
+  else setTimeout(() => speak(stream, join()), firstMs);
   opened += 1;
 });
 server.listen(0, '127.0.0.1', () =>

@@ -23,6 +23,8 @@ export interface System {
   readonly databaseUrl?: string;
   /** From the start of the process to the first moment at which it takes requests. */
   readonly readyMs?: number;
+  /** False: only its CPU is asked for, not its latency. */
+  readonly isTimed?: boolean;
   stop(): Promise<void>;
 }
 
@@ -148,6 +150,35 @@ export async function startPromptgate(
       stop: async () => {},
     },
   ];
+}
+
+/** How a system is started for itself. */
+export interface SystemStart {
+  readonly name: string;
+  begin(): Promise<System>;
+}
+
+/** What streams are measured of: each face of promptgate in a process of its own. */
+export function streamStarts(
+  database: { readonly url: string },
+  peers: readonly { readonly name: string; start(providerUrl: string): Promise<System> }[],
+  providerUrl: string,
+): SystemStart[] {
+  const promptgate = (face: 0 | 1) => async () => {
+    const faces = await startPromptgate(database.url, providerUrl, { audit: 'as it is' });
+    return { ...faces[face], stop: faces[0].stop };
+  };
+  return [
+    { name: 'floor', begin: () => startFloor(providerUrl) },
+    { name: 'promptgate', begin: promptgate(0) },
+    { name: 'promptgate (OpenAI API)', begin: promptgate(1) },
+    ...peers.map(({ name, start }) => ({ name, begin: () => start(providerUrl) })),
+  ];
+}
+
+/** Whoever goes first gains or loses by it: each in turn. */
+export function inTurn<T>(all: readonly T[], round: number): T[] {
+  return all.map((_, index) => all[(index + round) % all.length]!);
 }
 
 async function createDatabase(admin: string): Promise<string> {

@@ -1,0 +1,159 @@
+/** What the gateway promises of its cost, held against the figures of a run. */
+import type { SystemResult } from './calls.ts';
+import { providerFirstMs } from './first-tokens.ts';
+import { figure, pairedRatios, type Results, spread, table, whole } from './performance-page.ts';
+import { median, sum } from './processes.ts';
+
+interface Target {
+  readonly what: string;
+  readonly limit: string;
+  readonly measured: string;
+  /** Null: it could not be measured. */
+  readonly met: boolean | null;
+}
+
+const peer = 'Portkey';
+const faces = ['promptgate', 'promptgate (OpenAI API)'];
+
+export function targetTable(results: Results): string {
+  const targets = [
+    cpuTarget(results),
+    latencyTarget(results),
+    ...auditTargets(results),
+    lossTarget(results),
+    memoryTarget(results),
+    ...firstTokenTargets(results),
+    startTarget(results),
+  ];
+  const say = (met: boolean | null) => (met === null ? 'not measured' : met ? 'met' : '**not met**');
+  return table(
+    ['target', 'limit', 'this run', ''],
+    targets.map(({ what, limit, measured, met }) => [what, limit, measured, say(met)]),
+  );
+}
+
+/** Of both faces of the gateway, the worse one decides. */
+function eachFace(
+  limit: number,
+  measure: (face: string) => readonly number[],
+  format: (values: readonly number[]) => string,
+): Pick<Target, 'measured' | 'met'> {
+  const measured = faces.map((face) => ({ face, values: measure(face) }));
+  const worst = Math.max(...measured.map(({ values }) => median(values)));
+  return {
+    measured: measured.map(({ face, values }) => `${format(values)} ${faceName(face)}`).join(', '),
+    met: Number.isNaN(worst) || Number.isNaN(limit) ? null : worst <= limit,
+  };
+}
+
+const faceName = (face: string) => (face === 'promptgate' ? 'native' : 'OpenAI API');
+const times = (values: readonly number[]) => spread(values, 2);
+
+function find<T extends { readonly name: string }>(all: readonly T[], name: string): T | undefined {
+  return all.find((one) => one.name === name);
+}
+
+function cpuTarget({ systems }: Results): Target {
+  return {
+    what: 'CPU per governed execution with its durable audit, beside Portkey’s ungoverned pass-through',
+    limit: '0.60 × (aim: 0.45 ×)',
+    ...eachFace(0.6, (face) => cpuRatios(systems, face, peer), times),
+  };
+}
+
+function cpuRatios(systems: readonly SystemResult[], name: string, beside: string): number[] {
+  const cpuOf = (one: string) => find(systems, one)?.saturation.map(({ cpuUs }) => cpuUs) ?? [];
+  return pairedRatios(cpuOf(name), cpuOf(beside));
+}
+
+function latencyTarget({ systems }: Results): Target {
+  const p99s = (name: string) =>
+    (find(systems, name)?.latency ?? [])
+      .filter(({ pauseMs, share }) => pauseMs === 20 && share === 0.5)
+      .map(({ addedP99Ms }) => addedP99Ms);
+  const limit = median(p99s(peer));
+  return {
+    what: 'p99 added at 50 % of saturation, 20 ms upstream',
+    limit: `Portkey’s: ${spread(p99s(peer), 1)} ms`,
+    ...eachFace(limit, p99s, (values) => `${spread(values, 1)} ms`),
+  };
+}
+
+/** Both are told: waiting for the disk is what durability costs, and the rows are what an audit costs. */
+function auditTargets({ systems }: Results): Target[] {
+  const price = (without: string) =>
+    cpuRatios(systems, `promptgate, ${without}`, 'promptgate').map((ratio) => 1 - ratio);
+  const target = (what: string, prices: readonly number[]): Target => ({
+    what,
+    limit: '20 % of CPU per request',
+    measured: spread(
+      prices.map((share) => 100 * share),
+      0,
+      ' %',
+    ),
+    met: prices.length === 0 ? null : median(prices) <= 0.2,
+  });
+  return [
+    target('durability: commits awaited, or not', price('commits not awaited')),
+    target('the whole audit: rows written and awaited, or none', price('no audit')),
+  ];
+}
+
+function lossTarget({ systems, streams }: Results): Target {
+  const lost = [
+    ...systems.map(({ answered, rows }) => (rows === null ? null : answered - rows)),
+    ...streams.flatMap(({ rounds }) => rounds.map((round) => round.lost)),
+  ].filter((one) => one !== null);
+  const asked = sum(systems.filter(({ rows }) => rows !== null).map(({ answered }) => answered));
+  return {
+    what: 'answered calls and streams without a row',
+    limit: 'none',
+    measured: `${sum(lost)} of ${asked} calls and of all streams`,
+    met: sum(lost) <= 0,
+  };
+}
+
+function memoryTarget({ streams }: Results): Target {
+  const bytesOf = (name: string) => find(streams, name)?.rounds.map((round) => round.bytesPerStream) ?? [];
+  return {
+    what: `memory of one of ${streams[0]?.streams} streams`,
+    limit: '0.50 × Portkey’s',
+    ...eachFace(0.5, (face) => pairedRatios(bytesOf(face), bytesOf(peer)), times),
+  };
+}
+
+function firstTokenTargets({ firstTokens }: Results): Target[] {
+  const of = (name: string, what: (round: { p50Ms: number; directP50Ms: number }) => number) =>
+    find(firstTokens, name)?.rounds.map(what) ?? [];
+  const total = (name: string) => of(name, ({ p50Ms }) => p50Ms);
+  const added = (name: string) => of(name, ({ p50Ms, directP50Ms }) => p50Ms - directP50Ms);
+  return [
+    {
+      what: `time to the first token (p50; the provider takes ${providerFirstMs} ms), beside the floor’s`,
+      limit: '1.10 ×',
+      ...eachFace(1.1, (face) => pairedRatios(total(face), total('floor')), times),
+    },
+    {
+      what: 'the same without the provider’s own time: what is added, beside what the floor adds',
+      limit: '1.10 ×',
+      ...eachFace(
+        1.1 * median(added('floor')),
+        added,
+        (values) => `${spread(values, 1)} ms (floor: ${figure(median(added('floor')), 1)} ms)`,
+      ),
+    },
+  ];
+}
+
+function startTarget({ systems, streams }: Results): Target {
+  const ms = [
+    ...systems.filter(({ name }) => name === 'promptgate').map(({ readyMs }) => readyMs),
+    ...streams.flatMap(({ rounds }) => rounds.map(({ readyMs }) => readyMs)),
+  ].filter((one) => one !== null);
+  return {
+    what: 'start to ready, with PostgreSQL',
+    limit: '1500 ms',
+    measured: `${spread(ms, 0)} ms in ${whole(ms.length)} starts`,
+    met: ms.length === 0 ? null : median(ms) < 1_500,
+  };
+}
