@@ -3,10 +3,12 @@ import { resolve } from 'node:path';
 import { createBudgetKeeper } from './application/budget-keeper.ts';
 import type { FellowWorkers } from './application/fellow-workers.ts';
 import { createGateway, type Gateway } from './application/gateway.ts';
+import { gatewaySchedules } from './application/gateway-schedules.ts';
 import { createInFlight } from './application/in-flight.ts';
 import { toUnknownExecution } from './application/recover-intents.ts';
 import { createRegistrySnapshot } from './application/registry-snapshot.ts';
 import { createRollupKeeper } from './application/rollup-keeper.ts';
+import { createSchedules } from './application/schedules.ts';
 import { type Config, simulatedProviders, version } from './config.ts';
 import { errorTable, PromptgateError, toPromptgateError } from './domain/errors.ts';
 import { toDriftEvent } from './http/drift-view.ts';
@@ -50,6 +52,8 @@ export interface App {
   readonly schema: { readonly applied: readonly string[]; readonly current: string };
   /** Reads the budgets now, which otherwise happens every two seconds. */
   refreshBudgets(): Promise<void>;
+  /** Does what is done by the clock, from now on and in the background; of several workers the first one does. */
+  startSchedules(): void;
   /** From now on /readyz says that the gateway stops, and nothing is executed (503). */
   stopAccepting(): void;
   /**
@@ -178,6 +182,19 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
       rollups.start();
       releasers.push(() => rollups.stop());
     }
+    const schedules = createSchedules({
+      schedules: gatewaySchedules(gateway, { drift: values.PROMPTGATE_DRIFT_SCHEDULE }),
+      open: (onError) => store.openJobQueue(onError),
+      onRun(schedule, outcome, error) {
+        metrics.observeSchedule(schedule, outcome);
+        if (outcome !== 'completed') log.error(toPromptgateError(error), null);
+      },
+      onTrouble(error) {
+        if (error === null) log.info('the schedules are kept again');
+        else log.error(toPromptgateError(error), null);
+      },
+    });
+    releasers.push(() => schedules.stop(values.PROMPTGATE_DRAIN_TIMEOUT_MS));
     let accepting = true;
     const http = createHttpApp({
       gateway,
@@ -202,12 +219,18 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
       gatewayId: trail.gatewayId,
       database: store.kind,
       publishAddress: (url) => store.publishAddress(url),
+      startSchedules() {
+        // A simulated answer is no probe of what others' gateways on the database call.
+        const isForeign = simulated !== undefined && store.kind === 'postgres';
+        if (!isForeign && (fellows?.worker ?? 1) === 1) schedules.start();
+      },
       simulatedUrl: simulated?.url ?? null,
       schema: { applied: applied.map(({ name }) => name), current: current?.name ?? 'nothing' },
       refreshBudgets: () => budgets.refresh(),
       stopAccepting() {
         accepting = false;
         inFlight.stop();
+        void schedules.stop(values.PROMPTGATE_DRAIN_TIMEOUT_MS);
       },
       async drain(timeoutMs, hurry) {
         await inFlight.drain(timeoutMs, hurry);

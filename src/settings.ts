@@ -1,6 +1,7 @@
 /** Every environment variable that promptgate reads: what it may be, what it is when nobody says, and what it is about. */
 import { z } from 'zod';
 import { httpUrl, rawCallsSchema } from './config-file.ts';
+import { findCronFault } from './domain/cron.ts';
 
 export interface Setting<T> {
   readonly schema: z.ZodType<T>;
@@ -12,6 +13,11 @@ export interface Setting<T> {
 const milliseconds = z.coerce.number().int().min(1).max(600_000);
 const byteCount = z.coerce.number().int().min(1_048_576).max(1_099_511_627_776);
 const optionalText = z.string().min(1).optional();
+/** Times that recur, or `off`. */
+const schedule = z.string().superRefine((text, context) => {
+  const fault = text === 'off' ? undefined : findCronFault(text);
+  if (fault !== undefined) context.addIssue(fault);
+});
 
 function setting<T>(fallback: T, schema: z.ZodType<T>, about: string, secret = false): Setting<T> {
   return { fallback, schema, about, secret };
@@ -127,6 +133,11 @@ export const settings = {
     'off',
     z.enum(['off', 'on']),
     'Whether `javascript` assertions of suites may run, in a process without files, network or processes.',
+  ),
+  PROMPTGATE_DRIFT_SCHEDULE: setting(
+    '30 6 * * *',
+    schedule,
+    'When drift is looked for: five fields of cron, in UTC, or `off`.',
   ),
   PROMPTGATE_WEBHOOK_URL: setting(
     undefined,

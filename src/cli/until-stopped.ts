@@ -28,6 +28,9 @@ export function listenForStop(): Stop {
 /** Answers are on their way when this begins; what a client does not read in this time it will not read. */
 export const answerTimeoutMs = 2_000;
 
+/** The first calls come first: loading the job library takes a good tenth of a second of computing. */
+const schedulesAfterMs = 3_000;
+
 /**
  * Waits for the stop, then ends: not ready and nothing new at once, calls in flight within the bound (at once when
  * hurried), their records after them, the listener last.
@@ -39,7 +42,9 @@ export async function runUntilStopped(
   drainTimeoutMs: number,
   stop: Stop,
 ): Promise<number> {
+  const schedules = setTimeout(() => app.startSchedules(), schedulesAfterMs).unref();
   await stop.requested;
+  clearTimeout(schedules);
   app.stopAccepting();
   app.log.info('stopping: calls in flight may end', { drain_timeout_ms: drainTimeoutMs });
   const left = await app.drain(drainTimeoutMs, stop.hurry);

@@ -5,6 +5,7 @@ import type { BudgetStore } from '../application/budget-store.ts';
 import type { CostStore } from '../application/cost-store.ts';
 import type { DriftStore } from '../application/drift-store.ts';
 import type { EvaluationStore } from '../application/evaluation-store.ts';
+import type { JobQueue } from '../application/job-queue.ts';
 import type { RegistryStore } from '../application/registry-store.ts';
 import type { ReplayStore } from '../application/replay-store.ts';
 import { createAuditKeeping } from './audit-keeping.ts';
@@ -22,6 +23,7 @@ import { createCostStore } from './cost-store.ts';
 import { createDriftStore } from './drift-store.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from './embedded-database.ts';
 import { createEvaluationStore } from './evaluation-store.ts';
+import { openJobQueue } from './job-queue.ts';
 import { type Migration, type MigrationStatus, migrate, migrationStatus } from './migrator.ts';
 import { type OpenAuditTrail, type OpenAuditTrailOptions, openAuditTrail } from './open-audit-trail.ts';
 import { loadQueries } from './query-catalog.ts';
@@ -52,6 +54,8 @@ export interface Store {
   readonly replays: ReplayStore;
   /** The way of calls into the audit trail, on connections of its own; close it before the store. */
   openAuditTrail(options: OpenAuditTrailOptions): Promise<OpenAuditTrail>;
+  /** The job library, on connections of its own; stop it before the store. @throws PromptgateError internal — it cannot work here */
+  openJobQueue(onError: (error: unknown) => void): Promise<JobQueue>;
   /** Brings the schema up to date and makes sure that the months ahead have partitions. @returns what was applied */
   migrate(): Promise<Migration[]>;
   migrationStatus(): Promise<MigrationStatus[]>;
@@ -133,6 +137,7 @@ function storeAt(
     drift: createDriftStore(pool, queries),
     budgets: createBudgetStore(pool, queries),
     openAuditTrail: (options) => openAuditTrail({ url, queries, alone: embedded !== undefined }, options),
+    openJobQueue: (onError) => openJobQueue({ url, embedded: embedded !== undefined, onError }),
     async migrate() {
       const applied = await migrate(pool.sql, queries);
       await keepMonths();

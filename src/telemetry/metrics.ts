@@ -5,6 +5,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { BudgetUse } from '../application/budget-keeper.ts';
 import type { WorkerAnswer, WorkerAnswers } from '../application/fellow-workers.ts';
+import type { ScheduleOutcome } from '../application/schedules.ts';
 import type { DriftFinding } from '../domain/drift.ts';
 import type { Execution } from '../domain/execution.ts';
 import type { Deployment } from '../domain/prompt-version.ts';
@@ -19,6 +20,8 @@ export interface Metrics {
   observeGateRefusal(label: string): void;
   /** One run of drift detection over the trail. */
   observeDrift(findings: readonly Pick<DriftFinding, 'promptName' | 'measure'>[]): void;
+  /** Something was done by the clock, or was tried. */
+  observeSchedule(schedule: string, outcome: ScheduleOutcome): void;
   /** One group commit of the audit trail. */
   observeFlush(lane: string, rows: number, ms: number): void;
   render(): Promise<MetricsText>;
@@ -98,6 +101,7 @@ export function createMetrics(read: () => Readings, heirloom: unknown = null): M
     observe: addExecutionMetrics(registry),
     ...addLabelMetrics(registry),
     observeDrift: addDriftMetrics(registry),
+    observeSchedule: addScheduleMetrics(registry),
     observeFlush: addAuditMetrics(registry, () => read().audit),
     async render() {
       return toText(registry);
@@ -258,6 +262,16 @@ function addDriftMetrics(registry: Registry): Metrics['observeDrift'] {
     runs.inc();
     for (const { promptName, measure } of found) findings.inc({ prompt: boundPrompt(promptName), measure });
   };
+}
+
+function addScheduleMetrics(registry: Registry): Metrics['observeSchedule'] {
+  const runs = new Counter({
+    name: 'promptgate_schedule_runs_total',
+    help: 'What this gateway did by the clock, by how it ended; given_back: it was stopping, another gateway does it',
+    labelNames: ['schedule', 'outcome'],
+    registers: [registry],
+  });
+  return (schedule, outcome) => runs.inc({ schedule, outcome });
 }
 
 const flushSecondsBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5];

@@ -19,7 +19,13 @@ function start(args: readonly string[], options: CommandOptions): ChildProcess {
   return spawn(process.execPath, [bin, ...args], {
     cwd: options.cwd,
     // Nothing of the developer's own settings may reach a test.
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...options.environment },
+    env: {
+      PATH: process.env.PATH,
+      HOME: process.env.HOME,
+      // Loading the job library is no part of what other tests are about.
+      PROMPTGATE_DRIFT_SCHEDULE: 'off',
+      ...options.environment,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 }

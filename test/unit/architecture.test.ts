@@ -25,7 +25,7 @@ const rooms: Record<string, { rooms: string[]; packages: string[] }> = {
   application: { rooms: ['domain'], packages: ['uuid'] },
   store: {
     rooms: ['domain', 'application'],
-    packages: ['postgres', 'zod', '@electric-sql/pglite'],
+    packages: ['postgres', 'zod', '@electric-sql/pglite', 'pg-boss', 'cron-parser'],
   },
   providers: {
     rooms: ['domain', 'application'],
@@ -54,6 +54,8 @@ const rooms: Record<string, { rooms: string[]; packages: string[] }> = {
 /** Packages that exactly one file, or one room, may know. */
 const confined: Record<string, RegExp> = {
   postgres: /^store\//,
+  'pg-boss': /^store\/job-queue\.ts$/,
+  'cron-parser': /^store\/job-queue\.ts$/,
   hono: /^http\//,
   '@hono/node-server': /^http\/listen\.ts$/,
   openai: /^providers\/openai-sdk\.ts$/,

@@ -1,0 +1,73 @@
+import postgres from 'postgres';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { DueJob, JobQueue } from '../../src/application/job-queue.ts';
+import { openJobQueue } from '../../src/store/job-queue.ts';
+import { databases, type TestDatabase } from '../support/databases.ts';
+
+describe.each(databases)('the job queue on $name', ({ create }) => {
+  let database: TestDatabase;
+  let sql: postgres.Sql;
+  const queues: JobQueue[] = [];
+  const errors: unknown[] = [];
+
+  beforeAll(async () => {
+    database = await create();
+    sql = postgres(database.url, { max: 1, onnotice: () => {} });
+    for (let gateway = 0; gateway < 2; gateway++) {
+      queues.push(
+        await openJobQueue({
+          url: database.url,
+          embedded: database.kind === 'embedded',
+          onError: (error) => errors.push(error),
+          everySeconds: { jobs: 0.5, times: 1 },
+        }),
+      );
+    }
+  });
+  afterAll(async () => {
+    await Promise.all(queues.map((queue) => queue.stop(1_000)));
+    await sql.unsafe('drop schema promptgate_jobs cascade');
+    await sql.end();
+    await database.drop();
+  });
+
+  it('gives what falls due to one of two gateways, once, and again to one when it was given back', async () => {
+    const done: DueJob[] = [];
+    const givenBack: DueJob[] = [];
+    for (const queue of queues) {
+      await queue.set('ticks', new Map([['a/b', '* * * * *']]));
+      await queue.work('ticks', async (job) => {
+        if (givenBack.length === 0) {
+          givenBack.push(job);
+          throw new Error('the gateway stops');
+        }
+        done.push(job);
+      });
+    }
+    await expect.poll(() => done.length, { timeout: 15_000 }).toBeGreaterThan(0);
+    expect(done[0]).toEqual(givenBack[0]);
+    const { key, dueAt } = done[0]!;
+    expect([key, dueAt.getTime() % 60_000, Date.now() - dueAt.getTime() < 120_000]).toEqual(['a/b', 0, true]);
+    // Until both have looked again at what is due, more than once each.
+    const looks = new Set<string>();
+    await expect
+      .poll(
+        async () =>
+          looks.add(String((await sql`select cron_on from promptgate_jobs.version`)[0]?.cron_on)).size,
+        { timeout: 15_000, interval: 200 },
+      )
+      .toBeGreaterThan(2);
+    const minutes = done.map((job) => job.dueAt.getTime());
+    expect(new Set(minutes).size).toBe(minutes.length);
+    expect(errors).toEqual([]);
+  });
+
+  it('forgets what is not scheduled any more', async () => {
+    await queues[0]!.set('ticks', new Map([['c', '0 6 * * *']]));
+    expect(await sql`select key, cron, timezone from promptgate_jobs.schedule`).toEqual([
+      { key: 'c', cron: '0 6 * * *', timezone: 'UTC' },
+    ]);
+    await queues[1]!.set('ticks', new Map());
+    expect(await sql`select key from promptgate_jobs.schedule`).toEqual([]);
+  });
+});
