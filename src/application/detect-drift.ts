@@ -1,6 +1,7 @@
 import { v7 } from 'uuid';
 import type { Actor } from '../domain/api-key.ts';
 import { type DriftMeasurement, judgeDrift, measureDrift } from '../domain/drift.ts';
+import type { DriftSample } from '../domain/drift-sample.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import type { DriftRun, DriftStore, StoredDriftFinding } from './drift-store.ts';
 import { getPrompt, listPrompts } from './read-prompts.ts';
@@ -50,9 +51,10 @@ export async function detectDrift(
   const measured: DriftMeasurement[] = [];
   // One prompt after the other: the samples of one are all that is in memory.
   for (const name of names) {
-    const now = await deps.drift.sample(name, windows.since, windows.until);
+    const now = declare(deps.snapshot, await deps.drift.sample(name, windows.since, windows.until));
     if (now.length === 0) continue;
-    const baseline = await deps.drift.sample(name, windows.baselineSince, windows.since);
+    const earlier = await deps.drift.sample(name, windows.baselineSince, windows.since);
+    const baseline = declare(deps.snapshot, earlier);
     measured.push(...measureDrift({ baseline, now }));
   }
   const { findings, tests, compared } = judgeDrift(measured);
@@ -60,6 +62,15 @@ export async function detectDrift(
   const report = { run, findings: await deps.drift.record(run, findings) };
   deps.onDrift?.(report);
   return report;
+}
+
+/** What a definition says of its answers is worth more than its temperature. */
+function declare(snapshot: RegistrySnapshot, samples: readonly DriftSample[]): DriftSample[] {
+  return samples.map((sample) => {
+    const version = snapshot.find(sample.promptName)?.versions.get(sample.promptVersion);
+    const deterministic = (version && snapshot.compile(version).deterministic) ?? sample.deterministic;
+    return { ...sample, deterministic };
+  });
 }
 
 function readWindows(request: DetectDriftRequest): Pick<DriftRun, 'baselineSince' | 'since' | 'until'> {

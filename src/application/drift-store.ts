@@ -24,7 +24,10 @@ export interface StoredDriftFinding extends DriftFinding {
 
 /** Port to what drift reads of the trail, and to what it found. */
 export interface DriftStore {
-  /** Calls and probes of a prompt that started in [since, until) and reached a provider: so many, spread over the time. */
+  /**
+   * Calls and probes of a prompt that started in [since, until) and reached a provider: so many, spread over the time. What
+   * a definition declares is not known here: `deterministic` is what the parameters say.
+   */
   sample(promptName: string, since: Date, until: Date): Promise<DriftSample[]>;
   record(run: DriftRun, findings: readonly DriftFinding[]): Promise<StoredDriftFinding[]>;
   /** Newest first. */

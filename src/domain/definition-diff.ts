@@ -39,6 +39,7 @@ export interface Comparable
   extends Contract,
     Pick<PromptVersion, 'checksum' | 'model' | 'parameters' | 'messages' | 'partials' | 'description'> {
   readonly tools: readonly Tool[];
+  readonly deterministic: boolean | null;
 }
 
 /** `before` null: the definition is new, and all of it is added. A new contract has nothing to break. */
@@ -116,7 +117,7 @@ function joinAcrossSpaces(segments: readonly TextSegment[]): TextSegment[] {
 
 /** What is set outside the template, in the spelling of the definition. */
 function settingsOf(compared: Comparable): JsonObject {
-  const { model, parameters, defaults, description, tools, overridable } = compared;
+  const { model, parameters, defaults, description, tools, overridable, deterministic } = compared;
   const { timeoutMs, ...config } = parameters;
   return {
     model,
@@ -125,6 +126,7 @@ function settingsOf(compared: Comparable): JsonObject {
     ...prefixed('input.default.', defaults),
     ...Object.fromEntries(tools.map(({ name, ...tool }) => [`tools.${name}`, tool])),
     ...prefixed('overridable.', overridable as unknown as JsonObject),
+    ...(deterministic === null ? {} : { deterministic }),
     ...(description === null ? {} : { description }),
   };
 }

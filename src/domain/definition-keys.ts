@@ -54,6 +54,10 @@ const definitionKeys = {
     schema: object,
     expected: 'a mapping of what callers may decide to `any`, a list or { min, max }',
   },
+  deterministic: {
+    schema: z.boolean(),
+    expected: 'true or false: whether the same input is to get the same answer',
+  },
   metadata: { schema: object, expected: 'a mapping of your own' },
 } as const satisfies Record<string, Key>;
 

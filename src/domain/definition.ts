@@ -39,6 +39,8 @@ export interface Definition extends Omit<NewPromptVersion, 'path' | 'gitCommit' 
   readonly overridable: Overridable;
   /** Values that fill in for variables that a caller leaves out. */
   readonly defaults: JsonObject;
+  /** Whether the same input is to get the same answer; null: not said, and then temperature 0 says it. */
+  readonly deterministic: boolean | null;
   /** Why this version breaks the contract of the one before, when the author says that it does. */
   readonly breaking: string | null;
   /** Nothing that stops the definition: variables that are never used, optional ones used without `{{#if}}`. */
@@ -90,6 +92,7 @@ export function parseDefinition(text: string, options: ParseOptions): Definition
 
   const parameters = toParameters(values);
   const outputFormat = values.output.format ?? (outputSchema === null ? 'text' : 'json');
+  const deterministic = values.top.deterministic ?? null;
   const template = createTemplate(compiled.form);
   return {
     name,
@@ -109,6 +112,7 @@ export function parseDefinition(text: string, options: ParseOptions): Definition
       outputSchema,
       tools,
       overridable,
+      deterministic,
       form: compiled.form,
     }),
     description: values.top.description ?? null,
@@ -123,8 +127,13 @@ export function parseDefinition(text: string, options: ParseOptions): Definition
     tools,
     overridable,
     defaults,
+    deterministic,
     breaking: values.top.breaking ?? null,
-    warnings: [...compiled.warnings, ...findUnused(values, inputSchema, compiled.used, frontMatter)],
+    warnings: [
+      ...compiled.warnings,
+      ...findUnused(values, inputSchema, compiled.used, frontMatter),
+      ...findWavering(values, frontMatter),
+    ],
   };
 }
 
@@ -296,24 +305,26 @@ interface ChecksumParts {
   readonly outputSchema: JsonObject | null;
   readonly tools: readonly Tool[];
   readonly overridable: Overridable;
+  readonly deterministic: boolean | null;
   readonly form: TemplateForm;
 }
 
 /**
  * SHA-256 over what is sent and how it is checked: model, parameters, input schema and defaults, output format and
- * schema, tools, what callers may override, and the compiled template with its partials inlined. Not over name, version, description, breaking, author, metadata,
+ * schema, tools, what callers may override, whether answers are to be the same each time, and the compiled template with its partials inlined. Not over name, version, description, breaking, author, metadata,
  * comments, key order, line ends, BOM, and white space that is trimmed away. The order of keys counts where it reaches
  * the model: in the output schema, and inside a default value that `{{json}}` or `{{#each}}` may write out.
  * `format` is the version of this recipe: a change to it gives every definition a new checksum.
  */
 function toChecksum(all: ChecksumParts): string {
-  const { inputSchema, defaults, outputSchema, tools, overridable, ...parts } = all;
+  const { inputSchema, defaults, outputSchema, tools, overridable, deterministic, ...parts } = all;
   return hashJson({
     format: 1,
     ...parts,
-    // Left out where there are none: definitions without tools keep the checksum that they had before there were any.
+    // Left out where there are none: definitions without one of them keep the checksum that they had before there were any.
     ...(tools.length === 0 ? {} : { tools: JSON.stringify(tools) }),
     ...(Object.keys(overridable).length === 0 ? {} : { overridable: toOverridableSchema(overridable) }),
+    ...(deterministic === null ? {} : { deterministic }),
     inputSchema: sortRequired(inputSchema),
     defaults: Object.fromEntries(
       Object.entries(defaults).map(([name, value]) => [name, JSON.stringify(value)]),
@@ -353,4 +364,12 @@ function findUnused(
       const message = `The variable \`${name}\` is declared and never used.`;
       return frontMatter.issueAt(['input', 'schema', ...path], message, 'key');
     });
+}
+
+/** Who samples on purpose may still declare it, but will hear of drift that is none. */
+function findWavering({ top, config }: DefinitionValues, frontMatter: FrontMatter): DefinitionIssue[] {
+  const { temperature = 0 } = config;
+  if (!top.deterministic || temperature === 0) return [];
+  const message = `The answers are declared deterministic, and \`config.temperature\` is ${temperature}: at 0 they may be.`;
+  return [frontMatter.issueAt(['deterministic'], message)];
 }

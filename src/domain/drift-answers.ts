@@ -1,8 +1,8 @@
 /**
  * Same version, same input, another answer.
  *
- * Where the definition declares its answers deterministic (temperature 0) and the baseline bears it out, one changed answer
- * is a fact. Elsewhere answers differ anyway, so what is asked is whether they differ more across the two windows than
+ * Where answers are declared deterministic (by the definition, else by temperature 0) and the baseline bears it out, one
+ * changed answer is a fact. Elsewhere answers differ anyway, so what is asked is whether they differ more across the two windows than
  * within the first: each input that was answered twice before and once now is one trial of a sign test.
  */
 import { type DriftSample, type DriftWindows, isAnswered } from './drift-sample.ts';
@@ -58,7 +58,7 @@ function declaredSignal(repeated: readonly Repeated[]): DriftSignal {
     effect: novel.length / repeated.length,
     relevant: novel.length > 0,
     ...counts(repeated),
-    before: `one answer to each of ${repeated.length} inputs, at temperature 0`,
+    before: `one answer to each of ${repeated.length} inputs, declared deterministic`,
     after: `another one to ${toPercent(novel.length, repeated.length)}`,
     evidence: { before: novel[0]?.before.id ?? null, after: novel[0]?.after.id ?? null },
   };

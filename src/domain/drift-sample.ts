@@ -18,7 +18,7 @@ export interface DriftSample {
   readonly errorCode: ErrorCode | null;
   /** The same for calls that send the same: variables, messages, parameters. */
   readonly inputHash: string;
-  /** Its parameters declare it deterministic: temperature 0. */
+  /** Declared so: by the definition of its version, else by temperature 0. */
   readonly deterministic: boolean;
   readonly responseHash: string | null;
   readonly responseModel: string | null;
