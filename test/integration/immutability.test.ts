@@ -3,7 +3,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createSecret, hashSecret } from '../../src/domain/api-key.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { databases, type TestDatabase } from '../support/databases.ts';
-import { evaluation, evaluationSuite, execution, promptVersion } from '../support/records.ts';
+import {
+  driftFinding,
+  driftRun,
+  evaluation,
+  evaluationSuite,
+  execution,
+  promptVersion,
+  replayRun,
+} from '../support/records.ts';
 
 describe.each(databases)('on $name', ({ create }) => {
   let database: TestDatabase;
@@ -25,6 +33,8 @@ describe.each(databases)('on $name', ({ create }) => {
     await store.registry.setLabelPolicy({ label: 'gated', gated: true, ...who });
     await store.evaluations.registerSuite(evaluationSuite());
     await store.evaluations.recordEvaluation(evaluation({ versionChecksum: '1' }));
+    await store.replays.recordRun(replayRun());
+    await store.drift.record(driftRun(), [driftFinding()]);
   });
 
   afterAll(async () => {
@@ -49,6 +59,9 @@ describe.each(databases)('on $name', ({ create }) => {
     ['evaluations', 'suite'],
     ['evaluation_suites', 'source'],
     ['ai_executions', 'raw_output'],
+    ['replay_runs', 'actor'],
+    ['drift_runs', 'actor'],
+    ['drift_findings', 'after'],
   ])('the owner cannot update, delete or truncate %s', async (table, column) => {
     const before = await sql.unsafe(`select * from ${table}`);
     expect(before.length).toBeGreaterThan(0);
@@ -69,6 +82,15 @@ describe.each(databases)('on $name', ({ create }) => {
       await expect(sql.unsafe(`delete from ${table}`)).rejects.toMatchObject({ code: '23001' });
       await expect(sql.unsafe(`truncate ${table} cascade`)).rejects.toMatchObject({ code: '23001' });
     }
+  });
+
+  it('what a batch of replays drew is what it drew: recorded again under its id, it stays as it was', async () => {
+    const run = replayRun();
+    await store.replays.recordRun(run);
+    await store.replays.recordRun({ ...run, actor: 'eve', executionIds: [], promptName: 'other' });
+    expect(await store.replays.findRun(run.runId)).toMatchObject(run);
+    const upsert = `insert into replay_runs select * from replay_runs on conflict (run_id) do update set actor = 'eve'`;
+    await expect(sql.unsafe(upsert)).rejects.toThrow(refused);
   });
 
   it('every partition refuses as the whole table does', async () => {

@@ -1,5 +1,8 @@
 /** Records with every column filled, to be varied by a test. */
 import { v7 } from 'uuid';
+import type { DriftRun } from '../../src/application/drift-store.ts';
+import type { NewReplayRun } from '../../src/application/replay-store.ts';
+import type { DriftFinding } from '../../src/domain/drift.ts';
 import type { NewEvaluation, NewEvaluationSuite } from '../../src/domain/evaluation.ts';
 import type { Attempt, Execution, Intent } from '../../src/domain/execution.ts';
 import type { NewPromptVersion } from '../../src/domain/prompt-version.ts';
@@ -166,6 +169,52 @@ export function evaluationSuite(changes: Partial<NewEvaluationSuite> = {}): NewE
     path: 'summarize.eval.yaml',
     gitCommit: 'c0ffee',
     actor: 'key:ci',
+    ...changes,
+  };
+}
+
+export function replayRun(changes: Partial<NewReplayRun> = {}): NewReplayRun {
+  return {
+    runId: v7(),
+    promptName: 'summarize',
+    question: {
+      from: { label: 'production' },
+      instead: { version: 2 },
+      to: 'staging',
+      since: '2026-11-13T10:00:00.000Z',
+      until: '2026-11-20T10:00:00.000Z',
+      size: 2,
+      seed: 'monday',
+      stratify: ['outcome'],
+    },
+    executionIds: [v7(), v7()],
+    population: 60,
+    keyId: 'key_1',
+    actor: 'key:ci',
+    ...changes,
+  };
+}
+
+export function driftRun(changes: Partial<DriftRun> = {}): DriftRun {
+  return {
+    id: v7(),
+    actor: 'key:ci',
+    promptName: null,
+    baselineSince: new Date('2026-11-12T10:00:00Z'),
+    since: new Date('2026-11-19T10:00:00Z'),
+    until: at,
+    tests: 12,
+    compared: [],
+    ...changes,
+  };
+}
+
+export function driftFinding(changes: Partial<DriftFinding> = {}): DriftFinding {
+  return {
+    ...{ promptName: 'summarize', promptVersion: 1, purpose: 'call', simulated: false },
+    ...{ provider: 'openai', model: 'gpt-4o-mini', detector: 'distribution', measure: 'latency' },
+    ...{ pValue: 0.00001, correctedP: 0.0004, effect: 0.42, baselineCount: 200, nowCount: 100 },
+    ...{ before: 'median 312 ms', after: 'median 498 ms', evidence: { before: v7(), after: v7() } },
     ...changes,
   };
 }
