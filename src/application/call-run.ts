@@ -44,6 +44,14 @@ export interface PlannedCall {
   readonly request: Omit<ExecuteRequest, 'runId' | 'idempotencyKey'>;
 }
 
+/** How far a run is; what became of those that are done stands beside it. */
+export interface RunProgress {
+  readonly done: number;
+  readonly trials: number;
+  /** Known cost so far, as decimal text. */
+  readonly spent: string;
+}
+
 export interface CallRun {
   /** Works on every item, so many at once, in order. */
   each<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void>;

@@ -9,6 +9,7 @@ import type { Trial } from '../domain/evaluation-run.ts';
 import type { CompiledSuite } from '../domain/evaluation-suite.ts';
 import type { AuditStore } from './audit-store.ts';
 import { authorizeLabel, authorizePrompt } from './authorize.ts';
+import type { RunProgress } from './call-run.ts';
 import { type EarlierCalls, noEarlierCalls, readEarlierCalls } from './earlier-trials.ts';
 import { type EvaluationReport, type Facts, toReport } from './evaluation-report.ts';
 import type { EvaluationStore } from './evaluation-store.ts';
@@ -71,7 +72,7 @@ export interface EvaluateRequest {
   readonly requestId: string;
   readonly signal: AbortSignal;
   readonly onStart?: (run: StartedRun) => void;
-  readonly onTrial?: (progress: RunProgress) => void;
+  readonly onTrial?: (progress: TrialProgress) => void;
 }
 
 export interface StartedRun {
@@ -81,15 +82,11 @@ export interface StartedRun {
   readonly warnings: readonly { readonly path: string; readonly message: string }[];
 }
 
-export interface RunProgress {
-  readonly done: number;
-  readonly trials: number;
+export interface TrialProgress extends RunProgress {
   readonly passed: number;
   readonly failed: number;
   /** Without a verdict. */
   readonly open: number;
-  /** Known cost so far, as decimal text. */
-  readonly spent: string;
 }
 
 /** @throws PromptgateError — whatever keeps the run from beginning; what happens on the way is part of the report */

@@ -60,6 +60,7 @@ import {
   listPrompts,
   type VersionDiff,
 } from './read-prompts.ts';
+import { type ReadReplaysRequest, readReplays } from './read-replays.ts';
 import type { PromptEntry, RegistrySnapshot, SnapshotHealth, VersionTarget } from './registry-snapshot.ts';
 import type { RegistryStore } from './registry-store.ts';
 import { type Rendered, type RenderRequest, renderVersion } from './render-version.ts';
@@ -85,6 +86,7 @@ export interface Gateway {
   /** Its call counts among those in flight. */
   replayExecution(request: ReplayRequest): Promise<Replay>;
   replayExecutions(request: ReplayBatchRequest): Promise<ReplayBatch>;
+  readReplays(request: ReadReplaysRequest): Promise<ReplayBatch>;
   getExecution(actor: Actor, id: string): Promise<ExecutionRecord>;
   listExecutions(
     actor: Actor,
@@ -179,6 +181,7 @@ export function createGateway(
     replayExecution: (request) =>
       deps.inFlight.run(request.signal, (signal) => replayExecution(deps, { ...request, signal })),
     replayExecutions: (request) => replayExecutions({ ...deps, execute, ...clock }, request),
+    readReplays: (request) => readReplays({ ...deps, execute, ...clock }, request),
     listExecutions: (actor, filter, page) => listExecutions(audit, actor, filter, page),
     readCoverage: (actor, window) => readCoverage(audit, actor, window),
     listPrompts: (actor) => listPrompts(snapshot, actor),

@@ -155,7 +155,10 @@ function targetOf(
 function namedTargets(targets: readonly unknown[]): unknown[] {
   const named = targets.filter((one) => one !== undefined);
   if (named.length <= 1) return named;
-  throw new PromptgateError('invalid_request', 'Name one of a version, a label and a definition.');
+  throw new PromptgateError(
+    'invalid_request',
+    'It runs on one thing: a version, a label or a definition. Name only one of them.',
+  );
 }
 
 /** What no execution of a prompt could be run on, said before any is. @throws PromptgateError invalid_request */

@@ -15,6 +15,7 @@ import {
   type CallRunDependencies,
   createCallRun,
   endedBefore,
+  type RunProgress,
   type RunStop,
 } from './call-run.ts';
 import { keepCalled, readRunRows } from './earlier-calls.ts';
@@ -52,21 +53,19 @@ export interface ReplayBatchRequest {
   readonly retryUnanswered?: boolean;
   /** Render, and call no provider. */
   readonly dryRun?: boolean;
+  /** Report what was called so far, and call nobody. */
+  readonly readOnly?: boolean;
   readonly requestId: string;
   readonly signal: AbortSignal;
   readonly onStart?: (run: ReplayRun) => void;
   readonly onPair?: (progress: ReplayProgress) => void;
 }
 
-export interface ReplayProgress {
-  readonly done: number;
-  readonly trials: number;
+export interface ReplayProgress extends RunProgress {
   /** The same answer, another answer, no answer. */
   readonly same: number;
   readonly changed: number;
   readonly failed: number;
-  /** Known cost so far, as decimal text. */
-  readonly spent: string;
 }
 
 export interface ReplayBatch extends Pick<PairCollection, 'shown' | 'departures' | 'judged'> {
@@ -107,7 +106,7 @@ export async function replayExecutions(
     retryUnanswered: request.retryUnanswered ?? false,
     signal: request.signal,
   };
-  const calls = createCallRun(deps, limits, earlier);
+  const calls = createCallRun(deps, limits, earlier, (row) => mostOf(deps, request, row));
   const collection = createReplayPairs(judge.grade);
   const before = Map.groupBy(earlier, ({ replayOf }) => replayOf ?? '');
   const tell = createProgress(run.executionIds.length, request.onPair);
@@ -143,7 +142,7 @@ export interface OneReplay {
 
 function createReplays(
   deps: ReplayBatchDependencies,
-  { actor, dryRun, requestId }: ReplayBatchRequest,
+  { actor, dryRun, readOnly, requestId }: ReplayBatchRequest,
   { question: { instead } }: ReplayRun,
   calls: CallRun,
 ) {
@@ -151,19 +150,35 @@ function createReplays(
     const planned = plan(deps, original, { actor, instead, requestId });
     if (typeof planned === 'string') return { after: planned, plan: null };
     if (dryRun) return { after: 'rendered only', plan: planned };
-    if (calls.stopped() && before.length === 0) return { after: endedBefore, plan: planned };
-    const { repeated, definition, rendered } = planned;
-    const route = deps.providers.route(definition.model);
-    const at = new Date(deps.now());
+    if ((readOnly || calls.stopped()) && before.length === 0) return { after: endedBefore, plan: planned };
     const after = await calls.make({
       place: [original.id],
       before,
-      bound: () => (route ? boundCost(route, definition, rendered.messages, at) : 0n),
-      request: repeated,
+      bound: () => boundOf(deps, planned, new Date(deps.now())),
+      request: planned.repeated,
     });
     const isLost = typeof after !== 'string' && after.status === 'unknown';
     return { after: isLost ? lost : after, plan: planned };
   };
+}
+
+function boundOf(
+  { providers }: ReplayBatchDependencies,
+  { definition, rendered }: PlannedReplay,
+  at: Date,
+): bigint | null {
+  const route = providers.route(definition.model);
+  return route ? boundCost(route, definition, rendered.messages, at) : 0n;
+}
+
+/** Of a replay that an earlier part of the batch made, by its own row: that it tells no cost does not make it free. */
+function mostOf(
+  deps: ReplayBatchDependencies,
+  { actor, requestId }: ReplayBatchRequest,
+  row: StoredExecution,
+): bigint | null {
+  const planned = plan(deps, row, { actor, instead: {}, requestId });
+  return typeof planned === 'string' ? null : boundOf(deps, planned, row.createdAt);
 }
 
 const lost = 'what became of the call is not known; it may have been paid for';

@@ -2,7 +2,8 @@
 import type { Actor } from '../domain/api-key.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import { drawSample, type SampleStratum } from '../domain/replay-sample.ts';
-import { authorizeAnyVersion, authorizeLabel, authorizePrompt } from './authorize.ts';
+import { authorizeAnyVersion, authorizeLabel } from './authorize.ts';
+import { getPrompt } from './read-prompts.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
 import { type ReplayTarget, refuseTarget } from './replay-execution.ts';
 import type { ReplayQuestion, ReplayRun, ReplayStore } from './replay-store.ts';
@@ -24,7 +25,7 @@ export interface ReplayDraw {
 
 export const maxSample = 2_000;
 
-/** @throws PromptgateError not_found — nothing to draw from, or no such version; forbidden */
+/** @throws PromptgateError not_found — no such prompt or version, or nothing to draw from; forbidden */
 export async function beginReplayRun(
   deps: {
     readonly replays: ReplayStore;
@@ -37,7 +38,7 @@ export async function beginReplayRun(
   dryRun: boolean,
 ): Promise<ReplayRun> {
   const { promptName, from, instead, since, size, stratify } = draw;
-  authorizePrompt(actor, promptName);
+  getPrompt(deps.snapshot, actor, promptName);
   refuseTarget(promptName, instead);
   const createdAt = new Date(deps.now());
   const question: ReplayQuestion = {
@@ -57,7 +58,7 @@ export async function beginReplayRun(
   if (ids.length === 0) {
     throw new PromptgateError(
       'not_found',
-      `No call of "${promptName}" ${describeSource(from)}was answered or failed since ${question.since}. Ask for an earlier --since, or another --from.`,
+      `No call of "${promptName}" ${describeSource(from)}was answered or failed since ${question.since}. Name an earlier time, or another label or version that was called.`,
     );
   }
   const run = {

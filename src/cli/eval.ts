@@ -5,13 +5,14 @@ import type { Command } from 'commander';
 import { isPartial } from '../application/definition-set.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import type { EvaluationReportView } from '../http/evaluation-view.ts';
+import type { TrialProgressView } from '../http/evaluations-routes.ts';
 import type { CliContext } from './context.ts';
 import { promptsDirectory, readDefinitionFiles } from './definition-files.ts';
 import { addEvalAddCommand } from './eval-add.ts';
 import { renderJunit, renderMarkdown, renderReport } from './eval-report.ts';
-import { type GatewayClient, toFailure, withGateway } from './gateway-client.ts';
+import { type GatewayClient, withGateway } from './gateway-client.ts';
 import { paint } from './render.ts';
-import { createProgress, type Progress } from './run-progress.ts';
+import { createProgress, followRun } from './run-progress.ts';
 import { findSuiteFile, readSuiteFile } from './suite-files.ts';
 import { readCount, readVersion } from './version-argument.ts';
 
@@ -90,33 +91,17 @@ export async function runEvaluation(
   options: EvalOptions,
 ): Promise<EvaluationReportView> {
   const body = await toBody(context, name, options);
-  const progress = createProgress<TrialProgress>(context, process.stderr, countTrials, options.json ?? false);
-  let report: EvaluationReportView | undefined;
   const path = `/v1/prompts/${encodeURIComponent(name)}/evaluations`;
-  for await (const { event, data } of client.events('POST', path, { ...body, stream: true })) {
-    if (event === 'run') begin(context, name, data as StartedRun, options);
-    else if (event === 'progress') progress.tell(data as TrialProgress);
-    else if (event === 'report') report = data as EvaluationReportView;
-    else if (event === 'error') {
-      progress.end();
-      throw toFailure(data, 500);
-    }
-  }
-  progress.end();
-  if (!report)
-    throw new PromptgateError('provider_unavailable', 'The gateway went away before the end of the run.');
+  const report: EvaluationReportView = await followRun(client, path, body, {
+    begin: (run: StartedRun) => begin(context, name, run, options),
+    progress: createProgress(context, process.stderr, countTrials, options.json ?? false),
+  });
   if (options.junit) await writeFile(resolve(context.directory, options.junit), renderJunit(report));
   if (options.markdown) await writeFile(resolve(context.directory, options.markdown), renderMarkdown(report));
   return report;
 }
 
-interface TrialProgress extends Progress {
-  readonly passed: number;
-  readonly failed: number;
-  readonly open: number;
-}
-
-function countTrials({ passed, failed, open }: TrialProgress): string[] {
+function countTrials({ passed, failed, open }: TrialProgressView): string[] {
   return [`${passed} passed`, `${failed} failed`, ...(open > 0 ? [`${open} without a verdict`] : [])];
 }
 
@@ -136,9 +121,9 @@ function begin(context: CliContext, name: string, run: StartedRun, options: Eval
   );
 }
 
-/** What has to be said again for the same run. */
-function again({ version, label, file, suite, judge, repeats, against, gate }: EvalOptions): string {
-  const said = { version, label, file, suite, judge, repeats, against, gate };
+/** What has to be said again for the same run, and for the same cap. */
+function again({ version, label, file, suite, judge, repeats, against, gate, budget }: EvalOptions): string {
+  const said = { version, label, file, suite, judge, repeats, against, gate, budget };
   return Object.entries(said)
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => ` --${key} ${value}`)

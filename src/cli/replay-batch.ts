@@ -4,13 +4,14 @@ import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { PromptgateError } from '../domain/errors.ts';
 import { sampleStrata } from '../domain/replay-sample.ts';
+import type { PairProgressView } from '../http/replay-batch-routes.ts';
 import type { ReplayBatchView } from '../http/replay-batch-view.ts';
 import type { CliContext } from './context.ts';
-import { type GatewayClient, toFailure, withGateway } from './gateway-client.ts';
+import { type GatewayClient, withGateway } from './gateway-client.ts';
 import { paint } from './render.ts';
 import { renderHtml } from './replay-html.ts';
 import { renderBatch, renderMarkdown } from './replay-report.ts';
-import { createProgress, type Progress } from './run-progress.ts';
+import { createProgress, followRun } from './run-progress.ts';
 import { readDuration, readTime } from './time.ts';
 import { readCount } from './version-argument.ts';
 
@@ -22,7 +23,7 @@ export interface ReplayBatchOptions {
   readonly until?: string;
   readonly sample?: number;
   readonly seed?: string;
-  readonly stratify?: string;
+  readonly stratify?: readonly string[];
   readonly concurrency?: number;
   readonly budget?: string;
   readonly rate?: number;
@@ -45,7 +46,7 @@ export function addBatchOptions(command: Command): Command {
     .option('--until <time>', 'of calls before then (default: now)')
     .option('--sample <number>', 'how many, at most 2000 (default: 200)', readCount)
     .option('--seed <text>', 'draw the same sample again')
-    .option('--stratify <groups>', `of each group its share: ${sampleStrata.join(',')}`)
+    .option('--stratify <groups>', `of each group its share: ${sampleStrata.join(',')}`, readStrata)
     .option('--concurrency <number>', 'calls at one time, at most 32 (default: 4)', readCount)
     .option('--budget <amount>', 'the most that the sample may cost, in the currency of the provider')
     .option('--rate <calls>', 'calls that start in a time at most: 10/s, 300/m', readRate)
@@ -73,36 +74,20 @@ export async function replayBatch(
   context.out(options.json ? JSON.stringify(report, null, 2) : renderBatch(report));
 }
 
-interface PairProgress extends Progress {
-  readonly same: number;
-  readonly changed: number;
-  readonly failed: number;
-}
-
-async function run(
+function run(
   context: CliContext,
   client: GatewayClient,
   body: object,
-  { json, dryRun }: ReplayBatchOptions,
+  options: ReplayBatchOptions,
 ): Promise<ReplayBatchView> {
-  const counts = ({ same, changed, failed }: PairProgress) =>
-    dryRun
+  const counts = ({ same, changed, failed }: PairProgressView) =>
+    options.dryRun
       ? []
       : [`${same} the same`, `${changed} changed`, ...(failed > 0 ? [`${failed} without an answer`] : [])];
-  const progress = createProgress<PairProgress>(context, process.stderr, counts, json ?? false);
-  let report: ReplayBatchView | undefined;
-  for await (const { event, data } of client.events('POST', '/v1/replays', { ...body, stream: true })) {
-    if (event === 'run') begin(context, data as StartedRun, dryRun ?? false);
-    else if (event === 'progress') progress.tell(data as PairProgress);
-    else if (event === 'report') report = data as ReplayBatchView;
-    else if (event === 'error') {
-      progress.end();
-      throw toFailure(data, 500);
-    }
-  }
-  progress.end();
-  if (report) return report;
-  throw new PromptgateError('provider_unavailable', 'The gateway went away before the end of the run.');
+  return followRun(client, '/v1/replays', body, {
+    begin: (started: StartedRun) => begin(context, started, options),
+    progress: createProgress(context, process.stderr, counts, options.json ?? false),
+  });
 }
 
 interface StartedRun {
@@ -112,9 +97,22 @@ interface StartedRun {
   readonly seed: string;
 }
 
-function begin(context: CliContext, { run_id, sample, population, seed }: StartedRun, dryRun: boolean): void {
-  const again = dryRun ? '' : `; if it is cut short: promptgate replay --resume ${run_id}`;
+function begin(
+  context: CliContext,
+  { run_id, sample, population, seed }: StartedRun,
+  options: ReplayBatchOptions,
+): void {
+  const again = options.dryRun ? '' : `; if it is cut short: ${resumption(run_id, options)}`;
   context.err(paint('dim', `run ${run_id}: ${sample} of ${population} calls, seed ${seed}${again}`));
+}
+
+/** The run knows what it is of; what it may take has to be said again. */
+function resumption(run: string, options: ReplayBatchOptions): string {
+  const { budget, concurrency, rate, suite, markdown, html } = options;
+  const perMinute = rate === undefined ? undefined : `${rate}/m`;
+  const said = Object.entries({ budget, concurrency, rate: perMinute, suite, markdown, html });
+  const again = said.flatMap(([name, value]) => (value === undefined ? [] : [` --${name} ${value}`]));
+  return `promptgate replay --resume ${run}${again.join('')}`;
 }
 
 function toBody(
@@ -140,12 +138,11 @@ function toBody(
   const now = Date.now();
   const source = readSide(from);
   return {
-    ...{ ...limits, prompt: options.prompt, sample, seed },
+    ...{ ...limits, prompt: options.prompt, sample, seed, stratify },
     ...{ from_label: source.label, from_version: source.version },
     to: { ...target, ...(to === undefined ? {} : readSide(to)) },
     ...(since === undefined ? {} : { since: readTime(since, now) }),
     ...(until === undefined ? {} : { until: readTime(until, now) }),
-    ...(stratify === undefined ? {} : { stratify: stratify.split(',').map((group) => group.trim()) }),
     dry_run: options.dryRun ?? false,
   };
 }
@@ -174,12 +171,18 @@ function readSide(text: string | undefined): { version?: number; label?: string 
   return number === undefined ? { label: text } : { version: Number(number) };
 }
 
-const perMinute = { s: 60, m: 1, h: 1 / 60 } as const;
+function readStrata(text: string): string[] {
+  const groups = text.split(',').map((group) => group.trim());
+  if (groups.every((group) => sampleStrata.some((known) => known === group))) return groups;
+  throw new InvalidArgumentError(`It is ${sampleStrata.join(', ')}, or both with a comma.`);
+}
+
+const minutes = { s: 60, m: 1, h: 1 / 60 } as const;
 
 function readRate(text: string): number {
   const [, calls, unit] = /^(\d+(?:\.\d+)?)\/(s|m|h)$/.exec(text) ?? [];
   if (calls === undefined || Number(calls) === 0) {
     throw new InvalidArgumentError('It is written 10/s, 300/m or 1000/h.');
   }
-  return Number(calls) * perMinute[unit as keyof typeof perMinute];
+  return Number(calls) * minutes[unit as keyof typeof minutes];
 }

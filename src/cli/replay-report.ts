@@ -16,6 +16,9 @@ export const metricTitles: Record<Movement['name'], string> = {
   latency_ms: 'latency, ms',
 };
 
+/** What a batch calls a target that is no other. */
+const asTheyWere = 'the same';
+
 const shownInTerminal = 3;
 const maxLine = 400;
 
@@ -31,6 +34,7 @@ export function renderBatch(report: Report): string {
       `${paint('bold', `${execution_id}: ${percentOf(change)} changed`)}  promptgate executions ${replay_id}`,
       shorten(renderSegments(segments)),
     ]),
+    ...(shown.length > 0 ? ['', paint('dim', `as cases of the suite: ${keep(report)}`)] : []),
   ].join('\n');
 }
 
@@ -54,10 +58,16 @@ export function renderMarkdown(report: Report): string {
   ].join('\n');
 }
 
+/** The command that makes cases of what changed most. */
+export function keep({ prompt, run_id, most_changed }: Report): string {
+  return `promptgate eval add ${prompt} --from-run ${run_id} --changed ${most_changed.length}`;
+}
+
 export function titleOf({ prompt, from, to, version }: Report): string {
   const source = from.label ?? (from.version === null ? 'any version' : `v${from.version}`);
   const held = version === null || to.includes(`v${version}`) ? '' : ` (v${version})`;
-  return `${prompt}: calls of ${source}, replayed on ${to}${held}`;
+  const how = to === asTheyWere ? 'as they were' : `on ${to}${held}`;
+  return `${prompt}: calls of ${source}, replayed ${how}`;
 }
 
 /** What is known, a sentence each. */
@@ -107,7 +117,9 @@ function reasonsOf(missing: Report['pairs']): string[] {
 
 function sharesOf(moved: ShareMovement): string {
   const { before, after, difference, lower, upper, gained, lost, corrected_p_value } = moved;
-  return `${before.count} → ${after.count} of ${after.of} (${points(difference)}, ${points(lower)} to ${points(upper)}); ${gained} more, ${lost} fewer; McNemar p ${corrected_p_value < 0.001 ? '' : '= '}${showP(corrected_p_value)}`;
+  const counts = `${before.count} → ${after.count} of ${after.of}`;
+  if (gained + lost === 0) return `${counts}; none fewer, none more`;
+  return `${counts} (${points(difference)}, ${points(lower)} to ${points(upper)}); ${gained} more, ${lost} fewer; McNemar p ${corrected_p_value < 0.001 ? '' : '= '}${showP(corrected_p_value)}`;
 }
 
 export const movementHeader = ['', 'pairs', 'before', 'after', 'mean difference', '95 % from', 'to', 'p'];

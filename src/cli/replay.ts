@@ -20,7 +20,7 @@ export interface ReplayOptions extends ReplayBatchOptions {
   readonly label?: string;
   readonly file?: string;
   readonly model?: string;
-  readonly param: Record<string, Json>;
+  readonly param?: Record<string, Json>;
 }
 
 /** What this command reads of the wire form. */
@@ -54,14 +54,14 @@ export function addReplayCommand(program: Command, context: CliContext): void {
     .option('--label <label>', 'on the version that a label holds now')
     .option('--file <path>', 'on a definition file that need not be registered')
     .option('--model <model>', 'on another model')
-    .option('--param <assignment>', 'with another parameter, e.g. temperature:=0; repeat it', collect, {})
+    .option('--param <assignment>', 'with another parameter, e.g. temperature:=0; repeat it', collect)
     .option('--dry-run', 'render only, and prove that the messages are those that were sent')
     .option('--json', 'print JSON');
+  replay.addHelpText('after', examples);
   addBatchOptions(replay).action(async (id: string | undefined, options: ReplayOptions) => {
     const { version, label, model, param } = options;
     const definition = options.file ? await readDraft(context, options.file) : undefined;
-    const parameters = Object.keys(param).length === 0 ? undefined : param;
-    const target = { version, label, definition, model, parameters };
+    const target = { version, label, definition, model, parameters: param };
     if (id === undefined) return replayBatch(context, target, options);
     if (options.prompt !== undefined || options.resume !== undefined) {
       throw new PromptgateError('invalid_request', 'Name an execution, or a sample with --prompt: not both.');
@@ -74,7 +74,13 @@ export function addReplayCommand(program: Command, context: CliContext): void {
   });
 }
 
-function collect(assignment: string, previous: Record<string, Json>): Record<string, Json> {
+const examples = `
+One execution:  promptgate replay 01a1fe7a-… --label staging
+A sample:       promptgate replay --prompt summarize --from production --to staging --sample 100 --budget 0.50 --html report.html
+Gone on with:   promptgate replay --resume RUN --budget 0.50
+As cases:       promptgate eval add summarize --from-run RUN --changed 10`;
+
+function collect(assignment: string, previous: Record<string, Json> = {}): Record<string, Json> {
   const [, name, value] = /^(\w+):?=([\s\S]*)$/.exec(assignment) ?? [];
   if (name === undefined || value === undefined) throw new InvalidArgumentError('Write it as name:=JSON.');
   try {

@@ -1,7 +1,10 @@
 /** How far a run is: one line that is drawn over in a terminal, elsewhere a line for each tenth. */
 import type { WriteStream } from 'node:tty';
 import { styleText } from 'node:util';
+import type { RunProgress } from '../application/call-run.ts';
+import { PromptgateError } from '../domain/errors.ts';
 import type { CliContext } from './context.ts';
+import { type GatewayClient, toFailure } from './gateway-client.ts';
 
 /** Why a run ended before its end, as a report says it. */
 export const stops = {
@@ -12,24 +15,47 @@ export const stops = {
   stopping: 'the gateway stopped, or could not record',
 } as const;
 
-export interface Progress {
-  readonly done: number;
-  readonly trials: number;
-  /** Decimal text. */
-  readonly spent: string;
-}
-
 const barWidth = 24;
 /** Drawing costs more than it tells when answers come by the hundred. */
 const redrawMs = 100;
 
+/**
+ * Asks for a run and follows it to its report.
+ * @throws PromptgateError — what kept it from beginning, or ended it; provider_unavailable — the gateway went away
+ */
+export async function followRun<Started, P extends RunProgress, Report>(
+  client: GatewayClient,
+  path: string,
+  body: object,
+  { begin, progress }: { begin(run: Started): void; readonly progress: Drawn<P> },
+): Promise<Report> {
+  let report: Report | undefined;
+  try {
+    for await (const { event, data } of client.events('POST', path, { ...body, stream: true })) {
+      if (event === 'run') begin(data as Started);
+      else if (event === 'progress') progress.tell(data as P);
+      else if (event === 'report') report = data as Report;
+      else if (event === 'error') throw toFailure(data, 500);
+    }
+  } finally {
+    progress.end();
+  }
+  if (report) return report;
+  throw new PromptgateError('provider_unavailable', 'The gateway went away before the end of the run.');
+}
+
+export interface Drawn<P> {
+  tell(progress: P): void;
+  end(): void;
+}
+
 /** @param counts what became of those that are done. @param quiet nothing at all where nobody watches */
-export function createProgress<P extends Progress>(
+export function createProgress<P extends RunProgress>(
   context: Pick<CliContext, 'err'>,
   terminal: Pick<WriteStream, 'isTTY' | 'write'>,
   counts: (progress: P) => readonly string[],
   quiet: boolean,
-): { tell(progress: P): void; end(): void } {
+): Drawn<P> {
   const describe = (progress: P) =>
     [showDone(progress), ...counts(progress), ...showSpent(progress)].join(', ');
   let tenth = 0;
@@ -58,15 +84,15 @@ export function createProgress<P extends Progress>(
   };
 }
 
-function bar({ done, trials }: Progress): string {
+function bar({ done, trials }: RunProgress): string {
   const filled = Math.floor((barWidth * done) / trials);
   return `${styleText('green', '█'.repeat(filled))}${'░'.repeat(barWidth - filled)}`;
 }
 
-function showDone({ done, trials }: Progress): string {
+function showDone({ done, trials }: RunProgress): string {
   return `${done}/${trials}`;
 }
 
-function showSpent({ spent }: Progress): string[] {
+function showSpent({ spent }: RunProgress): string[] {
   return spent === '0' ? [] : [`${Number(spent).toFixed(4)} spent`];
 }

@@ -2,7 +2,6 @@
 import { type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { EvaluateRequest } from '../application/evaluate-version.ts';
 import type { Gateway } from '../application/gateway.ts';
-import { parseMoney } from '../domain/money.ts';
 import { maxVersionNumber } from '../domain/names.ts';
 import { maxRepeats } from '../domain/suite-keys.ts';
 import type { HttpContext, HttpEnvironment } from './context.ts';
@@ -16,13 +15,11 @@ import {
   toReportView,
 } from './evaluation-view.ts';
 import { addRoute, pathParam, readBody, readQuery } from './route.ts';
+import { readRunId, retryUnansweredSchema, runLimits, runProgress } from './run-request.ts';
 import { streamRun } from './run-stream.ts';
 
 const version = z.number().int().min(1).max(maxVersionNumber);
 const texts = z.record(z.string(), z.string());
-
-export const maxConcurrency = 32;
-const defaultConcurrency = 4;
 
 const bodySchema = z
   .strictObject({
@@ -46,24 +43,14 @@ const bodySchema = z
       .regex(/^[a-z0-9][a-z0-9._-]*@\d+$/, 'is a prompt and its version, e.g. grade-answer@3')
       .optional(),
     repeats: z.number().int().min(1).max(maxRepeats).optional(),
-    concurrency: z.number().int().min(1).max(maxConcurrency).default(defaultConcurrency),
-    budget: z
-      .string()
-      .refine((text) => parseMoney(text) !== undefined, 'is a decimal, e.g. "0.50"')
-      .optional()
-      .openapi({ description: 'The most that the run may cost.' }),
-    timeout_ms: z.number().int().min(1).max(86_400_000).optional(),
     against: z.string().optional().openapi({ description: 'Label whose version is run beside it.' }),
     gate: z.string().optional().openapi({
       description:
         'Label whose gate is to be satisfied: its suite as registered, its tries, and what it holds beside it.',
     }),
     resume: z.uuid().optional().openapi({ description: 'Id of a run to go on with.' }),
-    retry_unanswered: z.boolean().default(false).openapi({
-      description:
-        'Of a run that is gone on with: make calls again that got no answer. They may be paid for twice.',
-    }),
-    stream: z.boolean().default(false),
+    retry_unanswered: retryUnansweredSchema,
+    ...runLimits,
   })
   .openapi('EvaluateRequest');
 
@@ -74,14 +61,14 @@ const listQuerySchema = z.strictObject({
   cursor: z.coerce.number().int().min(1).optional(),
 });
 
-export const progressSchema = z.object({
-  done: z.number().int(),
-  trials: z.number().int(),
+const trialProgressSchema = z.object({
+  ...runProgress,
   passed: z.number().int(),
   failed: z.number().int(),
   open: z.number().int().openapi({ description: 'Without a verdict.' }),
-  spent: z.string(),
 });
+
+export type TrialProgressView = z.infer<typeof trialProgressSchema>;
 
 export function addEvaluationRoutes(
   app: OpenAPIHono<HttpEnvironment>,
@@ -99,7 +86,7 @@ export function addEvaluationRoutes(
       params: z.object({ name: z.string() }),
       body: bodySchema,
       response: evaluationReportSchema,
-      stream: z.union([progressSchema, evaluationReportSchema]),
+      stream: z.union([trialProgressSchema, evaluationReportSchema]),
     },
     async (c) => {
       const body = await readBody(c, bodySchema);
@@ -156,18 +143,10 @@ export function addEvaluationRoutes(
       response: evaluationDetailSchema,
     },
     async (c) => {
-      const run = pathParam(c, 'run');
-      const found = await gateway.getEvaluation(
-        c.get('actor'),
-        z.uuid().safeParse(run).success ? run : noRun,
-      );
-      return c.json(toEvaluationDetail(found));
+      return c.json(toEvaluationDetail(await gateway.getEvaluation(c.get('actor'), readRunId(c))));
     },
   );
 }
-
-/** What is no id finds nothing. */
-const noRun = '00000000-0000-0000-0000-000000000000';
 
 type Unsignalled = Omit<EvaluateRequest, 'signal'>;
 

@@ -3,34 +3,27 @@ import { type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Gateway } from '../application/gateway.ts';
 import type { ReplayBatchRequest } from '../application/replay-executions.ts';
 import { maxSample } from '../application/replay-run.ts';
-import { parseMoney } from '../domain/money.ts';
 import { maxVersionNumber } from '../domain/names.ts';
 import { sampleStrata } from '../domain/replay-sample.ts';
 import type { HttpContext, HttpEnvironment } from './context.ts';
 import type { ErrorLog } from './error-response.ts';
-import { maxConcurrency } from './evaluations-routes.ts';
 import { replayBatchSchema, toReplayBatchView } from './replay-batch-view.ts';
 import { replayTargetSchema, toTarget } from './replay-routes.ts';
-import { addRoute, readBody } from './route.ts';
+import { addRoute, readBody, readQuery } from './route.ts';
+import { readRunId, retryUnansweredSchema, runLimits, runProgress } from './run-request.ts';
 import { streamRun } from './run-stream.ts';
 
-const defaultConcurrency = 4;
 const defaultSample = 200;
 const weekMs = 7 * 86_400_000;
 
+const suite = z.string().optional().openapi({
+  description: 'A registered suite whose assertions judge both sides; default: `default`, if there is one.',
+});
+
 const limits = {
-  suite: z.string().optional().openapi({
-    description: 'A registered suite whose assertions judge both sides; default: `default`, if there is one.',
-  }),
-  concurrency: z.number().int().min(1).max(maxConcurrency).default(defaultConcurrency),
-  budget: z
-    .string()
-    .refine((text) => parseMoney(text) !== undefined, 'is a decimal, e.g. "0.50"')
-    .optional()
-    .openapi({ description: 'The most that the batch may cost.' }),
+  suite,
   calls_per_minute: z.number().min(0.1).max(60_000).optional(),
-  timeout_ms: z.number().int().min(1).max(86_400_000).optional(),
-  stream: z.boolean().default(false),
+  ...runLimits,
 };
 
 const beginSchema = z
@@ -54,23 +47,23 @@ const beginSchema = z
 const resumeSchema = z
   .strictObject({
     resume: z.uuid().openapi({ description: 'A batch to go on with: what was answered is not asked again.' }),
-    retry_unanswered: z.boolean().default(false).openapi({
-      description: 'Make calls again that got no answer. They may be paid for twice.',
-    }),
+    retry_unanswered: retryUnansweredSchema,
     ...limits,
   })
   .openapi('ReplayBatchResumption');
 
+const readQuerySchema = z.strictObject({ suite });
+
 const anyBodySchema = z.union([beginSchema, resumeSchema]);
 
-const progressSchema = z.object({
-  done: z.number().int(),
-  trials: z.number().int(),
+const pairProgressSchema = z.object({
+  ...runProgress,
   same: z.number().int(),
   changed: z.number().int(),
   failed: z.number().int().openapi({ description: 'Without a new answer.' }),
-  spent: z.string(),
 });
+
+export type PairProgressView = z.infer<typeof pairProgressSchema>;
 
 export function addReplayBatchRoutes(
   app: OpenAPIHono<HttpEnvironment>,
@@ -87,10 +80,10 @@ export function addReplayBatchRoutes(
       scope: 'publish',
       body: anyBodySchema,
       response: replayBatchSchema,
-      stream: z.union([progressSchema, replayBatchSchema]),
+      stream: z.union([pairProgressSchema, replayBatchSchema]),
     },
     async (c) => {
-      const body = await readAnyBody(c);
+      const body = await readBody(c, schemaOf);
       const request = toRequest(c, body);
       if (!body.stream) {
         const batch = await gateway.replayExecutions({ ...request, signal: c.req.raw.signal });
@@ -108,24 +101,47 @@ export function addReplayBatchRoutes(
       });
     },
   );
+  addRoute(
+    app,
+    {
+      method: 'get',
+      path: '/v1/replays/{run}',
+      summary: 'What a batch of replays has come to, from its rows: nothing is called',
+      tag: 'executions',
+      scope: 'publish',
+      params: z.object({ run: z.uuid() }),
+      query: readQuerySchema,
+      response: replayBatchSchema,
+    },
+    async (c) => {
+      const { suite } = readQuery(c, readQuerySchema);
+      const batch = await gateway.readReplays({
+        actor: c.get('actor'),
+        runId: readRunId(c),
+        ...(suite === undefined ? {} : { suite }),
+        requestId: c.get('requestId'),
+        signal: c.req.raw.signal,
+      });
+      return c.json(toReplayBatchView(batch));
+    },
+  );
 }
 
 type Body = z.infer<typeof anyBodySchema>;
 
 /** Each by its own schema, so that what is wrong is said of that one and not of both. */
-async function readAnyBody(c: HttpContext): Promise<Body> {
-  const isResumed = z.looseObject({ resume: z.unknown().refine((id) => id !== undefined) });
-  const given: unknown = await c.req.json().catch(() => undefined);
-  return isResumed.safeParse(given).success ? readBody(c, resumeSchema) : readBody(c, beginSchema);
+function schemaOf(given: unknown): z.ZodType<Body> {
+  const isResumed = typeof given === 'object' && given !== null && 'resume' in given;
+  return isResumed ? resumeSchema : beginSchema;
 }
 
 function toRequest(c: HttpContext, body: Body): Omit<ReplayBatchRequest, 'signal'> {
-  const { suite, concurrency, budget, calls_per_minute, timeout_ms } = body;
+  const { concurrency, budget, calls_per_minute, timeout_ms } = body;
   return {
     actor: c.get('actor'),
     draw: 'resume' in body ? { resume: body.resume } : toDraw(body),
     concurrency,
-    ...(suite === undefined ? {} : { suite }),
+    ...(body.suite === undefined ? {} : { suite: body.suite }),
     ...(budget === undefined ? {} : { budget }),
     ...(calls_per_minute === undefined ? {} : { callsPerMinute: calls_per_minute }),
     ...(timeout_ms === undefined ? {} : { timeoutMs: timeout_ms }),

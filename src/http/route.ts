@@ -100,9 +100,13 @@ function shorten(text: string): string {
 
 /**
  * The body as `schema` describes it, whatever content type it claims.
+ * @param schema or what picks one by looking at the body
  * @throws PromptgateError invalid_request — not JSON, or not of the schema: every issue with its path
  */
-export async function readBody<T>(c: HttpContext, schema: z.ZodType<T>): Promise<T> {
+export async function readBody<T>(
+  c: HttpContext,
+  schema: z.ZodType<T> | ((body: unknown) => z.ZodType<T>),
+): Promise<T> {
   const text = await readText(c);
   if (text === '') throw new PromptgateError('invalid_request', 'The body is empty; send a JSON object.');
   let value: unknown;
@@ -115,7 +119,7 @@ export async function readBody<T>(c: HttpContext, schema: z.ZodType<T>): Promise
       `The body is not valid JSON${position ? ` (at character ${position})` : ''}.`,
     );
   }
-  return parse(schema, value, 'The body does not fit');
+  return parse(typeof schema === 'function' ? schema(value) : schema, value, 'The body does not fit');
 }
 
 /** Bytes that are no UTF-8 are refused: decoding them anyway would change what the caller sent. */

@@ -1,8 +1,9 @@
 // A sample of stored executions once more: what is drawn, what is called, what is never paid for twice, what is reported.
-import { mkdtemp, readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { compileSuite } from '../../src/domain/evaluation-suite.ts';
 import { runCommand } from '../support/command.ts';
 import { databases, type TestDatabase } from '../support/databases.ts';
 import {
@@ -12,6 +13,7 @@ import {
   startScriptedProvider,
 } from '../support/evaluations.ts';
 import { definition, startGateway, type TestGateway } from '../support/gateway.ts';
+import { runAgainst } from '../support/run-against.ts';
 
 const bounded = 'config: { maxOutputTokens: 50 }\n';
 const files = {
@@ -130,6 +132,57 @@ describe.each(databases)('a batch of replays on $name', ({ create }) => {
     const third = (await replay({ resume: first.run_id })).body;
     expect([third.equal, third.movements]).toEqual([second.equal, second.movements]);
     expect(provider.asked).toHaveLength(30);
+    // Read back, it calls nobody; a key that did not begin it hears that there is none.
+    const { secret } = await gateway.app.gateway.createKey({
+      actor: { name: 'test', keyId: null, scopes: ['admin'] },
+      ...{ name: 'reader', scopes: ['publish'] },
+    });
+    const read = (key: string) => gateway.call('GET', `/v1/replays/${first.run_id}`, { key });
+    expect((await read(gateway.keys.admin)).body).toMatchObject({ pairs: second.pairs, stopped: null });
+    expect([(await read(secret)).status, (await read(gateway.keys.execute)).status]).toEqual([404, 403]);
+    expect(provider.asked).toHaveLength(30);
+  });
+
+  it('is read back before its end without a call, and its sample becomes cases, each input once', async () => {
+    answer = (asked) => ({ text: asked === 'v2 n03' ? 'broken' : asked.replace('v2 ', '') });
+    const { body } = await replay(draw({ seed: 'cases', budget: String(29 * costOfAnswer) }));
+    const made = provider.asked.length;
+    expect([body.stopped, made < 30]).toEqual(['budget', true]);
+    const read = await gateway.call('GET', `/v1/replays/${body.run_id}`, { key: gateway.keys.admin });
+    expect(read.body).toMatchObject({ call_count: made, stopped: null, equal: body.equal });
+    const directory = await mkdtemp(join(tmpdir(), 'promptgate-cases-'));
+    const file = join(directory, 'echo.eval.yaml');
+    const written =
+      '# Ours.\ntests:\n  - vars: { name: n05 }   # since March\n    assert: [{ type: is-json }]\n';
+    await writeFile(file, written);
+    const add = (...args: string[]) =>
+      runAgainst(gateway, directory, [
+        'eval',
+        'add',
+        'echo',
+        '--from-run',
+        body.run_id,
+        '--dir',
+        '.',
+        ...args,
+      ]);
+    const casesOf = async () => compileSuite(await readFile(file, 'utf8'), file).cases;
+
+    const failing = await add('--failing', '--changed', '5', '--assert', 'similarity');
+    expect(failing).toMatchObject({ code: 0, out: expect.stringContaining('has 1 more case, of 1 picked.') });
+    expect((await casesOf()).map(({ variables }) => variables.name)).toEqual(['n05', 'n03']);
+    const all = await add();
+    // n05 was there before, n03 is by now, and what failed has no answer to be expected.
+    expect(all.out).toContain('has 27 more cases, of 30 picked.');
+    expect(all.out).toContain('2 ask what a case asks already.');
+    expect(all.out).toContain('has no answer: say with --value');
+    expect((await casesOf()).map(({ variables }) => variables.name).sort()).toEqual(
+      names.filter((name) => name !== 'n07'),
+    );
+    expect((await readFile(file, 'utf8')).startsWith(written)).toBe(true);
+    expect((await add()).out).toContain('has 0 more cases, of 30 picked.');
+    expect(provider.asked).toHaveLength(made);
+    expect(await add('--id', 'one')).toMatchObject({ code: 2 });
   });
 
   it.each([

@@ -35,7 +35,8 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
   writeSync(ledger, `${JSON.stringify({ number, token, path: request.url, at: Date.now() })}\n`);
   fdatasyncSync(ledger);
   tell({ count: number });
-  const { delayMs, holdAt, status, retryAfter } = behaviour;
+  const { delayMs, holdFrom = 0, status, retryAfter } = behaviour;
+  const holdAt = number < holdFrom ? undefined : behaviour.holdAt;
   if (delayMs) await delay(delayMs);
   if (holdAt === 'request') await hold();
   response.setHeader('content-type', 'application/json');

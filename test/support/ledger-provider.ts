@@ -10,6 +10,8 @@ export interface Behaviour {
   readonly delayMs?: number;
   /** Hold every answer back until `release`: before its first byte, or in the middle of its body. */
   readonly holdAt?: 'request' | 'answer';
+  /** Hold none of the requests before this one, by their number. */
+  readonly holdFrom?: number;
   /** Answer with this failure instead. */
   readonly status?: number;
   /** Retry-After of the calls whose token contains the key. */
