@@ -3,6 +3,7 @@ import { type MetricName, metricNames } from '../domain/replay-report.ts';
 import type { ReplayBatchView } from '../http/replay-batch-view.ts';
 import { escapeHtml, type Point, plotForest, plotHistogram, plotScatter } from './replay-plots.ts';
 import {
+  keep,
   metricTitles,
   movementHeader,
   movementRows,
@@ -58,7 +59,9 @@ function plots(report: Report): string {
       return points.length > 0 ? [plotScatter(`${metricTitles[name]}, each pair`, points)] : [];
     }),
   ];
-  return drawn.length > 0 ? `<section class="plots">${drawn.join('\n')}</section>` : '';
+  if (drawn.length === 0) return '';
+  return `<section class="plots">${drawn.join('\n')}</section>
+<p class="quiet">Differences are shares of what there was before; an orange one has bounds that leave out 0. Each dot of the other plots is a pair: above the dashed line the new answer has more.</p>`;
 }
 
 function pointsOf({ pairs }: Report, name: MetricName): Point[] {
@@ -76,7 +79,8 @@ function metricOf(side: Side, name: MetricName): number | null {
   return value === null ? null : Number(value);
 }
 
-function mostChanged({ prompt, most_changed }: Report): string {
+function mostChanged(report: Report): string {
+  const { prompt, most_changed } = report;
   if (most_changed.length === 0) return '';
   const pairs = most_changed.map(({ execution_id, replay_id, change, segments }, index) => {
     const side = (hidden: string, tag: string) =>
@@ -95,7 +99,9 @@ function mostChanged({ prompt, most_changed }: Report): string {
 <p class="quiet">Look closer: <code>promptgate executions ${escapeHtml(replay_id)}</code>. Keep it as a case: <code>promptgate eval add ${escapeHtml(prompt)} --from-execution ${escapeHtml(execution_id)}</code></p>
 </article>`;
   });
-  return `<h2>Most changed answers</h2>${pairs.join('\n')}`;
+  return `<h2>Most changed answers</h2>
+<p class="quiet">All of them as cases of the suite: <code>${escapeHtml(keep(report))}</code></p>
+${pairs.join('\n')}`;
 }
 
 const pairHeader = ['execution', 'replay', 'outcome', 'changed', 'tokens', 'cost', 'latency, ms'];
@@ -116,14 +122,15 @@ function allPairs({ pairs }: Report): string {
       both(({ latency_ms }) => Math.round(latency_ms)),
     ];
   });
-  return `<details><summary>All ${pairs.length} pairs</summary>${table(pairHeader, rows)}</details>`;
+  return `<details><summary>All ${pairs.length} pairs</summary>${table(pairHeader, rows, false)}</details>`;
 }
 
-function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+/** @param figures what stands behind the first column */
+function table(header: readonly string[], rows: readonly (readonly string[])[], figures = true): string {
   const head = header.map((title) => `<th>${escapeHtml(title)}</th>`).join('');
   const line = (cells: readonly string[]) =>
     `<tr>${cells.map((cell) => `<td>${escapeHtml(cell)}</td>`).join('')}</tr>`;
-  return `<div class="wide"><table><thead><tr>${head}</tr></thead><tbody>${rows.map(line).join('')}</tbody></table></div>`;
+  return `<div class="wide"><table${figures ? ' class="figures"' : ''}><thead><tr>${head}</tr></thead><tbody>${rows.map(line).join('')}</tbody></table></div>`;
 }
 
 const style = `
@@ -143,6 +150,7 @@ svg { width: 100%; height: auto; max-height: 340px; } svg text { font-size: 12px
 .reach { stroke-width: 3; stroke: var(--blue); } .reach.moved { stroke: var(--orange); }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .88rem; }
 th, td { text-align: left; padding: 4px 12px 4px 0; border-bottom: 1px solid var(--line); white-space: nowrap; font-variant-numeric: tabular-nums; }
+.figures :is(th, td):not(:first-child) { text-align: right; padding: 4px 0 4px 14px; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(380px, 100%), 1fr)); gap: 12px; } .pair > div { min-width: 0; }
 pre { margin: 0; padding: 10px; border: 1px solid var(--line); border-radius: 6px; white-space: pre-wrap; overflow-wrap: anywhere; font-size: .82rem; max-height: 420px; overflow-y: auto; }
 ins { background: var(--green); text-decoration: none; } del { background: var(--red); text-decoration: none; }

@@ -81,41 +81,47 @@ function page(): string {
 /** What the browser itself says of the page: it alone may run this, the page's own policy has to be lifted for it. */
 const probe = `<script>addEventListener('load', () => {
   const root = document.documentElement;
-  const shown = [...document.querySelectorAll('svg')].filter((svg) => svg.getBoundingClientRect().height > 40).length;
-  root.dataset.probe = JSON.stringify({ over: root.scrollWidth - innerWidth, width: innerWidth, shown,
-    articles: document.querySelectorAll('article').length, asked: performance.getEntriesByType('resource').length });
+  const all = (selector) => [...document.querySelectorAll(selector)];
+  const isCut = (box) => box.getBoundingClientRect().right > innerWidth && !box.closest('.wide, svg');
+  parent.tell({ width: innerWidth, over: root.scrollWidth - innerWidth, cut: all('main *').filter(isCut).length,
+    plots: all('svg').filter((svg) => svg.getBoundingClientRect().height > 40).length,
+    headings: all('h2, summary').map((heading) => heading.textContent), articles: all('article').length,
+    asked: performance.getEntriesByType('resource').length });
 });</script>`;
 
+const widths = [390, 1280];
+
+/** The page in frames of these widths: a window cannot be as narrow as a telephone. */
+function frames(html: string): string {
+  const attribute = html.replaceAll('&', '&amp;').replaceAll('"', '&quot;');
+  return `<script>const told = []; function tell(what) { told.push(what); document.documentElement.dataset.told = JSON.stringify(told); }</script>
+${widths.map((width) => `<iframe style="width:${width}px;height:900px;border:0" srcdoc="${attribute}"></iframe>`).join('\n')}`;
+}
+
 describe.skipIf(!chromium)('the page of a batch of replays in Chromium', () => {
-  it.each([1280, 600])('is whole and not wider than a screen of %i, and asks for nothing', async (width) => {
+  it('is whole and not wider than the screen of a telephone or a desk, and asks for nothing', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'promptgate-page-'));
     const file = join(directory, 'page.html');
-    await writeFile(
-      file,
-      page()
-        .replace(/<meta http-equiv[^>]*>/, '')
-        .replace('</body>', `${probe}</body>`),
-    );
+    const probed = page()
+      .replace(/<meta http-equiv[^>]*>/, '')
+      .replace('</body>', `${probe}</body>`);
+    await writeFile(file, frames(probed));
     const flags = [
-      '--headless',
-      '--no-sandbox',
-      '--disable-gpu',
-      '--hide-scrollbars',
-      '--host-resolver-rules=MAP * ~NOTFOUND',
+      ...['--headless', '--no-sandbox', '--disable-gpu', '--hide-scrollbars', '--dump-dom'],
+      ...['--host-resolver-rules=MAP * ~NOTFOUND', `--user-data-dir=${directory}/profile`],
     ];
     const { stdout } = await promisify(execFile)(
       chromium!,
-      [
-        ...flags,
-        `--user-data-dir=${directory}/profile`,
-        `--window-size=${width},900`,
-        '--dump-dom',
-        `file://${file}`,
-      ],
+      [...flags, '--window-size=1800,1000', `file://${file}`],
       { maxBuffer: 16 * 1024 * 1024 },
     );
-    const told = /data-probe="([^"]*)"/.exec(stdout)?.[1]?.replaceAll('&quot;', '"') ?? '{}';
-    expect(JSON.parse(told)).toMatchObject({ width, over: 0, shown: 7, articles: 10, asked: 0 });
+    const told = /data-told="([^"]*)"/.exec(stdout)?.[1]?.replaceAll('&quot;', '"') ?? '[]';
+    const whole = {
+      ...{ over: 0, cut: 0, plots: 7, articles: 10, asked: 0 },
+      headings: ['How the figures moved', 'Outcomes and models', 'Most changed answers', 'All 30 pairs'],
+    };
+    const seen = (JSON.parse(told) as { width: number }[]).sort((a, b) => a.width - b.width);
+    expect(seen).toEqual(widths.map((width) => ({ ...whole, width })));
     await rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   });
 });
