@@ -12,6 +12,7 @@ import { loadConfig, simulatedProviders, version } from '../src/config.ts';
 import type { Actor } from '../src/domain/api-key.ts';
 import { listen } from '../src/http/listen.ts';
 import { createHttpApp } from '../src/http/server.ts';
+import { toSummaryEvent } from '../src/http/summary-view.ts';
 import { createProviders } from '../src/providers/providers.ts';
 import { createScriptProcess } from '../src/sandbox/script-process.ts';
 import { openStore } from '../src/store/store.ts';
@@ -95,6 +96,8 @@ async function start(kind: AuditKind, databaseUrl: string, providerUrl: string) 
     budgets: createBudgetKeeper(store.budgets, { onWarning() {}, onError() {} }),
     budgetStore: store.budgets,
     replays: store.replays,
+    summaries: store.summaries,
+    toSummaryEvent,
     inFlight: createInFlight(),
     providers: createProviders(simulatedProviders(values, providerUrl)),
     rawCalls: 'refuse',

@@ -13,6 +13,7 @@ import { type Config, simulatedProviders, version } from './config.ts';
 import { errorTable, PromptgateError, toPromptgateError } from './domain/errors.ts';
 import { toDriftEvent } from './http/drift-view.ts';
 import { createHttpApp, type HttpApp } from './http/server.ts';
+import { toSummaryEvent } from './http/summary-view.ts';
 import { createProviders } from './providers/providers.ts';
 import { type SimulatedProvider, startSimulatedProvider } from './providers/simulated-provider.ts';
 import { createScriptProcess } from './sandbox/script-process.ts';
@@ -166,6 +167,9 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
         const event = toDriftEvent(report);
         if (event) webhook?.post(event);
       },
+      summaries: store.summaries,
+      webhook: webhook ?? undefined,
+      toSummaryEvent,
       providers,
       rawCalls: config.values.PROMPTGATE_RAW,
       defaultTimeoutMs: config.values.PROMPTGATE_EXECUTION_TIMEOUT_MS,

@@ -12,19 +12,49 @@ select rebuild_execution_rollups($1::timestamptz, $2::timestamptz) as queued
 -- The table holds what was settled in the last seconds.
 select count(*)::integer as pending from execution_rollup_pending
 
--- name: sumDailyCosts
--- Reads days, so its time grows with days and versions, never with executions. $3 is a json array of what to group by:
--- planned for what is asked, the rest of the columns costs nothing;
--- the other arguments filter where they are not null. Latency is summed only where it is asked for ($11),
--- and so are the products that a comparison needs ($12).
-with parts as (
+-- name: sumCosts
+-- Whole days, [$13, $14), come from sums of days, and the hours of [$1, $2) around them from sums of hours: time grows with
+-- days and versions, never with executions. $15: nothing is asked that the sums of versions leave out, so they answer for
+-- the days. $3 is a json array of what to group by; $4 to $10 filter where they are not null. Planned for what is asked:
+-- the rest of the columns and tables costs nothing. Latency is summed only where it is asked for ($11), and so are the
+-- products that a comparison needs ($12).
+with sums as (
+  select day as at, prompt_name, prompt_version, null::text as label, null::text as model, null::text as key_id,
+    null::text as purpose, null::text as status, currency, executions, succeeded, prompt_tokens, completion_tokens,
+    cached_tokens, cache_write_tokens, reasoning_tokens, cost, unknown_costs, later_costs, later_cost, priced,
+    priced_prompt_tokens, cost_squares, cost_prompt_tokens, prompt_tokens_squares, attempts, latency_us,
+    null::bigint[] as latency_histogram
+    from execution_rollups_daily_versions
+   where $15::boolean and day >= $13::timestamptz and day < $14::timestamptz
+     and ($4::text is null or prompt_name = $4) and ($5::integer is null or prompt_version = $5)
+  union all
+  select day, prompt_name, prompt_version, label, model, key_id, purpose, status, currency, executions,
+    case when status = 'succeeded' then executions else 0 end, prompt_tokens, completion_tokens, cached_tokens,
+    cache_write_tokens, reasoning_tokens, cost, unknown_costs, later_costs, later_cost, priced, priced_prompt_tokens,
+    cost_squares, cost_prompt_tokens, prompt_tokens_squares, attempts, latency_us, latency_histogram
+    from execution_rollups_daily
+   where not $15::boolean and day >= $13::timestamptz and day < $14::timestamptz
+     and ($4::text is null or prompt_name = $4) and ($5::integer is null or prompt_version = $5)
+     and ($6::text is null or label = $6) and ($7::text is null or model = $7) and ($8::text is null or key_id = $8)
+     and ($9::text is null or purpose = $9) and ($10::text is null or status = $10)
+  union all
+  select hour, prompt_name, prompt_version, label, model, key_id, purpose, status, currency, executions,
+    case when status = 'succeeded' then executions else 0 end, prompt_tokens, completion_tokens, cached_tokens,
+    cache_write_tokens, reasoning_tokens, cost, unknown_costs, later_costs, later_cost, priced, priced_prompt_tokens,
+    cost_squares, cost_prompt_tokens, prompt_tokens_squares, attempts, latency_us, latency_histogram
+    from execution_rollups
+   where (hour >= $1::timestamptz and hour < $13::timestamptz or hour >= $14::timestamptz and hour < $2::timestamptz)
+     and ($4::text is null or prompt_name = $4) and ($5::integer is null or prompt_version = $5)
+     and ($6::text is null or label = $6) and ($7::text is null or model = $7) and ($8::text is null or key_id = $8)
+     and ($9::text is null or purpose = $9) and ($10::text is null or status = $10)
+), parts as (
   select
-    case when $3::text::jsonb ? 'day' then to_char(day at time zone 'UTC', 'YYYY-MM-DD') end as day,
+    case when $3::text::jsonb ? 'day' then to_char(at at time zone 'UTC', 'YYYY-MM-DD') end as day,
     case when $3::text::jsonb ? 'prompt' then prompt_name end as prompt, case when $3::text::jsonb ? 'version' then prompt_version end as version,
     case when $3::text::jsonb ? 'label' then label end as label, case when $3::text::jsonb ? 'model' then model end as model,
     case when $3::text::jsonb ? 'key' then key_id end as key, case when $3::text::jsonb ? 'purpose' then purpose end as purpose,
     case when $3::text::jsonb ? 'status' then status end as status, currency,
-    sum(executions) as executions, sum(executions) filter (where status = 'succeeded') as succeeded,
+    sum(executions) as executions, sum(succeeded) as succeeded,
     sum(prompt_tokens) as prompt_tokens, sum(completion_tokens) as completion_tokens,
     sum(cached_tokens) as cached_tokens, sum(cache_write_tokens) as cache_write_tokens,
     sum(reasoning_tokens) as reasoning_tokens, sum(cost) as cost, sum(unknown_costs) as unknown_costs,
@@ -35,11 +65,7 @@ with parts as (
     case when $12::boolean then sum(prompt_tokens_squares) else 0 end as prompt_tokens_squares,
     sum(attempts) as attempts, sum(latency_us) as latency_us,
     case when $11::boolean then sum_histograms(latency_histogram) end as histogram
-  from execution_rollups_daily
-  where day >= $1::timestamptz and day < $2::timestamptz
-    and ($4::text is null or prompt_name = $4) and ($5::integer is null or prompt_version = $5)
-    and ($6::text is null or label = $6) and ($7::text is null or model = $7) and ($8::text is null or key_id = $8)
-    and ($9::text is null or purpose = $9) and ($10::text is null or status = $10)
+  from sums
   group by 1, 2, 3, 4, 5, 6, 7, 8, currency
 )
 select p.day, p.prompt, p.version, p.label, p.model, p.key, p.purpose, p.status,
@@ -49,54 +75,9 @@ select p.day, p.prompt, p.version, p.label, p.model, p.key, p.purpose, p.status,
   sum(reasoning_tokens)::bigint as reasoning_tokens, sum(attempts)::bigint as attempts,
   (sum(unknown_costs) - sum(later_costs))::bigint as unknown_costs, sum(later_costs)::bigint as later_costs,
   sum(latency_us)::bigint as latency_us,
-  latency_quantile_ms(sum_histograms(histogram), 0.5) as p50_ms,
-  latency_quantile_ms(sum_histograms(histogram), 0.95) as p95_ms,
-  latency_quantile_ms(sum_histograms(histogram), 0.99) as p99_ms,
-  coalesce(json_agg(json_build_object('currency', currency, 'cost', trim_scale(cost)::text, 'later_cost', trim_scale(later_cost)::text,
-    'priced', priced, 'priced_prompt_tokens', priced_prompt_tokens, 'cost_squares', cost_squares::text,
-    'cost_prompt_tokens', cost_prompt_tokens::text, 'prompt_tokens_squares', prompt_tokens_squares::text)
-    order by currency) filter (where currency <> ''), '[]') as costs
-from parts p
-group by 1, 2, 3, 4, 5, 6, 7, 8
-order by 1, 2, 3, 4, 5, 6, 7, 8
-
--- name: sumHourlyCosts
--- The same by hour, where the period begins or ends within a day.
-with parts as (
-  select
-    case when $3::text::jsonb ? 'day' then to_char(hour at time zone 'UTC', 'YYYY-MM-DD') end as day,
-    case when $3::text::jsonb ? 'prompt' then prompt_name end as prompt, case when $3::text::jsonb ? 'version' then prompt_version end as version,
-    case when $3::text::jsonb ? 'label' then label end as label, case when $3::text::jsonb ? 'model' then model end as model,
-    case when $3::text::jsonb ? 'key' then key_id end as key, case when $3::text::jsonb ? 'purpose' then purpose end as purpose,
-    case when $3::text::jsonb ? 'status' then status end as status, currency,
-    sum(executions) as executions, sum(executions) filter (where status = 'succeeded') as succeeded,
-    sum(prompt_tokens) as prompt_tokens, sum(completion_tokens) as completion_tokens,
-    sum(cached_tokens) as cached_tokens, sum(cache_write_tokens) as cache_write_tokens,
-    sum(reasoning_tokens) as reasoning_tokens, sum(cost) as cost, sum(unknown_costs) as unknown_costs,
-    sum(later_costs) as later_costs, sum(later_cost) as later_cost, sum(priced) as priced,
-    sum(priced_prompt_tokens) as priced_prompt_tokens,
-    case when $12::boolean then sum(cost_squares) else 0 end as cost_squares,
-    case when $12::boolean then sum(cost_prompt_tokens) else 0 end as cost_prompt_tokens,
-    case when $12::boolean then sum(prompt_tokens_squares) else 0 end as prompt_tokens_squares,
-    sum(attempts) as attempts, sum(latency_us) as latency_us,
-    case when $11::boolean then sum_histograms(latency_histogram) end as histogram
-  from execution_rollups
-  where hour >= $1::timestamptz and hour < $2::timestamptz
-    and ($4::text is null or prompt_name = $4) and ($5::integer is null or prompt_version = $5)
-    and ($6::text is null or label = $6) and ($7::text is null or model = $7) and ($8::text is null or key_id = $8)
-    and ($9::text is null or purpose = $9) and ($10::text is null or status = $10)
-  group by 1, 2, 3, 4, 5, 6, 7, 8, currency
-)
-select p.day, p.prompt, p.version, p.label, p.model, p.key, p.purpose, p.status,
-  sum(executions)::bigint as executions, coalesce(sum(succeeded), 0)::bigint as succeeded,
-  sum(prompt_tokens)::bigint as prompt_tokens, sum(completion_tokens)::bigint as completion_tokens,
-  sum(cached_tokens)::bigint as cached_tokens, sum(cache_write_tokens)::bigint as cache_write_tokens,
-  sum(reasoning_tokens)::bigint as reasoning_tokens, sum(attempts)::bigint as attempts,
-  (sum(unknown_costs) - sum(later_costs))::bigint as unknown_costs, sum(later_costs)::bigint as later_costs,
-  sum(latency_us)::bigint as latency_us,
-  latency_quantile_ms(sum_histograms(histogram), 0.5) as p50_ms,
-  latency_quantile_ms(sum_histograms(histogram), 0.95) as p95_ms,
-  latency_quantile_ms(sum_histograms(histogram), 0.99) as p99_ms,
+  case when $11::boolean then latency_quantile_ms(sum_histograms(histogram), 0.5) end as p50_ms,
+  case when $11::boolean then latency_quantile_ms(sum_histograms(histogram), 0.95) end as p95_ms,
+  case when $11::boolean then latency_quantile_ms(sum_histograms(histogram), 0.99) end as p99_ms,
   coalesce(json_agg(json_build_object('currency', currency, 'cost', trim_scale(cost)::text, 'later_cost', trim_scale(later_cost)::text,
     'priced', priced, 'priced_prompt_tokens', priced_prompt_tokens, 'cost_squares', cost_squares::text,
     'cost_prompt_tokens', cost_prompt_tokens::text, 'prompt_tokens_squares', prompt_tokens_squares::text)

@@ -2,6 +2,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Actor, ApiKey, KeyLimits, Scope } from '../domain/api-key.ts';
 import type { StoredBudget } from '../domain/budget.ts';
+import type { DailySummary } from '../domain/daily-summary.ts';
 import type { PromptgateError } from '../domain/errors.ts';
 import type { Evaluation } from '../domain/evaluation.ts';
 import type { Admission, StoredExecution } from '../domain/execution.ts';
@@ -70,6 +71,12 @@ import type { ReplayStore } from './replay-store.ts';
 import { type RollBackRequest, rollBack } from './roll-back.ts';
 import type { ScriptRunner } from './script-runner.ts';
 import { type SetBudgetRequest, setBudget } from './set-budget.ts';
+import {
+  type PostedSummary,
+  postSummary,
+  type SummarizeDayDependencies,
+  summarizeDay,
+} from './summarize-day.ts';
 import { type SyncReport, type SyncRequest, syncPrompts } from './sync-prompts.ts';
 
 export interface Gateway {
@@ -142,6 +149,10 @@ export interface Gateway {
   backfillCosts(request: BackfillRequest): Promise<BackfillReport>;
   /** Sums the hours of a period anew. @returns how many facts were summed */
   rebuildCosts(since: Date, until: Date): Promise<number>;
+  /** @param day `2026-11-20`, UTC, and over */
+  summarizeDay(day: string): Promise<DailySummary>;
+  /** Tells the webhook what a day cost: once for all gateways, and again until it is known to be taken. */
+  postSummary(actor: Actor, day: string): Promise<PostedSummary>;
   detectDrift(request: DetectDriftRequest): Promise<DriftReport>;
   listDriftFindings(...args: Parameters<DriftStore['listFindings']>): Promise<StoredDriftFinding[]>;
   verifyAudit(since?: Date): Promise<AuditCheck[]>;
@@ -151,7 +162,8 @@ export interface Gateway {
 
 export function createGateway(
   deps: ExecuteDependencies &
-    DetectDriftDependencies & {
+    DetectDriftDependencies &
+    SummarizeDayDependencies & {
       registry: RegistryStore;
       audit: AuditStore;
       snapshot: RegistrySnapshot;
@@ -216,6 +228,8 @@ export function createGateway(
     compareCosts: (actor, request) => compareCosts(deps.costs, actor, request),
     backfillCosts: (request) => backfillCosts(deps, request),
     rebuildCosts: (since, until) => deps.costs.rebuild(since, until),
+    summarizeDay: (day) => summarizeDay(deps, day),
+    postSummary: (actor, day) => postSummary(deps, actor, day),
     detectDrift: (request) => detectDrift(deps, request),
     listDriftFindings: (filter, page) => deps.drift.listFindings(filter, page),
     verifyAudit: (since) => deps.keeping.verify(since),

@@ -11,8 +11,8 @@ export interface CostReport {
   readonly pending: number;
 }
 
-/** What a gateway that serves adds every few seconds, asked for at once: at most so much. */
-const catchUpMax = 5_000;
+/** What a gateway that serves adds every few seconds, asked for at once: so much as makes nobody wait. The rest is told. */
+const catchUpMax = 250;
 
 /**
  * What executions cost, from the rollups. A key without `admin` sees its own calls only.

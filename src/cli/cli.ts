@@ -61,7 +61,7 @@ export function createProgram(context: CliContext, setExitCode: (code: number) =
   addExecutionsCommand(program, context);
   addDriftCommand(program, context, setExitCode);
   addCoverageCommand(program, context);
-  addCostsCommand(program, context);
+  addCostsCommand(program, context, setExitCode);
   addBudgetCommand(program, context);
   addLabelsCommand(program, context);
   addDeployCommand(program, context, setExitCode);

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { PromptgateError } from '../domain/errors.ts';
 import type { CliContext } from './context.ts';
+import { addCostSummaryCommand } from './cost-summary.ts';
 import { type GatewayClient, withGateway } from './gateway-client.ts';
 import { paint, renderTable } from './render.ts';
 import { readTime } from './time.ts';
@@ -69,7 +70,11 @@ interface CostsOptions {
 
 const filters = ['prompt', 'version', 'label', 'model', 'key', 'purpose', 'status'] as const;
 
-export function addCostsCommand(program: Command, context: CliContext): void {
+export function addCostsCommand(
+  program: Command,
+  context: CliContext,
+  setExitCode: (code: number) => void,
+): void {
   const costs = program
     .command('costs')
     .description('What executions cost: by version, label, model, key, day');
@@ -110,6 +115,7 @@ export function addCostsCommand(program: Command, context: CliContext): void {
     .option('--dry-run', 'only say what would be recorded')
     .option('--json', 'print JSON')
     .action((options: CostsOptions) => withGateway(context, (client) => backfill(client, context, options)));
+  addCostSummaryCommand(costs, context, setExitCode);
   costs
     .command('rebuild')
     .description('Sum the hours of a period anew')

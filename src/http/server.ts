@@ -29,6 +29,7 @@ import { addPromptRoutes } from './prompts-routes.ts';
 import { addReplayBatchRoutes } from './replay-batch-routes.ts';
 import { addReplayRoutes } from './replay-routes.ts';
 import { addResponsesRoutes } from './responses-routes.ts';
+import { addSummaryRoutes } from './summary-routes.ts';
 import { addSyncRoutes } from './sync-routes.ts';
 import { addVersionRoutes } from './versions-routes.ts';
 
@@ -96,6 +97,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   addKeyRoutes(app, options.gateway);
   addAuditRoutes(app, options.gateway);
   addCostRoutes(app, options.gateway);
+  addSummaryRoutes(app, options.gateway);
   addBudgetRoutes(app, options.gateway);
   app.doc31('/openapi.json', {
     openapi: '3.1.0',

@@ -2,7 +2,7 @@
 import type postgres from 'postgres';
 import { z } from 'zod';
 import type { CostQuestion, CostStore } from '../application/cost-store.ts';
-import type { CostLine } from '../domain/cost-line.ts';
+import type { CostDimension, CostLine } from '../domain/cost-line.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import type { Json } from '../domain/json.ts';
 import { bindGuard, type Pool, sqlStateOf, toStoreError } from './connection.ts';
@@ -100,8 +100,7 @@ export function createCostStore(pool: Pool, open: () => postgres.Sql, queries: Q
     pending: () => guard('reading', async () => Number((await run.pending(pool.sql))[0]?.pending ?? 0)),
     sum: (question) =>
       guard('reading', async () => {
-        const ask = isWholeDay(question.since) && isWholeDay(question.until) ? run.daily : run.hourly;
-        return (await ask(pool.sql, ...argumentsOf(question))).map(toCostLine);
+        return (await run.sum(pool.sql, ...argumentsOf(question))).map(toCostLine);
       }),
     listUnpriced: ({ since, until }, after, limit) =>
       guard('reading', async () =>
@@ -137,8 +136,7 @@ function bindQueries(queries: QueryCatalog) {
     unlimit: queries.bind('unlimitStatement'),
     pending: queries.bind('countPendingRollups'),
     // A plan for any filters and any grouping takes ten times as long as one for what is asked.
-    daily: queries.bind('sumDailyCosts', { prepare: false }),
-    hourly: queries.bind('sumHourlyCosts', { prepare: false }),
+    sum: queries.bind('sumCosts', { prepare: false }),
     unpriced: queries.bind('listUnpricedExecutions'),
     beginBackfill: queries.bind('insertCostBackfill'),
     record: queries.bind('insertBackfilledCosts'),
@@ -146,8 +144,23 @@ function bindQueries(queries: QueryCatalog) {
   };
 }
 
-function isWholeDay(time: Date): boolean {
-  return time.getTime() % dayMs === 0;
+/** The days (UTC) that lie in the period as a whole; none of them: from its end to its end. */
+function wholeDaysOf({ since, until }: CostQuestion): [Date, Date] {
+  const first = Math.ceil(since.getTime() / dayMs) * dayMs;
+  const end = Math.floor(until.getTime() / dayMs) * dayMs;
+  return first < end ? [new Date(first), new Date(end)] : [until, until];
+}
+
+const versionDimensions: readonly CostDimension[] = ['day', 'prompt', 'version'];
+
+/** The sums of versions know no label, model, key, purpose or status, and no distribution of the latency. */
+function isOfVersions({ by, latency, label, model, keyId, purpose, status }: CostQuestion): boolean {
+  const filters = [label, model, keyId, purpose, status];
+  return (
+    !latency &&
+    by.every((one) => versionDimensions.includes(one)) &&
+    filters.every((filter) => filter === undefined)
+  );
 }
 
 function argumentsOf(question: CostQuestion) {
@@ -164,6 +177,8 @@ function argumentsOf(question: CostQuestion) {
     question.status ?? null,
     question.latency,
     question.products === true,
+    ...wholeDaysOf(question),
+    isOfVersions(question),
   ];
 }
 

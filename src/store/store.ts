@@ -8,6 +8,7 @@ import type { EvaluationStore } from '../application/evaluation-store.ts';
 import type { JobQueue } from '../application/job-queue.ts';
 import type { RegistryStore } from '../application/registry-store.ts';
 import type { ReplayStore } from '../application/replay-store.ts';
+import type { SummaryStore } from '../application/summary-store.ts';
 import { createAuditKeeping } from './audit-keeping.ts';
 import { createAuditStore, type PostgresAuditStore } from './audit-store.ts';
 import { createBudgetStore } from './budget-store.ts';
@@ -30,6 +31,7 @@ import { loadQueries } from './query-catalog.ts';
 import { createRegistryListener } from './registry-listener.ts';
 import { createRegistryStore, type MoveObserver } from './registry-store.ts';
 import { createReplayStore } from './replay-store.ts';
+import { createSummaryStore } from './summary-store.ts';
 
 export interface OpenStoreOptions extends MoveObserver {
   /** The server stops a statement that takes longer, in milliseconds. PGlite has no such clock. */
@@ -51,6 +53,7 @@ export interface Store {
   readonly costs: CostStore;
   readonly drift: DriftStore;
   readonly budgets: BudgetStore;
+  readonly summaries: SummaryStore;
   readonly replays: ReplayStore;
   /** The way of calls into the audit trail, on connections of its own; close it before the store. */
   openAuditTrail(options: OpenAuditTrailOptions): Promise<OpenAuditTrail>;
@@ -136,6 +139,7 @@ function storeAt(
     costs: createCostStore(pool, open, queries),
     drift: createDriftStore(pool, queries),
     budgets: createBudgetStore(pool, queries),
+    summaries: createSummaryStore(pool, queries),
     openAuditTrail: (options) => openAuditTrail({ url, queries, alone: embedded !== undefined }, options),
     openJobQueue: (onError) => openJobQueue({ url, embedded: embedded !== undefined, onError }),
     async migrate() {

@@ -3,15 +3,9 @@
  * time and body, so that a receiver verifies with any library of that name. Repeated with the same id until it is taken.
  */
 import { createHmac } from 'node:crypto';
+import type { WebhookEvent, WebhookPost } from '../application/webhook-post.ts';
 
-export interface WebhookEvent {
-  readonly id: string;
-  readonly type: string;
-  readonly timestamp: Date;
-  readonly data: unknown;
-}
-
-export interface Webhook {
+export interface Webhook extends WebhookPost {
   /** Nobody waits for it; one that is never taken is told to `onLost`. */
   post(event: WebhookEvent): void;
   /** Gives up what is not taken yet. */
@@ -35,10 +29,8 @@ export function createWebhook({ url, secret, pausesMs = defaultPausesMs, onLost 
   const under = new Set<Promise<void>>();
 
   async function deliver(event: WebhookEvent): Promise<void> {
-    const { id, ...told } = event;
-    const body = JSON.stringify(told);
     for (const pause of [...pausesMs, null]) {
-      const refusal = await send(id, body);
+      const refusal = await send(event);
       if (refusal === null) return;
       if (pause === null || closing.signal.aborted) return onLost(event, refusal);
       await sleep(pause, closing.signal);
@@ -46,7 +38,8 @@ export function createWebhook({ url, secret, pausesMs = defaultPausesMs, onLost 
   }
 
   /** @returns why it was not taken; null: it was */
-  async function send(id: string, body: string): Promise<string | null> {
+  async function send({ id, ...told }: WebhookEvent): Promise<string | null> {
+    const body = JSON.stringify(told);
     const time = String(Math.floor(Date.now() / 1_000));
     try {
       const response = await fetch(url, {
@@ -70,6 +63,7 @@ export function createWebhook({ url, secret, pausesMs = defaultPausesMs, onLost 
   }
 
   return {
+    tryPost: send,
     post(event) {
       const delivery = deliver(event).finally(() => under.delete(delivery));
       under.add(delivery);

@@ -1,4 +1,7 @@
 // What a person asks about costs, over HTTP and the command line, of a gateway whose trail is known to the last digit.
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openStore } from '../../src/store/store.ts';
 import { databases, type TestDatabase } from '../support/databases.ts';
@@ -19,6 +22,9 @@ const price = (cost: string | null, currency = 'USD', billed: unknown = null) =>
 describe.each(databases)('costs on $name', ({ create }) => {
   let database: TestDatabase;
   let gateway: TestGateway;
+  let receiver: Server;
+  const posted: { id: unknown; body: string }[] = [];
+  let answer = 204;
 
   const get = (path: string, key = gateway.keys.admin) => gateway.call('GET', path, { key });
 
@@ -26,8 +32,21 @@ describe.each(databases)('costs on $name', ({ create }) => {
 
   beforeAll(async () => {
     database = await create();
+    receiver = createServer(async (request, response) => {
+      let body = '';
+      for await (const chunk of request) body += chunk;
+      posted.push({ id: request.headers['webhook-id'], body });
+      response.writeHead(answer).end();
+    });
+    await once(receiver.listen(0, '127.0.0.1'), 'listening');
     // With a key the provider is the real one, whose prices are published; nothing is sent to it here.
-    gateway = await startGateway(database, { environment: { OPENAI_API_KEY: 'never-sent' } });
+    gateway = await startGateway(database, {
+      environment: {
+        OPENAI_API_KEY: 'never-sent',
+        PROMPTGATE_WEBHOOK_URL: `http://127.0.0.1:${(receiver.address() as AddressInfo).port}`,
+        PROMPTGATE_WEBHOOK_SECRET: 'a secret of 24 characters',
+      },
+    });
     const keyId = gateway.app.gateway.listKeys().find(({ name }) => name.startsWith('execute'))!.id;
     const store = await openStore({ databaseUrl: database.url });
     const one = (version: number, cost: string | null, promptTokens: number, more = {}) =>
@@ -62,6 +81,7 @@ describe.each(databases)('costs on $name', ({ create }) => {
   afterAll(async () => {
     await gateway.close();
     await database.drop();
+    receiver.close();
   });
 
   it('are told by version, each currency apart, with what nobody knows', async () => {
@@ -172,5 +192,87 @@ describe.each(databases)('costs on $name', ({ create }) => {
     for (const table of ['execution_cost_backfills', 'cost_backfills']) {
       await expect(gateway.query(`delete from ${table}`)).rejects.toThrow();
     }
+  });
+
+  describe('of a day', () => {
+    const dayMs = 86_400_000;
+    const dayBack = (days: number) => new Date(Date.now() - days * dayMs).toISOString().slice(0, 10);
+    const [day, next] = [dayBack(5), dayBack(4)];
+    const post = (which: string) =>
+      gateway.call('POST', '/v1/costs/summary', { key: gateway.keys.admin, body: { day: which } });
+
+    async function settle(on: string, costs: readonly (string | null)[], more = {}): Promise<void> {
+      const store = await openStore({ databaseUrl: database.url });
+      const startedAt = new Date(`${on}T12:00:00Z`);
+      const row = (cost: string | null) =>
+        execution({ promptName: 'daily', promptVersion: 1, startedAt, price: price(cost), ...more });
+      await store.audit.settle(costs.map(row));
+      await store.close();
+    }
+
+    it('are summed up by version against the day before and the week, with budgets', async () => {
+      await settle(dayBack(7), ['0.3']);
+      await settle(dayBack(6), ['0.1']);
+      await settle(day, ['0.1', '0.15', null]);
+      await settle(day, ['0.02'], { promptVersion: 2, status: 'failed' });
+      const budget = { scope: 'prompt', subject: 'daily', measure: 'cost', period: 'day', refuse_at: '2' };
+      await gateway.call('PUT', '/v1/budgets', { key: gateway.keys.admin, body: budget });
+      await gateway.query(
+        `insert into budget_windows values ('prompt', 'daily', 'cost', 'day', 'USD', '${day}T00:00:00Z', 0.27)`,
+      );
+      const { body } = await get(`/v1/costs/summary?day=${day}`);
+      expect(body.versions).toMatchObject([
+        {
+          ...{ prompt: 'daily', version: 1, executions: 3, succeeded: 3, unknown_costs: 1 },
+          costs: [{ currency: 'USD', cost: '0.25', day_before: '0.1', week_mean: 0.2 }],
+        },
+        { prompt: 'daily', version: 2, executions: 1, succeeded: 0, costs: [{ cost: '0.02', change: null }] },
+      ]);
+      expect(body.versions[0].costs[0].change).toBeCloseTo(1.5, 9);
+      expect(body.versions[0].costs[0].week_change).toBeCloseTo(0.25, 9);
+      expect(body.total).toMatchObject({ executions: 4, costs: [{ cost: '0.27' }] });
+      expect(body.budgets).toMatchObject([{ subject: 'daily', taken: '0.27', refuse_at: '2' }]);
+      const told = await command('costs', 'summary', '--day', day);
+      expect(told).toMatch(/daily v1\s+3\s+3\s+\d+\s+\d+\s+0.25\s+USD\s+\+150.0 %\s+\+25.0 %\s+1/);
+      expect(told).toContain('budget  prompt:daily  0.27 of 2 USD that day');
+      expect((await get(`/v1/costs/summary?day=${dayBack(0)}`)).status).toBe(400);
+      expect((await get('/v1/costs/summary', gateway.keys.execute)).status).toBe(403);
+    });
+
+    it('are posted once, whoever asks at the same time, and again while nobody took them', async () => {
+      const outcomes = (await Promise.all([post(day), post(day)])).map(({ body }) => body.outcome);
+      expect(outcomes.filter((outcome) => outcome === 'taken')).toHaveLength(1);
+      expect((await post(day)).body).toMatchObject({ outcome: 'before', event_id: `costs_${day}` });
+      expect(posted).toHaveLength(1);
+      expect(posted[0]!.id).toBe(`costs_${day}`);
+      expect(JSON.parse(posted[0]!.body)).toMatchObject({ type: 'costs.daily', data: { day, late: [] } });
+
+      // A gateway that died after its claim.
+      const event = { id: `costs_${next}`, type: 'costs.daily', timestamp: new Date(), data: { day: next } };
+      await gateway.query(
+        `insert into daily_summaries (day, event, totals, actor, created_at)
+         values ('${next}', '${JSON.stringify(event)}', '{"executions":0,"costs":{}}', 'dead', now() - interval '1 minute')`,
+      );
+      answer = 503;
+      const command = await runAgainst(gateway, '/', ['costs', 'summary', '--day', next, '--post']);
+      expect(command).toMatchObject({ code: 1 });
+      expect(command.out).toContain('was not taken: it answered 503');
+      answer = 204;
+      expect((await post(next)).body.outcome).toBe('taken');
+      expect(posted.slice(1).map(({ id }) => id)).toEqual([event.id, event.id]);
+      expect(posted[1]!.body).toBe(posted[2]!.body);
+      expect(JSON.parse(posted[2]!.body).data).toEqual({ day: next });
+    });
+
+    it('say what came late to a day that was posted', async () => {
+      await settle(day, ['0.005', '0.005']);
+      const last = dayBack(1);
+      expect((await post(last)).body.outcome).toBe('taken');
+      expect(JSON.parse(posted.at(-1)!.body).data.late).toEqual([
+        { day, executions: 2, costs: { USD: '0.01' } },
+      ]);
+      await expect(gateway.query('delete from daily_summaries')).rejects.toThrow();
+      await expect(gateway.query('delete from daily_summary_deliveries')).rejects.toThrow();
+    });
   });
 });

@@ -4,7 +4,7 @@ import postgres from 'postgres';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createRollupKeeper } from '../../src/application/rollup-keeper.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
-import { findWrongSums, insertExecutions, insertLaterCosts } from '../support/cost-truth.ts';
+import { findWrongSums, insertExecutions, insertLaterCosts, truth } from '../support/cost-truth.ts';
 import { databases, type TestDatabase } from '../support/databases.ts';
 import { execution } from '../support/records.ts';
 
@@ -35,6 +35,44 @@ describe.each(databases)('rollups on $name', ({ create, name }) => {
       },
     }).catchUp();
 
+  /** Whole days from sums of days, of versions where they do; the hours around them from sums of hours. */
+  async function expectSumsAround(now: number): Promise<void> {
+    await insertExecutions(sql, { count: 80, untilMs: now, spanMs: 70 * hourMs, salt: 50 });
+    await catchUp();
+    const hour = Math.floor(now / hourMs) * hourMs;
+    for (const [from, to] of [
+      [69, 5],
+      [30, 29],
+      [90, -1],
+    ] as const) {
+      const [since, until] = [new Date(hour - from * hourMs), new Date(hour - to * hourMs)];
+      for (const more of [[], ['label'] as const]) {
+        const lines = await store.costs.sum({
+          since,
+          until,
+          by: ['prompt', 'version', ...more],
+          latency: false,
+        });
+        const plain = await sql.unsafe(
+          `select prompt_name, version, ${more[0] ?? 'null'} as label, count(*)::integer as executions,
+             coalesce(sum(prompt), 0)::integer as prompt, sum(cost)::text as cost
+           from (${truth}) t where hour at time zone 'UTC' >= '${since.toISOString()}' and hour at time zone 'UTC' < '${until.toISOString()}'
+           group by 1, 2, 3 order by 1, 2, 3`,
+        );
+        const sums = lines.map(({ group, executions, promptTokens, costs }) => [
+          ...[group.prompt, group.version, group.label, executions, promptTokens],
+          costs.reduce((sum, { cost }) => sum + Number(cost), 0).toPrecision(12),
+        ]);
+        expect(sums).toEqual(
+          plain.map((row) => [
+            ...[row.prompt_name, row.version, row.label, row.executions, row.prompt],
+            Number(row.cost ?? 0).toPrecision(12),
+          ]),
+        );
+      }
+    }
+  }
+
   it('are exact over executions of every kind, late ones, failures and unknown ones, while more arrive and two sum up', async () => {
     const now = Date.now();
     // Each group of rows differs from the next: what more of them say, `bench:costs` says of a million.
@@ -50,6 +88,7 @@ describe.each(databases)('rollups on $name', ({ create, name }) => {
     expect(await findWrongSums(sql)).toEqual([]);
     const [{ n }] = await sql<[{ n: number }]>`select sum(executions)::integer as n from execution_rollups`;
     expect(n).toBe(7 * count);
+    await expectSumsAround(now);
     // Again, by hour: nothing is added twice and nothing is lost.
     expect(await store.costs.rebuild(new Date(now - 5 * hourMs), new Date(now - 2 * hourMs))).toBeGreaterThan(
       3 * count,

@@ -46,6 +46,14 @@ function rollups(table: string, time: string) {
   };
 }
 
+/** Sums of versions against those of days, column by column: they are kept by triggers. */
+const versionSums = (table: string, succeeded: string) => `
+  select day, prompt_name, prompt_version, currency, sum(executions), ${succeeded}, sum(prompt_tokens), sum(completion_tokens),
+    sum(cached_tokens), sum(cache_write_tokens), sum(reasoning_tokens), sum(cost), sum(unknown_costs), sum(later_costs),
+    sum(later_cost), sum(priced), sum(priced_prompt_tokens), sum(cost_squares), sum(cost_prompt_tokens),
+    sum(prompt_tokens_squares), sum(attempts), sum(latency_us)
+  from ${table} group by 1, 2, 3, 4`;
+
 /** @returns every sum that the rollups have otherwise, or that one side alone has; empty when they are equal */
 export async function findWrongSums(sql: postgres.Sql): Promise<unknown[]> {
   const hourly = rollups('execution_rollups', 'hour');
@@ -56,6 +64,13 @@ export async function findWrongSums(sql: postgres.Sql): Promise<unknown[]> {
     [moneyOfRows, hourly.money],
     [byDay(countsOfRows), daily.counts],
     [byDay(moneyOfRows), daily.money],
+    [
+      versionSums(
+        'execution_rollups_daily',
+        `coalesce(sum(executions) filter (where status = 'succeeded'), 0)`,
+      ),
+      versionSums('execution_rollups_daily_versions', 'sum(succeeded)'),
+    ],
   ] as const;
   const wrong: unknown[] = [];
   for (const [rows, sums] of pairs) {
@@ -113,13 +128,14 @@ export async function insertExecutions(
     on conflict do nothing`);
 }
 
-/** Late outcomes for unknown executions that have none, and a back-fill for some of the unpriced. */
-export async function insertLaterCosts(sql: postgres.Sql): Promise<void> {
+/** Late outcomes for unknown executions that have none, and a back-fill for some of the unpriced, of those since a time. */
+export async function insertLaterCosts(sql: postgres.Sql, sinceMs = 0): Promise<void> {
+  const since = `id >= execution_id_at('${new Date(sinceMs).toISOString()}')`;
   await sql.unsafe(`
     insert into ai_execution_late_outcomes (execution_id, outcome)
     select id, json_build_object('id', id, 'status', 'succeeded', 'prompt_tokens', 77, 'completion_tokens', 5,
         'cost', case when id::text < 'g' and right(id::text, 1) < '8' then 0.00123 end, 'currency', 'USD')
-      from ai_executions where status = 'unknown' and right(id::text, 1) < 'c'
+      from ai_executions where status = 'unknown' and right(id::text, 1) < 'c' and ${since}
     on conflict do nothing`);
   await sql.unsafe(
     `insert into cost_backfills (since, until, actor, reason) values (now(), now(), 'test', 'test')`,
@@ -127,6 +143,6 @@ export async function insertLaterCosts(sql: postgres.Sql): Promise<void> {
   await sql.unsafe(`
     insert into execution_cost_backfills (execution_id, backfill_id, cost, currency, price)
     select id, (select max(id) from cost_backfills), 0.000321, 'EUR', '{}' from ai_executions
-     where cost is null and status = 'succeeded' and not simulated and right(id::text, 1) < '8'
+     where cost is null and status = 'succeeded' and not simulated and right(id::text, 1) < '8' and ${since}
     on conflict do nothing`);
 }
