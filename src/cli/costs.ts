@@ -106,6 +106,7 @@ export function addCostsCommand(
     .option('--csv', 'print CSV')
     .option('--json', 'print JSON')
     .action((options: CostsOptions) => withGateway(context, (client) => show(client, context, options)));
+  addCostSummaryCommand(costs, context, setExitCode);
   costs
     .command('backfill')
     .description('Work out the cost of calls whose price was not known; recorded beside their rows')
@@ -115,7 +116,6 @@ export function addCostsCommand(
     .option('--dry-run', 'only say what would be recorded')
     .option('--json', 'print JSON')
     .action((options: CostsOptions) => withGateway(context, (client) => backfill(client, context, options)));
-  addCostSummaryCommand(costs, context, setExitCode);
   costs
     .command('rebuild')
     .description('Sum the hours of a period anew')
