@@ -87,15 +87,22 @@ export function direct(providerUrl: string, provider: ChildProcess): System {
   return chatSystem('direct', providerUrl, {}, provider, async () => {});
 }
 
-/**
- * `promptgate serve` as anyone would run it, once for both of its faces.
- * @param options.audit how its audit is exchanged, see audit-exchange.ts
- * @param options.checkout another working tree of promptgate, to compare with
- */
+export interface PromptgateOptions {
+  /** How its audit is exchanged, see audit-exchange.ts. */
+  readonly audit: AuditKind;
+  /** Another working tree of promptgate, to compare with. */
+  readonly checkout?: string;
+  /** More arguments of node, and of `serve`. */
+  readonly node?: readonly string[];
+  readonly serve?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** `promptgate serve` as anyone would run it, once for both of its faces. */
 export async function startPromptgate(
   admin: string,
   providerUrl: string,
-  { audit, checkout = repository }: { audit: AuditKind; checkout?: string },
+  { audit, checkout = repository, node = [], serve = [], environment = {} }: PromptgateOptions,
 ): Promise<[native: System, compatible: System]> {
   const databaseUrl = await createDatabase(admin);
   const directory = mkdtempSync(join(tmpdir(), 'promptgate-bench-'));
@@ -116,9 +123,9 @@ export async function startPromptgate(
   run('sync', '--deploy', 'production');
   const key = run('keys', 'create', 'bench').trim();
   const hooks = audit === 'as it is' ? [] : ['--import', join(import.meta.dirname, 'audit-exchange.ts')];
-  const child = spawn(process.execPath, [...hooks, cli, 'serve', '--json'], {
+  const child = spawn(process.execPath, [...node, ...hooks, cli, 'serve', '--json', ...serve], {
     cwd: directory,
-    env: { ...env, BENCH_AUDIT: audit },
+    env: { ...env, ...environment, BENCH_AUDIT: audit },
     // It logs as ever: a line for each execution.
     stdio: ['ignore', 'pipe', 'ignore'],
   });
