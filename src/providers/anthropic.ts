@@ -1,5 +1,5 @@
 /** Anthropic's Messages wire. The only file that imports `@anthropic-ai/sdk`. */
-import Anthropic from '@anthropic-ai/sdk';
+import Anthropic, { APIError } from '@anthropic-ai/sdk';
 import type { ProviderCall, ProviderSettings } from '../application/provider.ts';
 import type { FinishReason } from '../domain/execution.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
@@ -11,6 +11,7 @@ import { assembleAnthropicStream } from './anthropic-stream.ts';
 import { toAnthropicUsage } from './anthropic-usage.ts';
 import { isRecord } from './attempt-failure.ts';
 import type { HttpClient } from './http-client.ts';
+import { createPost } from './sdk-post.ts';
 import { joinText, type ReadAnswer, readObject, readString, sdkTimeoutMs, type WireClient } from './wire.ts';
 import { createWireClient } from './wire-client.ts';
 
@@ -23,14 +24,12 @@ export function createAnthropicClient(settings: ProviderSettings, http: HttpClie
     // The SDK would take a token from the environment and send it along.
     authToken: null,
     baseURL: settings.baseUrl,
-    fetch: http.fetch,
     maxRetries: 0,
     timeout: sdkTimeoutMs,
     logLevel: 'off',
   });
   return createWireClient(settings, {
-    send: (body, signal) =>
-      client.messages.create(body as unknown as Anthropic.MessageCreateParams, { signal }).asResponse(),
+    send: createPost(client, '/v1/messages', http, APIError.generate),
     toRequest: toAnthropicRequest,
     streamed: { stream: true },
     assemble: assembleAnthropicStream,

@@ -1,5 +1,5 @@
 /**
- * The `fetch` that the SDKs are given: one pool of kept-alive connections per provider and our own clocks. It owns
+ * The `fetch` that requests go out by: one pool of kept-alive connections per provider and our own clocks. It owns
  * connect and first-byte time, the pause between bytes, the size of an answer and the refusal to follow redirects
  * (a redirect would re-post the prompt to another origin). It knows nothing of wires, retries or deadlines.
  */
@@ -57,7 +57,7 @@ function guarded(fetch: Fetch): Fetch {
   };
 }
 
-/** The SDKs read the body of a failure themselves, whole and unbounded: they are given its beginning. */
+/** What is made of a failure reads its body whole: it is given the beginning. */
 async function cutFailure(response: Response, signal: AbortSignal | null | undefined): Promise<Response> {
   const limit = { bytes: failureBytesMax, cut: true };
   const text = await readBody(response, signal ?? new AbortController().signal, limit).catch(() => '');
@@ -108,7 +108,7 @@ const kindByCode: Readonly<Record<string, TransportError['kind']>> = {
   UND_ERR_RES_EXCEEDED_MAX_SIZE: 'too_large',
 };
 
-/** An abort keeps its own shape: the SDKs and the retry policy know it by the signal. */
+/** An abort keeps its own shape: the retry policy knows it by the signal. */
 export function toTransportError(thrown: unknown, signal: AbortSignal | null | undefined): unknown {
   if (signal?.aborted || thrown instanceof TransportError) return thrown;
   for (let error = thrown, depth = 0; error instanceof Error && depth < 5; error = error.cause, depth++) {

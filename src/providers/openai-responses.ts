@@ -16,9 +16,8 @@ import { type ReadAnswer, readCount, readObject, readString, type WireClient } f
 import { createWireClient } from './wire-client.ts';
 
 export function createOpenaiResponsesClient(settings: ProviderSettings, http: HttpClient): WireClient {
-  const post = createOpenaiSdk(settings, http);
   return createWireClient(settings, {
-    send: (body, signal) => post('/responses', body, signal),
+    send: createOpenaiSdk(settings, http, '/responses'),
     toRequest: toResponsesRequest,
     streamed: { stream: true },
     assemble: assembleResponsesStream,

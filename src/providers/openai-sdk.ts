@@ -1,18 +1,15 @@
 /** OpenAI's SDK with nothing of its own: no retries, no clock, nothing out of the environment. The only file that imports it. */
-import OpenAI from 'openai';
+import OpenAI, { APIError } from 'openai';
 import type { ProviderSettings } from '../application/provider.ts';
-import type { JsonObject } from '../domain/json.ts';
 import type { HttpClient } from './http-client.ts';
+import { createPost, type Post } from './sdk-post.ts';
 import { sdkTimeoutMs } from './wire.ts';
 
-/** Posts a body below the base URL; the answer is raw. */
-export type Post = (path: string, body: JsonObject, signal: AbortSignal) => Promise<Response>;
-
-export function createOpenaiSdk(settings: ProviderSettings, http: HttpClient): Post {
+/** @param path below the base URL */
+export function createOpenaiSdk(settings: ProviderSettings, http: HttpClient, path: string): Post {
   const client = new OpenAI({
     apiKey: settings.apiKey,
     baseURL: settings.baseUrl,
-    fetch: http.fetch,
     maxRetries: 0,
     timeout: sdkTimeoutMs,
     logLevel: 'off',
@@ -21,5 +18,9 @@ export function createOpenaiSdk(settings: ProviderSettings, http: HttpClient): P
     organization: null,
     project: null,
   });
-  return (path, body, signal) => client.post(path, { body, signal }).asResponse();
+  return createPost(client, path, http, (status, body, text, headers) => {
+    // As the client does before it makes an error of an answer.
+    const named = body?.error == null ? { error: body } : body;
+    return APIError.generate(status, named, text, headers);
+  });
 }

@@ -16,9 +16,8 @@ import { joinText, type ReadAnswer, readCount, readObject, readString, type Wire
 import { createWireClient } from './wire-client.ts';
 
 export function createOpenaiClient(settings: ProviderSettings, http: HttpClient): WireClient {
-  const post = createOpenaiSdk(settings, http);
   return createWireClient(settings, {
-    send: (body, signal) => post('/chat/completions', body, signal),
+    send: createOpenaiSdk(settings, http, '/chat/completions'),
     toRequest: toOpenaiRequest,
     streamed: { stream: true, stream_options: { include_usage: true } },
     assemble: assembleOpenaiStream,

@@ -1,5 +1,5 @@
 /**
- * As much of `fetch` as the SDKs and our readers use, straight over a pool: the whole of it costs a gateway more than all
+ * As much of `fetch` as our requests and readers use, straight over a pool: the whole of it costs a gateway more than all
  * that it does itself. Redirects are not followed but refused, and answers are asked for as they are, not packed.
  */
 import type { Readable } from 'node:stream';

@@ -1,8 +1,4 @@
-/**
- * A request that ended without a whole answer. The SDKs wrap it, so its kind is found in the chain of causes. Neither
- * its message nor a `cause` of its own may say that something timed out: the SDKs search both for those words, and then
- * replace the error by one of theirs that has lost the kind.
- */
+/** A request that ended without a whole answer. */
 export class TransportError extends Error {
   readonly kind:
     | 'connection'

@@ -1,11 +1,12 @@
 /** A client of one provider out of the converters of its wire: what is the same on every wire is here. */
 import type { ProviderCall, ProviderSettings } from '../application/provider.ts';
 import type { JsonObject } from '../domain/json.ts';
+import type { Post } from './sdk-post.ts';
 import { type StreamAssembler, streamExchange } from './stream.ts';
 import { exchange, type ReadAnswer, type WireClient } from './wire.ts';
 
 export interface WireConverters {
-  readonly send: (body: JsonObject, signal: AbortSignal) => Promise<Response>;
+  readonly send: Post;
   readonly toRequest: (call: ProviderCall) => JsonObject;
   /** What a request adds to be answered as a stream. */
   readonly streamed: JsonObject;

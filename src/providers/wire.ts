@@ -66,7 +66,7 @@ export function unsupportedContent(wire: Wire, messages: readonly Message[]): st
   return [...new Set(messages.flatMap(contentProblems[wire]))];
 }
 
-/** Our clocks decide; the SDKs' own must never fire first. A day, in milliseconds. */
+/** What the SDKs tell a provider of their patience; our clocks decide. A day, in milliseconds. */
 export const sdkTimeoutMs = 24 * 3600 * 1000;
 
 /** An error class of an SDK, as far as it is read here: both SDKs have these members. */
@@ -77,8 +77,8 @@ interface SdkError extends Error {
 }
 
 /**
- * Runs one SDK call up to the raw response, then reads and proves the answer ourselves: the SDKs take a page of HTML or
- * an error inside a 200 for a success.
+ * Sends one request, then reads and proves the answer ourselves: the SDKs take a page of HTML or an error inside a 200
+ * for a success.
  */
 export async function exchange(
   asked: Asked,
