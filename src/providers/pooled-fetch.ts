@@ -2,8 +2,7 @@
  * As much of `fetch` as our requests and readers use, straight over a pool: the whole of it costs a gateway more than all
  * that it does itself. Redirects are not followed but refused, and answers are asked for as they are, not packed.
  */
-import type { Readable } from 'node:stream';
-import type { ReadableStreamReadResult } from 'node:stream/web';
+import { Readable } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import type { Agent, Dispatcher } from 'undici';
 import type { Fetch } from './http-client.ts';
@@ -11,42 +10,127 @@ import { TransportError } from './transport-error.ts';
 
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
+/** More than this of a body does not wait here for its reader, in bytes. */
+const waitingBytesMax = 65_536;
+
 /** @returns a `fetch` for absolute URLs, and bodies of text */
 export function createPooledFetch(agent: Agent): Fetch {
-  const pooledFetch = async (input: string | URL, init: RequestInit = {}) => {
+  const pooledFetch = (input: string | URL, init: RequestInit = {}) => {
     const { origin, pathname, search } = new URL(input);
-    const answer = await agent.request({
-      origin,
-      path: pathname + search,
-      method: (init.method ?? 'GET') as Dispatcher.HttpMethod,
-      headers: init.headers as Headers,
-      body: (init.body ?? null) as string | null,
-      signal: init.signal ?? null,
-    });
-    // Who gives up on an answer hears of it by other means.
-    answer.body.on('error', () => {});
-    if (redirects.has(answer.statusCode)) {
-      answer.body.destroy();
-      throw new TransportError('redirect');
-    }
-    return new PooledResponse(answer);
+    const exchange = new Exchange(init.signal);
+    agent.dispatch(
+      {
+        origin,
+        path: pathname + search,
+        method: (init.method ?? 'GET') as Dispatcher.HttpMethod,
+        headers: init.headers as Record<string, string>,
+        body: (init.body ?? null) as string | null,
+      },
+      exchange,
+    );
+    return exchange.response;
   };
   return pooledFetch as unknown as Fetch;
 }
 
-/** The members of `Response` that are read; its body can be read once, in pieces or as text. */
+/** A body as it comes; it can be read once. */
+interface Pieces {
+  read(): Promise<{ done?: boolean | undefined; value?: Uint8Array | undefined }>;
+  /** Wants no more. Of a whole body nothing happens. */
+  cancel(): Promise<void>;
+}
+
+/** One request and its answer, as undici tells of it. */
+class Exchange implements Dispatcher.DispatchHandler, Pieces {
+  readonly response: Promise<PooledResponse>;
+  readonly #settle: PromiseWithResolvers<PooledResponse>;
+  readonly #signal: AbortSignal | null | undefined;
+  #controller: Dispatcher.DispatchController | undefined;
+  #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+  #ended = false;
+  #failure: Error | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor(signal: AbortSignal | null | undefined) {
+    this.#settle = Promise.withResolvers();
+    this.response = this.#settle.promise;
+    this.#signal = signal;
+    signal?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  readonly #onAbort = () => this.#controller?.abort(this.#signal?.reason);
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#signal?.aborted) this.#onAbort();
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Dispatcher.ResponseData['headers'],
+  ): void {
+    if (status < 200) return;
+    if (redirects.has(status)) controller.abort(new TransportError('redirect'));
+    else this.#settle.resolve(new PooledResponse(status, headers, this));
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, piece: Buffer): void {
+    this.#waiting.push(piece);
+    this.#waitingBytes += piece.length;
+    if (this.#waitingBytes > waitingBytesMax) controller.pause();
+    this.#wake?.();
+  }
+
+  onResponseEnd(): void {
+    this.#end();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#failure = error;
+    this.#settle.reject(error);
+    this.#end();
+  }
+
+  #end(): void {
+    this.#ended = true;
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#wake?.();
+  }
+
+  async read() {
+    while (this.#waiting.length === 0 && !this.#ended) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      await promise;
+    }
+    const value = this.#waiting.shift();
+    if (!value && this.#failure) throw this.#failure;
+    if (!value) return { done: true };
+    this.#waitingBytes -= value.length;
+    if (this.#waitingBytes <= waitingBytesMax) this.#controller?.resume();
+    return { done: false, value };
+  }
+
+  async cancel(): Promise<void> {
+    if (!this.#ended) this.#controller?.abort(new TransportError('connection'));
+  }
+}
+
+/** The members of `Response` that are read. */
 class PooledResponse {
   readonly status: number;
   readonly ok: boolean;
-  readonly url = '';
   readonly headers: PooledHeaders;
-  readonly body: PooledBody;
+  readonly body: { getReader(): Pieces };
 
-  constructor({ statusCode, headers, body }: Dispatcher.ResponseData) {
-    this.status = statusCode;
-    this.ok = statusCode >= 200 && statusCode < 300;
+  constructor(status: number, headers: Dispatcher.ResponseData['headers'], pieces: Pieces) {
+    this.status = status;
+    this.ok = status >= 200 && status < 300;
     this.headers = new PooledHeaders(headers);
-    this.body = new PooledBody(unpack(body, this.headers.get('content-encoding')));
+    const unpacked = unpack(pieces, this.headers.get('content-encoding'));
+    this.body = { getReader: () => unpacked };
   }
 }
 
@@ -71,22 +155,6 @@ class PooledHeaders {
   }
 }
 
-class PooledBody {
-  readonly #body: Readable;
-
-  constructor(body: Readable) {
-    this.#body = body;
-  }
-
-  getReader() {
-    const pieces = this.#body[Symbol.asyncIterator]();
-    return {
-      read: () => pieces.next() as Promise<ReadableStreamReadResult<Uint8Array>>,
-      cancel: async () => void this.#body.destroy(),
-    };
-  }
-}
-
 const unpackers = {
   gzip: createGunzip,
   'x-gzip': createGunzip,
@@ -95,10 +163,24 @@ const unpackers = {
 };
 
 /** Some servers pack what nobody asked them to. What is read of it is bounded where it is read. */
-function unpack(body: Readable, encoding: string | null): Readable {
-  const create = unpackers[encoding?.toLowerCase() as keyof typeof unpackers];
-  if (!create) return body;
-  const unpacked = body.compose(create());
+function unpack(pieces: Pieces, encoding: string | null): Pieces {
+  const create = encoding === null ? undefined : unpackers[encoding.toLowerCase() as keyof typeof unpackers];
+  if (!create) return pieces;
+  const unpacked = Readable.from(iterate(pieces)).compose(create());
+  // Who gives up on an answer hears of it by other means.
   unpacked.on('error', () => {});
-  return unpacked;
+  const unread = unpacked[Symbol.asyncIterator]();
+  return { read: () => unread.next(), cancel: async () => void unpacked.destroy() };
+}
+
+async function* iterate(pieces: Pieces) {
+  try {
+    for (;;) {
+      const { done, value } = await pieces.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    await pieces.cancel();
+  }
 }
