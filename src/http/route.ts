@@ -122,11 +122,13 @@ export async function readBody<T>(
   return parse(typeof schema === 'function' ? schema(value) : schema, value, 'The body does not fit');
 }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
 /** Bytes that are no UTF-8 are refused: decoding them anyway would change what the caller sent. */
 async function readText(c: HttpContext): Promise<string> {
   const bytes = await c.req.arrayBuffer();
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return utf8.decode(bytes);
   } catch {
     throw new PromptgateError('invalid_request', 'The body is not valid UTF-8.');
   }

@@ -30,6 +30,8 @@ const failureBytesMax = 64 * 1024;
 /** Longest pause inside a body. Providers that think send headers late, not bodies slowly. */
 const stallMs = 60_000;
 
+const utf8 = new TextDecoder();
+
 export function createHttpClient(options: HttpClientOptions): HttpClient {
   if (options.fetch) return { fetch: guarded(options.fetch), close: async () => {} };
   const agent = new Agent({
@@ -77,8 +79,7 @@ export async function readBody(
   const reader = response.body.getReader();
   const cancel = () => void reader.cancel().catch(() => {});
   signal.addEventListener('abort', cancel, { once: true });
-  const decoder = new TextDecoder();
-  let text = '';
+  const pieces: Uint8Array[] = [];
   let bytes = 0;
   try {
     for (;;) {
@@ -86,7 +87,7 @@ export async function readBody(
       if (done) break;
       bytes += value.byteLength;
       if (bytes > limit.bytes && !limit.cut) throw new TransportError('too_large');
-      text += decoder.decode(value, { stream: true });
+      pieces.push(value);
       if (bytes > limit.bytes) {
         cancel();
         break;
@@ -98,7 +99,7 @@ export async function readBody(
   } finally {
     signal.removeEventListener('abort', cancel);
   }
-  return text + decoder.decode();
+  return utf8.decode(pieces.length === 1 ? pieces[0] : Buffer.concat(pieces));
 }
 
 const kindByCode: Readonly<Record<string, TransportError['kind']>> = {
