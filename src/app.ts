@@ -168,7 +168,7 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
         if (event) webhook?.post(event);
       },
       summaries: store.summaries,
-      webhook: webhook ?? undefined,
+      webhook,
       toSummaryEvent,
       providers,
       rawCalls: config.values.PROMPTGATE_RAW,
@@ -186,8 +186,9 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
       rollups.start();
       releasers.push(() => rollups.stop());
     }
+    const times = { drift: values.PROMPTGATE_DRIFT_SCHEDULE, costs: values.PROMPTGATE_COSTS_SCHEDULE };
     const schedules = createSchedules({
-      schedules: gatewaySchedules(gateway, { drift: values.PROMPTGATE_DRIFT_SCHEDULE }),
+      schedules: gatewaySchedules(gateway, times),
       open: (onError) => store.openJobQueue(onError),
       onRun(schedule, outcome, error) {
         metrics.observeSchedule(schedule, outcome);
@@ -258,10 +259,10 @@ async function openTraces({ values }: Config): Promise<Traces | null> {
   return createTraces({ url, version, ratio: values.OTEL_TRACES_SAMPLER_ARG, content });
 }
 
-/** Null where nobody wants to be told. */
-function openWebhook({ values }: Config, log: Log): Webhook | null {
+/** Undefined where nobody wants to be told. */
+function openWebhook({ values }: Config, log: Log): Webhook | undefined {
   const { PROMPTGATE_WEBHOOK_URL: url, PROMPTGATE_WEBHOOK_SECRET: secret } = values;
-  if (!url || !secret) return null;
+  if (!url || !secret) return undefined;
   return createWebhook({
     url,
     secret,

@@ -75,6 +75,9 @@ export function loadConfig(environment: NodeJS.ProcessEnv, directory: string): C
       message: 'needs PROMPTGATE_WEBHOOK_SECRET, and the other way round',
     });
   }
+  if (values.PROMPTGATE_COSTS_SCHEDULE !== 'off' && !values.PROMPTGATE_WEBHOOK_URL) {
+    issues.push({ path: 'PROMPTGATE_COSTS_SCHEDULE', message: 'needs PROMPTGATE_WEBHOOK_URL to post to' });
+  }
   if (issues.length > 0) {
     throw new PromptgateError('invalid_request', 'The configuration is wrong.', { issues });
   }

@@ -139,6 +139,11 @@ export const settings = {
     schedule,
     'When drift is looked for: five fields of cron, in UTC, or `off`.',
   ),
+  PROMPTGATE_COSTS_SCHEDULE: setting(
+    'off',
+    schedule,
+    "When yesterday's costs are posted to the webhook, once however often it comes: cron in UTC, or `off`.",
+  ),
   PROMPTGATE_WEBHOOK_URL: setting(
     undefined,
     httpUrl.optional(),

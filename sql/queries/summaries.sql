@@ -20,6 +20,13 @@ on conflict do nothing
 -- name: listDailySummaryTotals
 select day::text, totals from daily_summaries where day >= $1::date and day < $2::date order by daily_summaries.day
 
+-- name: listUntakenDailySummaries
+select s.day::text as day
+  from daily_summaries s
+ where s.day >= $1::date and s.day < $2::date
+   and not exists (select from daily_summary_deliveries d where d.day = s.day)
+ order by s.day
+
 -- name: listBudgetsOfDay
 -- Those in force now, with what was taken in the day, or in the month, that the day lies in. A budget that was lifted since
 -- is not told.

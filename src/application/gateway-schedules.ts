@@ -6,14 +6,23 @@ import { type Schedule, timesOf } from './schedules.ts';
 /** When, as the configuration says it: cron in UTC, or `off`. */
 export interface ScheduleTimes {
   readonly drift: string;
+  readonly costs: string;
 }
 
-export function gatewaySchedules(gateway: Pick<Gateway, 'detectDrift'>, times: ScheduleTimes): Schedule[] {
+export function gatewaySchedules(
+  gateway: Pick<Gateway, 'detectDrift' | 'postDueSummaries'>,
+  times: ScheduleTimes,
+): Schedule[] {
   return [
     {
       name: 'drift',
       crons: timesOf(times.drift),
       run: () => gateway.detectDrift({ actor: actorOf('drift') }),
+    },
+    {
+      name: 'costs',
+      crons: timesOf(times.costs),
+      run: () => gateway.postDueSummaries(actorOf('costs')),
     },
   ];
 }

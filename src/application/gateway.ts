@@ -73,6 +73,7 @@ import type { ScriptRunner } from './script-runner.ts';
 import { type SetBudgetRequest, setBudget } from './set-budget.ts';
 import {
   type PostedSummary,
+  postDueSummaries,
   postSummary,
   type SummarizeDayDependencies,
   summarizeDay,
@@ -153,6 +154,8 @@ export interface Gateway {
   summarizeDay(day: string): Promise<DailySummary>;
   /** Tells the webhook what a day cost: once for all gateways, and again until it is known to be taken. */
   postSummary(actor: Actor, day: string): Promise<PostedSummary>;
+  /** Yesterday's, and those of the week before that were claimed and never taken. @throws PromptgateError — one was not taken */
+  postDueSummaries(actor: Actor): Promise<void>;
   detectDrift(request: DetectDriftRequest): Promise<DriftReport>;
   listDriftFindings(...args: Parameters<DriftStore['listFindings']>): Promise<StoredDriftFinding[]>;
   verifyAudit(since?: Date): Promise<AuditCheck[]>;
@@ -230,6 +233,7 @@ export function createGateway(
     rebuildCosts: (since, until) => deps.costs.rebuild(since, until),
     summarizeDay: (day) => summarizeDay(deps, day),
     postSummary: (actor, day) => postSummary(deps, actor, day),
+    postDueSummaries: (actor) => postDueSummaries(deps, actor),
     detectDrift: (request) => detectDrift(deps, request),
     listDriftFindings: (filter, page) => deps.drift.listFindings(filter, page),
     verifyAudit: (since) => deps.keeping.verify(since),

@@ -4,7 +4,14 @@
  * leaves a day that is posted again, so a receiver may hear it twice and tells by the id.
  */
 import type { Actor } from '../domain/api-key.ts';
-import { type DailySummary, dayOf, toDailySummary, totalsOf, weekDays } from '../domain/daily-summary.ts';
+import {
+  type DailySummary,
+  dayOf,
+  toDailySummary,
+  totalsOf,
+  weekDays,
+  yesterdayOf,
+} from '../domain/daily-summary.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import type { CostStore } from './cost-store.ts';
 import type { SummaryStore } from './summary-store.ts';
@@ -86,6 +93,27 @@ export async function postSummary(
   if (reason !== null) return { ...told, outcome: 'refused', reason };
   await summaries.recordTaken(day, actor.name);
   return { ...told, outcome: 'taken' };
+}
+
+/**
+ * What the clock calls: yesterday, and before it the days of the week that were claimed and never taken. One that was taken
+ * costs a question, so this may be called as often as a day should be tried.
+ * @throws PromptgateError provider_unavailable — one was not taken; the others were tried all the same
+ */
+export async function postDueSummaries(deps: SummarizeDayDependencies, actor: Actor): Promise<void> {
+  const yesterday = yesterdayOf(Date.now());
+  const week = dayOf(Date.parse(yesterday) - weekDays * dayMs);
+  const refused: string[] = [];
+  for (const day of [...(await deps.summaries.listUntaken(week, yesterday)), yesterday]) {
+    const { outcome, reason } = await postSummary(deps, actor, day);
+    if (outcome === 'refused') refused.push(`${day}: ${reason}`);
+  }
+  if (refused.length > 0) {
+    throw new PromptgateError(
+      'provider_unavailable',
+      `The webhook did not take the summary of ${refused.join('; ')}. It is posted again at the next time of the schedule.`,
+    );
+  }
 }
 
 async function claim(deps: SummarizeDayDependencies, actor: Actor, day: string) {

@@ -24,6 +24,8 @@ const budgetSchema = z.object({
   taken: z.string(),
 });
 
+const untakenSchema = z.object({ day: z.string() });
+
 const postedSchema = z.object({ day: z.string(), totals: totalsSchema });
 
 export function createSummaryStore(pool: Pool, queries: QueryCatalog): SummaryStore {
@@ -31,6 +33,7 @@ export function createSummaryStore(pool: Pool, queries: QueryCatalog): SummarySt
   const claim = queries.bind('claimDailySummary');
   const recordTaken = queries.bind('recordDailySummaryTaken');
   const listTotals = queries.bind('listDailySummaryTotals');
+  const listUntaken = queries.bind('listUntakenDailySummaries');
   const listBudgets = queries.bind('listBudgetsOfDay');
   const guard = bindGuard(pool);
 
@@ -52,6 +55,10 @@ export function createSummaryStore(pool: Pool, queries: QueryCatalog): SummarySt
     listTotals: (since, until) =>
       guard('reading', async () =>
         (await listTotals(pool.sql, since, until)).map((row) => postedSchema.parse(row)),
+      ),
+    listUntaken: (since, until) =>
+      guard('reading', async () =>
+        (await listUntaken(pool.sql, since, until)).map((row) => untakenSchema.parse(row).day),
       ),
     listBudgets: (day) =>
       guard('reading', async () =>

@@ -264,9 +264,31 @@ describe.each(databases)('costs on $name', ({ create }) => {
       expect(JSON.parse(posted[2]!.body).data).toEqual({ day: next });
     });
 
+    it('are posted by the clock: yesterday, and what a dead gateway left in the week before', async () => {
+      const left = dayBack(3);
+      const event = { id: `costs_${left}`, type: 'costs.daily', timestamp: new Date(), data: { day: left } };
+      await gateway.query(
+        `insert into daily_summaries (day, event, totals, actor, created_at)
+         values ('${left}', '${JSON.stringify(event)}', '{"executions":0,"costs":{}}', 'dead', now() - interval '1 minute')`,
+      );
+      const before = posted.length;
+      const run = () =>
+        gateway.app.gateway.postDueSummaries({ name: 'schedule:costs', keyId: null, scopes: ['admin'] });
+      answer = 503;
+      await expect(run()).rejects.toMatchObject({
+        message: expect.stringContaining(`${left}: it answered 503`),
+      });
+      answer = 204;
+      await run();
+      const ids = posted.slice(before).map(({ id }) => id);
+      expect(ids.filter((id) => id === event.id)).toHaveLength(2);
+      // What this run itself claimed may still be on its way.
+      expect(ids).toContain(`costs_${dayBack(1)}`);
+    });
+
     it('say what came late to a day that was posted', async () => {
       await settle(day, ['0.005', '0.005']);
-      const last = dayBack(1);
+      const last = dayBack(2);
       expect((await post(last)).body.outcome).toBe('taken');
       expect(JSON.parse(posted.at(-1)!.body).data.late).toEqual([
         { day, executions: 2, costs: { USD: '0.01' } },

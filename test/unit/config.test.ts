@@ -45,6 +45,12 @@ describe('configuration', () => {
     expect(issues.join('\n')).not.toContain('hunter2');
   });
 
+  it('refuses a schedule of summaries that nobody would be told of', () => {
+    expect(issuesOf({ PROMPTGATE_COSTS_SCHEDULE: '0 6 * * *' })).toEqual([
+      'PROMPTGATE_COSTS_SCHEDULE: needs PROMPTGATE_WEBHOOK_URL to post to',
+    ]);
+  });
+
   it('masks keys and passwords, and says where each value came from', () => {
     const { entries } = loadConfig(
       {
