@@ -1,9 +1,11 @@
-/** How much of each change the detectors find, by sample, and how often they are wrong: the tables of docs/drift.md. */
+/** How much of each change the detectors find, by sample and by time, and how often they are wrong: the tables of docs/drift.md. */
 import { judgeDrift, measureDrift } from '../src/domain/drift.ts';
 import {
   type Change,
   changeSizes,
   changes,
+  hoursOfDay,
+  sampleDay,
   sampleWorld,
   type WorldOptions,
 } from '../test/support/drift-world.ts';
@@ -61,3 +63,41 @@ for (const [name, world] of [
 ] as const) {
   console.log(`| ${name} | ${countRuns(world, 200, null)} |`);
 }
+
+/** Days of hourly runs with the windows of `promptgate drift`, after a change at hour 0. */
+const days = 50;
+const callsAnHour = [5, 20, 100];
+
+/** The first hourly run that `isFound` says yes to, by hours since the change; infinite: none of the first day. */
+function firstRun(
+  world: Parameters<typeof sampleDay>[0],
+  isFound: (measures: readonly string[]) => boolean,
+): number {
+  for (let hour = 1; hour <= hoursOfDay; hour++) {
+    const { findings } = judgeDrift(measureDrift(sampleDay(world, hour)));
+    if (isFound(findings.map(({ measure }) => measure))) return hour;
+  }
+  return Number.POSITIVE_INFINITY;
+}
+
+const seedsOfDays = Array.from({ length: days }, (_, index) => index + 1);
+
+console.log(`\n| change | found by | ${callsAnHour.map((rate) => `${rate} an hour`).join(' | ')} |`);
+console.log(`|---|---|${callsAnHour.map(() => '--:').join('|')}|`);
+for (const change of changes) {
+  const cells = callsAnHour.map((rate) => {
+    const found = seedsOfDays
+      .map((seed) => firstRun({ seed, rate, change }, (measures) => measures.includes(finders[change])))
+      .sort((a, b) => a - b);
+    const by = (share: number) => found[Math.ceil(share * days) - 1]!;
+    return [0.5, 0.95].map((share) => (by(share) > hoursOfDay ? 'later' : by(share))).join(', ');
+  });
+  console.log(`| ${change} | \`${finders[change]}\` | ${cells.join(' | ')} |`);
+}
+const alarmed = callsAnHour.map(
+  (rate) =>
+    seedsOfDays.filter(
+      (seed) => firstRun({ seed, rate, change: null }, (measures) => measures.length > 0) <= hoursOfDay,
+    ).length,
+);
+console.log(`| nothing: days of ${days} with a false alarm | any | ${alarmed.join(' | ')} |`);

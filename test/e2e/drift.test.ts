@@ -19,7 +19,8 @@ const every = ['nothing', ...changes.filter((change) => change !== 'price')];
 const nameOf = (change: string) => change.toLowerCase().replace(' ', '-');
 const files = Object.fromEntries(
   every.map((change) => {
-    const settings = 'config: { temperature: 0 }\n';
+    // Declared in words, where the others declare it by their temperature.
+    const settings = change === 'wording' ? 'deterministic: true\n' : 'config: { temperature: 0 }\n';
     const name = nameOf(change);
     return [`${name}.prompt`, definition(name, 1, 'own/model-a', `${change} {{name}}`, settings)];
   }),
@@ -128,6 +129,8 @@ describe.each(databases)('drift on $name', ({ name, create }) => {
     const [wording] = run.findings.filter(({ prompt }: { prompt: string }) => prompt === 'wording');
     expect(wording).toMatchObject({
       measure: 'answer',
+      p_value: null,
+      before: 'one answer to each of 12 inputs, declared deterministic',
       purpose: 'call',
       simulated: false,
       known_since: null,

@@ -2,7 +2,7 @@
  * A provider as the drift detectors see it: seeded executions with the spread that real ones have, and seven ways to change.
  * Lengths, latencies and inputs vary from call to call; a change moves one thing and leaves the rest.
  */
-import type { DriftSample } from '../../src/domain/drift-sample.ts';
+import type { DriftSample, DriftWindows } from '../../src/domain/drift-sample.ts';
 
 export const changes = [
   'wording',
@@ -53,6 +53,28 @@ const start = Date.UTC(2026, 10, 14);
 export function sampleWorld(options: WorldOptions): DriftSample[] {
   const random = seededRandom(options.seed);
   return Array.from({ length: options.count }, (_, index) => toSample(options, random, index));
+}
+
+/** Of `promptgate drift`: a day against the seven before it. */
+export const hoursOfDay = 24;
+const baselineDays = 7;
+const hourMs = 3_600_000;
+/** As the store reads a window: the newest so many of each of its 24 slices. */
+const perSlice = 40;
+
+/** The windows of a run so many hours after the change, in a stream of `rate` calls an hour. */
+export function sampleDay(
+  { seed, rate, change }: { readonly seed: number; readonly rate: number; readonly change: Change | null },
+  hour: number,
+): DriftWindows {
+  const [each, inBaseline] = [Math.min(perSlice, rate), Math.min(perSlice, baselineDays * rate)];
+  const stretch = (part: number, count: number, day: number, changed: Change | null) =>
+    sampleWorld({ inputs: 60, count, seed: 3 * seed + part, ...(changed ? { change: changed } : {}) }).map(
+      (one, index) => ({ ...one, startedAt: new Date(start + (day * hoursOfDay + index / each) * hourMs) }),
+    );
+  const before = stretch(1, hoursOfDay * each, baselineDays, null).slice(hour * each);
+  const after = stretch(2, hoursOfDay * each, baselineDays + 1, change).slice(0, hour * each);
+  return { baseline: stretch(0, hoursOfDay * inBaseline, 0, null), now: [...before, ...after] };
 }
 
 function toSample(options: WorldOptions, random: () => number, index: number): DriftSample {

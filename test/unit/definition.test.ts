@@ -116,6 +116,16 @@ describe('parseDefinition', () => {
     ).toEqual(['a.prompt:10:6', 'a.prompt:7:5']);
   });
 
+  test('declares its answers deterministic, or not, or leaves it to the temperature; and hears where that cannot be', () => {
+    const declared = (lines: string) => parse(frontMatter(lines));
+    expect(declared('').deterministic).toBe(null);
+    expect(declared('deterministic: false\nconfig: { temperature: 0 }').deterministic).toBe(false);
+    expect(declared('deterministic: true')).toMatchObject({ deterministic: true, warnings: [] });
+    expect(declared('deterministic: true\nconfig: { temperature: 0.7 }').warnings).toMatchObject([
+      { message: expect.stringContaining('`config.temperature` is 0.7: at 0 they may be.') },
+    ]);
+  });
+
   test('is rebuilt whole from its stored source and partials', () => {
     const source = base.replace('Be brief', '{{> tone}}');
     const first = parse(source, { tone: 'Be {{> word}}', word: 'kind', unused: 'x' });
@@ -154,6 +164,7 @@ describe('the checksum', () => {
     ['defaults', base.replace('audience: all', 'audience: some')],
     ['output format', base.replace('input:', 'output: { format: json }\ninput:')],
     ['output schema', base.replace('input:', 'output: { schema: { a: string } }\ninput:')],
+    ['what is declared of the answers', base.replace('input:', 'deterministic: true\ninput:')],
     ['inner white space', base.replace('Summarize: ', 'Summarize:  ')],
   ])('changes with %s', (_, source) => {
     expect(parse(source).checksum).not.toBe(checksum);
