@@ -19,6 +19,7 @@ grant select on
 -- Not the cases: they hold answers.
 grant select (id, run_id, prompt_name, version, suite, verdict, score, threshold, pass_rate, lower_bound, created_at)
   on evaluations to promptgate_reader;
+grant select on drift_runs, drift_findings to promptgate_reader;
 -- Not the hash.
 grant select (id, name) on api_keys to promptgate_reader;
 -- end grants

@@ -19,7 +19,14 @@ import {
   variablesOf,
 } from '../support/dashboards.ts';
 import { databases, type TestDatabase } from '../support/databases.ts';
-import { evaluation, evaluationSuite, execution, promptVersion } from '../support/records.ts';
+import {
+  driftFinding,
+  driftRun,
+  evaluation,
+  evaluationSuite,
+  execution,
+  promptVersion,
+} from '../support/records.ts';
 
 const hourMs = 3_600_000;
 const postgresType = 'grafana-postgresql-datasource';
@@ -76,6 +83,9 @@ function plainQueries({ from, to, variables }: Picked): Record<string, string> {
       from prompt_deployments d, evaluations e where d.id = 4`,
     'promptgate-drift-and-gates/Moves': `select created_at, 'prompt-1', 'production', (array[null, 1, 2, 1])[id], (array[1, 2, 1, 2])[id],
       (array['deploy', 'break_glass', 'rollback', 'deploy'])[id], 'cli:ada', 'because', null from prompt_deployments order by id desc`,
+    'promptgate-drift-and-gates/Drift: findings': `select created_at, 'prompt-1', 1, 'openai/gpt-4o-mini', 'call', measure, 'median 312 ms',
+      'median 498 ms', case measure when 'latency' then 0.0004 end, null, evidence_after from drift_findings order by id desc`,
+    'promptgate-drift-and-gates/Drift: runs': `select created_at, 'every prompt', since, until, 0, 12, 2, 'key:ci' from drift_runs`,
     'promptgate-drift-and-gates/Evaluations: share that passed, by version': `select created_at, 'prompt-1 v2', 1 from evaluations`,
     'promptgate-drift-and-gates/Executions that failed, by version': `select ${group}, named, avg((status = 'failed')::integer) from ${hours} where version > 0 group by 1, 2 order by 1, 2`,
     'promptgate-drift-and-gates/Length of an answer in tokens, by version': `select ${group}, named, nullif(sum(completion), 0) / count(*) from ${hours} where version > 0 and status = 'succeeded' group by 1, 2 order by 1, 2`,
@@ -226,7 +236,7 @@ function adminUrl({ kind, url }: TestDatabase): string {
 }
 
 /** A version deployed, a next one put past the gate, taken back, and deployed on evidence. */
-async function fillRegistry({ registry, evaluations, audit }: Store): Promise<void> {
+async function fillRegistry({ registry, evaluations, audit, drift }: Store): Promise<void> {
   const promptName = 'prompt-1';
   const who = { actor: 'cli:ada', reason: 'because', gitCommit: null };
   for (const version of [1, 2]) {
@@ -242,6 +252,8 @@ async function fillRegistry({ registry, evaluations, audit }: Store): Promise<vo
     evaluation({ promptName, version: 2, versionChecksum: '2', suiteChecksum: 's1', startedAt: new Date() }),
   );
   await registry.moveLabel({ ...move, toVersion: 2, kind: 'deploy' });
+  const fact = driftFinding({ promptName, measure: 'response_model', pValue: null, correctedP: null });
+  await drift.record(driftRun(), [driftFinding({ promptName }), fact]);
   const key = {
     prefix: 'pg_1',
     scopes: ['execute' as const],
