@@ -48,8 +48,10 @@ export interface BudgetKeeperOptions {
 const refreshMs = 2_000;
 /** A budget that is spent costs the database no question for each call that is refused. */
 const dryMs = 500;
-/** A share is a twentieth of the budget, so that what one gateway holds idle does not starve another. */
+/** A share is a twentieth of the budget at most, so that what one gateway holds idle does not starve another, */
 const shares = 20;
+/** and enough for so many calls: it is lost with a process that is killed, until the period ends. */
+const callsAhead = 100;
 
 /** What this gateway holds of one budget in one period. */
 interface Share {
@@ -92,12 +94,12 @@ export function createBudgetKeeper(store: BudgetStore, options: BudgetKeeperOpti
   }
 
   /** @returns what was granted; shared by all that wait for the same budget */
-  function ask(share: Share, amount: number): Promise<number> {
+  function ask(share: Share, amount: number, least: number): Promise<number> {
     share.asking ??= (async () => {
       const { budget, starts, balance } = share;
       const owed = -Math.min(balance, 0);
-      const bulk = budget.refuseAt === null ? amount * 100 : Number(budget.refuseAt) / shares;
-      const grant = await store.take(budget, { starts, owed, wanted: Math.max(amount, bulk), least: amount });
+      const bulk = Math.min(amount * callsAhead, shareOfWhole(budget));
+      const grant = await store.take(budget, { starts, owed, wanted: Math.max(amount, bulk), least });
       if (share.starts?.getTime() !== grant.starts.getTime()) share.balance = 0;
       else share.balance += owed;
       share.balance += grant.granted;
@@ -116,19 +118,25 @@ export function createBudgetKeeper(store: BudgetStore, options: BudgetKeeperOpti
     return share.asking;
   }
 
-  async function acquire(share: Share, amount: number): Promise<void> {
+  /** @returns what is held for the call: `amount`, or of a first one whatever is left, if that is `least` or more */
+  async function acquire(share: Share, amount: number, least: number): Promise<number> {
     share.used = true;
     for (;;) {
       // An earlier question may have been answered for less than this call needs.
       const mine = share.asking === undefined;
       if (mine && share.balance >= amount && now() < share.ends) {
         share.balance -= amount;
-        return;
+        return amount;
       }
       if (now() < Math.min(share.dryUntil, share.ends)) throw refusal(share, now());
       if (mine && now() >= share.ends && share.starts) await giveBack(share);
-      const granted = await ask(share, amount);
+      const granted = await ask(share, amount, least);
       if (granted < amount && share.balance < amount) {
+        const held = share.balance;
+        if (held >= least) {
+          share.balance = 0;
+          return held;
+        }
         share.dryUntil = now() + dryMs;
         throw refusal(share, now());
       }
@@ -174,8 +182,9 @@ export function createBudgetKeeper(store: BudgetStore, options: BudgetKeeperOpti
       };
       try {
         for (const share of shares) {
-          const amount = share.mean ?? expectedOf(share.budget, estimate);
-          await acquire(share, amount);
+          const expected = share.mean ?? firstOf(share.budget, estimate);
+          const least = share.mean ?? Math.min(expected, leastOf(share.budget));
+          const amount = await acquire(share, expected, least);
           held.push({ share, amount, starts: share.starts });
         }
       } catch (error) {
@@ -244,20 +253,44 @@ function expectedOf({ measure, currency }: Budget, estimate: BudgetEstimate): nu
   return measure === 'tokens' ? estimate.tokens : estimate.cost(currency);
 }
 
+/**
+ * A text and its limit overrate a call many times over: the first call of a budget, of which none before it tells, is held
+ * for the whole budget at most, or a small one would refuse every call and never learn.
+ */
+function firstOf(budget: Budget, estimate: BudgetEstimate): number {
+  return Math.min(expectedOf(budget, estimate), Number(budget.refuseAt ?? Number.POSITIVE_INFINITY));
+}
+
+/** Where others have taken most of it, a first call is let through on what is left, if that is a share. */
+function leastOf(budget: Budget): number {
+  return budget.measure === 'requests' ? 1 : shareOfWhole(budget);
+}
+
+function shareOfWhole({ refuseAt }: Budget): number {
+  return refuseAt === null ? Number.POSITIVE_INFINITY : Number(refuseAt) / shares;
+}
+
 function spentOf({ measure, currency }: Budget, execution: Execution): number {
   if (measure === 'requests') return 1;
   if (measure === 'tokens') return (execution.promptTokens ?? 0) + (execution.completionTokens ?? 0);
   return execution.price.currency === currency ? Number(execution.price.cost ?? 0) : 0;
 }
 
-function refusal({ budget, ends }: Share, now: number): PromptgateError {
+function refusal({ budget, ends, mean = 0 }: Share, now: number): PromptgateError {
   const { scope, subject, measure, period, refuseAt, currency } = budget;
   const whose = scope === 'key' ? 'this key' : `the ${scope} "${subject}"`;
   const retryAfterMs = Math.max(1_000, ends - now);
-  if (measure === 'cost') {
-    const message = `The budget of ${whose} is spent: ${refuseAt} ${currency} a ${period}. No provider was called.`;
-    return new PromptgateError('budget_exceeded', message, { retryAfterMs, limit: refuseAt ?? '' });
-  }
-  const message = `The limit of ${whose} is reached: ${refuseAt} ${measure} a ${period}. No provider was called.`;
-  return new PromptgateError('rate_limited', message, { retryAfterMs, limit: refuseAt ?? '' });
+  const isMoney = measure === 'cost';
+  const limit = `${refuseAt} ${isMoney ? currency : measure} a ${period}`;
+  // Waiting cures nothing then.
+  const tooSmall =
+    mean > Number(refuseAt)
+      ? ` One call takes ${Number(mean.toPrecision(3))} of it on average, more than there is: raise it, or lift it.`
+      : '';
+  const says = isMoney ? `The budget of ${whose} is spent` : `The limit of ${whose} is reached`;
+  const message = `${says}: ${limit}.${tooSmall} No provider was called.`;
+  return new PromptgateError(isMoney ? 'budget_exceeded' : 'rate_limited', message, {
+    retryAfterMs,
+    limit: refuseAt ?? '',
+  });
 }

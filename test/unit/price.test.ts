@@ -52,6 +52,19 @@ function contract(
 
 const chatUsage = { prompt_tokens: 22, completion_tokens: 3 };
 
+test('a usage without a count of the prompt has no cost: what a thousand tokens cost would divide by too few', () => {
+  const counts = [
+    { completion_tokens: 5 },
+    { output_tokens: 5 },
+    { prompt_tokens: null, completion_tokens: 5 },
+  ];
+  for (const rawUsage of counts) {
+    for (const prices of [undefined, [contract({ input: '1', output: '2' })]]) {
+      expect(priceOf({ rawUsage, prices })).toMatchObject({ cost: null, unknownReason: expect.any(String) });
+    }
+  }
+});
+
 test('the source names the installed version', () => {
   const manifest = new URL('../../node_modules/@pydantic/genai-prices/package.json', import.meta.url);
   const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
