@@ -20,6 +20,9 @@ grant select on
 grant select (id, run_id, prompt_name, version, suite, verdict, score, threshold, pass_rate, lower_bound, created_at)
   on evaluations to promptgate_reader;
 grant select on drift_runs, drift_findings to promptgate_reader;
+-- Not why somebody set them.
+grant select (id, scope, subject, measure, period, currency, refuse_at, warn_at) on budgets to promptgate_reader;
+grant select on budget_windows to promptgate_reader;
 -- Not the hash.
 grant select (id, name) on api_keys to promptgate_reader;
 -- end grants

@@ -76,6 +76,18 @@ function plainQueries({ from, to, variables }: Picked): Record<string, string> {
     'promptgate-costs/Keys': `select case key when 'key-1' then 'billing' when '' then 'no key' else key end, count(*), sum(cost) filter (where ${mine}) from ${days} group by 1 order by 3 desc nulls last, 1`,
     'promptgate-costs/Cost not known': `select prompt_name, version, model, ${unpriced} from ${days} group by 1, 2, 3 having ${unpriced} > 0 order by 4 desc, 1, 2, 3`,
     'promptgate-costs/@Label moves': moves,
+    'promptgate-costs/Budgets of the present period': `select * from (values
+        ('EUR', 'prompt prompt-1', 'day', 2, null, 4, 0.5), ('EUR', 'key billing', 'month', 0, 10, null, 0), ('USD', 'prompt prompt-1', 'day', 0.5, null, 2, 0.25),
+        ('USD', 'label production', 'day', 0, null, 1, 0)) b (currency, budget, period, taken, warned, refused, used)
+      where ${mine} order by used desc, budget`.replace(
+      'select *',
+      'select budget, period, taken, warned, refused, used',
+    ),
+    'promptgate-costs/Budgets of a day, used': `select * from (values
+        (date_trunc('day', now(), 'UTC') - interval '1 day', 'USD', 'prompt prompt-1', 1.1),
+        (date_trunc('day', now(), 'UTC'), 'USD', 'prompt prompt-1', 0.25),
+        (date_trunc('day', now(), 'UTC'), 'EUR', 'prompt prompt-1', 0.5)) b (at, currency, budget, used)
+      where ${mine} order by 1`.replace('select *', 'select at, budget, used'),
     'promptgate-drift-and-gates/Label moves': `select 4`,
     'promptgate-drift-and-gates/Rollbacks': `select 1`,
     'promptgate-drift-and-gates/Moves past a gate': `select 1`,
@@ -122,6 +134,7 @@ describe.each(databases)('the dashboards on $name', ({ create }) => {
     await insertExecutions(sql, { count: 700, untilMs: now.getTime(), spanMs: 40 * hourMs, salt: 7 });
     await insertLaterCosts(sql);
     await fillRegistry(store);
+    await fillBudgets(store, sql);
     await createRollupKeeper(store.costs, {
       onError(error) {
         throw error;
@@ -219,6 +232,7 @@ describe.each(databases)('the dashboards on $name', ({ create }) => {
       'select cases from evaluations',
       'select hash from api_keys',
       'select source from evaluation_suites',
+      'select reason from budgets',
       'delete from execution_rollups',
       "insert into api_keys (id, name) values ('x', 'x')",
       'select roll_up_executions(1)',
@@ -233,6 +247,32 @@ function adminUrl({ kind, url }: TestDatabase): string {
   const admin = new URL(inject('postgresUrl'));
   admin.pathname = new URL(url).pathname;
   return admin.href;
+}
+
+/** One that was changed, one that was lifted, one of no money, one that nobody has used yet; of today and yesterday. */
+async function fillBudgets({ budgets }: Store, sql: postgres.Sql): Promise<void> {
+  const set = (scope: string, subject: string, more: object) =>
+    budgets.set(
+      {
+        ...{ scope, subject, measure: 'cost', period: 'day', currency: 'USD', refuseAt: null, warnAt: null },
+        ...more,
+      } as never,
+      'ada',
+      'a reason that is nobody’s business',
+    );
+  await set('prompt', 'prompt-1', { refuseAt: '1' });
+  await set('prompt', 'prompt-1', { refuseAt: '2' });
+  await set('prompt', 'prompt-1', { refuseAt: '4', currency: 'EUR' });
+  await set('prompt', 'prompt-2', { refuseAt: '1' });
+  await set('prompt', 'prompt-2', {});
+  await set('label', 'production', { refuseAt: '1' });
+  await set('label', 'production', { measure: 'requests', period: 'minute', currency: '', refuseAt: '5' });
+  await set('key', 'key-1', { period: 'month', currency: 'EUR', warnAt: '10' });
+  await sql.unsafe(`insert into budget_windows values
+    ('prompt', 'prompt-1', 'cost', 'day', 'USD', date_trunc('day', now(), 'UTC'), 0.5),
+    ('prompt', 'prompt-1', 'cost', 'day', 'USD', date_trunc('day', now(), 'UTC') - interval '1 day', 2.2),
+    ('prompt', 'prompt-1', 'cost', 'day', 'EUR', date_trunc('day', now(), 'UTC'), 2),
+    ('prompt', 'prompt-2', 'cost', 'day', 'USD', date_trunc('day', now(), 'UTC'), 0.5)`);
 }
 
 /** A version deployed, a next one put past the gate, taken back, and deployed on evidence. */
