@@ -14,6 +14,7 @@ import { type GatewayClient, withGateway } from './gateway-client.ts';
 import { paint } from './render.ts';
 import { createProgress, followRun } from './run-progress.ts';
 import { findSuiteFile, readSuiteFile } from './suite-files.ts';
+import { readDuration } from './time.ts';
 import { readCount, readVersion } from './version-argument.ts';
 
 export interface EvalOptions {
@@ -174,11 +175,4 @@ async function readDraft(context: CliContext, directory: string, file: string): 
     .filter(isPartial)
     .map(({ path, source: text }) => [basename(path, '.prompt').slice(1), text]);
   return { path: basename(location), source, partials: Object.fromEntries(partials) };
-}
-
-function readDuration(text: string): number {
-  const [, amount, unit] = /^(\d+(?:\.\d+)?)(s|m|h)$/.exec(text) ?? [];
-  if (amount === undefined)
-    throw new PromptgateError('invalid_request', '--timeout is a time such as 90s, 15m or 2h.');
-  return Math.round(Number(amount) * { s: 1_000, m: 60_000, h: 3_600_000 }[unit as 's' | 'm' | 'h']);
 }

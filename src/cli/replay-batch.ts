@@ -61,9 +61,18 @@ export function addBatchOptions(command: Command): Command {
     .option('--html <file>', 'write the report as one HTML page with plots');
 }
 
+/** What runs instead of what was, as a single replay has it. */
+interface BatchTarget {
+  readonly version?: number | undefined;
+  readonly label?: string | undefined;
+  readonly definition?: object | undefined;
+  readonly model?: string | undefined;
+  readonly parameters?: object | undefined;
+}
+
 export async function replayBatch(
   context: CliContext,
-  target: { readonly version: number | undefined; readonly label: string | undefined },
+  target: BatchTarget,
   options: ReplayBatchOptions,
 ): Promise<void> {
   const body = toBody(target, options);
@@ -115,17 +124,14 @@ function resumption(run: string, options: ReplayBatchOptions): string {
   return `promptgate replay --resume ${run}${again.join('')}`;
 }
 
-function toBody(
-  target: { readonly version: number | undefined; readonly label: string | undefined },
-  options: ReplayBatchOptions,
-): object {
+function toBody(target: BatchTarget, options: ReplayBatchOptions): object {
   const { suite, concurrency, budget, rate, timeout } = options;
   const limits = {
     ...{ suite, concurrency, budget, calls_per_minute: rate },
     ...(timeout === undefined ? {} : { timeout_ms: readDuration(timeout) }),
   };
   if (options.resume !== undefined) {
-    refuseDraw(options);
+    refuseDraw(target, options);
     return { ...limits, resume: options.resume, retry_unanswered: options.retryUnanswered ?? false };
   }
   if (options.prompt === undefined) {
@@ -135,6 +141,12 @@ function toBody(
     );
   }
   const { from, to, since, until, sample, seed, stratify } = options;
+  if (to !== undefined && (target.version !== undefined || target.label !== undefined)) {
+    throw new PromptgateError(
+      'invalid_request',
+      '--to names a version or a label: leave out --version and --label.',
+    );
+  }
   const now = Date.now();
   const source = readSide(from);
   return {
@@ -148,19 +160,12 @@ function toBody(
 }
 
 /** A run says itself what it is of: another sample or target would be another run. */
-function refuseDraw({
-  prompt,
-  from,
-  to,
-  since,
-  until,
-  sample,
-  seed,
-  stratify,
-  dryRun,
-}: ReplayBatchOptions): void {
+function refuseDraw(target: BatchTarget, options: ReplayBatchOptions): void {
+  const { prompt, from, to, since, until, sample, seed, stratify, dryRun } = options;
+  const { version, label, definition: file, model, parameters: param } = target;
   const said = { prompt, from, to, since, until, sample, seed, stratify, 'dry-run': dryRun };
-  const [named] = Object.entries(said).find(([, value]) => value !== undefined) ?? [];
+  const other = { version, label, file, model, param };
+  const [named] = Object.entries({ ...said, ...other }).find(([, value]) => value !== undefined) ?? [];
   if (named === undefined) return;
   throw new PromptgateError('invalid_request', `--resume goes on with what was drawn: leave out --${named}.`);
 }

@@ -247,6 +247,15 @@ describe.each(databases)('a batch of replays on $name', ({ create }) => {
       ['r.html', 'r.md'].map((file) => readFile(join(cwd, file), 'utf8')),
     );
     for (const text of [html!, markdown!]) expect(text).not.toContain(evil);
+    // What a run is of cannot be said again, and a target not twice.
+    const run = /--resume ([\w-]+)/.exec(told.stderr)?.[1] ?? '';
+    for (const args of [
+      ['--resume', run, '--model', 'gpt-4o'],
+      ['--prompt', 'echo', '--to', '2', '--version', '1'],
+      ['--prompt', 'echo', '--stratify', 'length,size'],
+    ]) {
+      expect(await runAgainst(gateway, cwd, ['replay', ...args])).toMatchObject({ code: 2 });
+    }
     expect(html).not.toMatch(/(?:src|href|url)\s*[=(]/);
     expect(html!.match(/<figure>/g)).toHaveLength(7);
     expect(html!.match(/<article>/g)).toHaveLength(10);
