@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { compileSuite } from '../../src/domain/evaluation-suite.ts';
+import { openStore } from '../../src/store/store.ts';
 import { runCommand } from '../support/command.ts';
 import { databases, type TestDatabase } from '../support/databases.ts';
 import {
@@ -13,6 +14,7 @@ import {
   startScriptedProvider,
 } from '../support/evaluations.ts';
 import { definition, startGateway, type TestGateway } from '../support/gateway.ts';
+import { execution } from '../support/records.ts';
 import { runAgainst } from '../support/run-against.ts';
 
 const bounded = 'config: { maxOutputTokens: 50 }\n';
@@ -141,6 +143,49 @@ describe.each(databases)('a batch of replays on $name', ({ create }) => {
     expect((await read(gateway.keys.admin)).body).toMatchObject({ pairs: second.pairs, stopped: null });
     expect([(await read(secret)).status, (await read(gateway.keys.execute)).status]).toEqual([404, 403]);
     expect(provider.asked).toHaveLength(30);
+  });
+
+  it('takes what died without an answer for the most that it may have cost, and asks it again only when told to', async () => {
+    const { body: begun } = await replay(draw({ seed: 'lost', budget: '0.0000001' }));
+    expect([begun.stopped, provider.asked.length]).toEqual(['budget', 0]);
+    const lost = begun.pairs
+      .slice(0, 10)
+      .map(({ execution_id: replayOf }: { execution_id: string }, at: number) =>
+        execution({
+          ...{ status: 'unknown', purpose: 'replay', runId: begun.run_id, replayOf, idempotencyKey: null },
+          ...{ promptName: 'echo', promptVersion: 2, promptVersionId: null, label: null, metadata: {} },
+          ...{
+            inputPayload: { variables: { name: names[at]! } },
+            errorCode: 'internal',
+            rawOutput: null,
+            responseHash: null,
+          },
+          price: {
+            cost: null,
+            currency: 'USD',
+            source: null,
+            unknownReason: 'no_usage',
+            unitPrices: null,
+            billed: null,
+          },
+        }),
+      );
+    const store = await openStore({ databaseUrl: database.url });
+    await store.audit.settle(lost);
+    await store.close();
+    const budget = 14 * costOfAnswer;
+    const resumed = (await replay({ resume: begun.run_id, budget: String(budget) })).body;
+    const made = provider.asked.length;
+    expect([resumed.stopped, made > 0, (10 + made) * costOfAnswer <= budget]).toEqual(['budget', true, true]);
+    expect(
+      resumed.pairs.filter(({ reason }: { reason: string | null }) =>
+        reason?.includes('may have been paid for'),
+      ),
+    ).toHaveLength(10);
+    await replay({ resume: begun.run_id });
+    expect(provider.asked).toHaveLength(20);
+    await replay({ resume: begun.run_id, retry_unanswered: true });
+    expect([provider.asked.length, new Set(provider.asked).size]).toEqual([30, 30]);
   });
 
   it('is read back before its end without a call, and its sample becomes cases, each input once', async () => {
