@@ -93,6 +93,7 @@ async function start(kind: AuditKind, databaseUrl: string, providerUrl: string) 
     scripts: createScriptProcess({ javascript: false }),
     costs: store.costs,
     drift: store.drift,
+    probes: store.probes,
     budgets: createBudgetKeeper(store.budgets, { onWarning() {}, onError() {} }),
     budgetStore: store.budgets,
     replays: store.replays,

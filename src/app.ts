@@ -12,6 +12,7 @@ import { createSchedules } from './application/schedules.ts';
 import { type Config, simulatedProviders, version } from './config.ts';
 import { errorTable, PromptgateError, toPromptgateError } from './domain/errors.ts';
 import { toDriftEvent } from './http/drift-view.ts';
+import { toProbeEvent } from './http/probe-view.ts';
 import { createHttpApp, type HttpApp } from './http/server.ts';
 import { toSummaryEvent } from './http/summary-view.ts';
 import { createProviders } from './providers/providers.ts';
@@ -162,10 +163,14 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
       costs: store.costs,
       replays: store.replays,
       drift: store.drift,
+      probes: store.probes,
       onDrift(report) {
         metrics.observeDrift(report.findings);
-        const event = toDriftEvent(report);
-        if (event) webhook?.post(event);
+        webhook?.post(toDriftEvent(report));
+      },
+      onProbe(report) {
+        metrics.observeProbe(report);
+        webhook?.post(toProbeEvent(report));
       },
       summaries: store.summaries,
       webhook,

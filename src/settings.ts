@@ -147,7 +147,7 @@ export const settings = {
   PROMPTGATE_WEBHOOK_URL: setting(
     undefined,
     httpUrl.optional(),
-    'Where findings of drift and summaries of costs are posted, signed; wants PROMPTGATE_WEBHOOK_SECRET.',
+    'Where findings of drift, failed probes and summaries of costs are posted, signed; wants PROMPTGATE_WEBHOOK_SECRET.',
   ),
   PROMPTGATE_WEBHOOK_SECRET: setting(
     undefined,

@@ -54,7 +54,7 @@ select exists (
 ) as back
 
 -- name: findLabel
-select prompt_name, label, version, moved_at from prompt_labels where prompt_name = $1 and label = $2
+select prompt_name, label, version, moved_at, deployment_id from prompt_labels where prompt_name = $1 and label = $2
 
 -- name: insertDeployment
 -- Always followed by pointLabel in the same transaction; the database refuses one without the other.

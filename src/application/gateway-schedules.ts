@@ -1,5 +1,8 @@
 /** Everything that a gateway does by the clock: one entry each. */
+
+import { v7 as newId } from 'uuid';
 import type { Actor } from '../domain/api-key.ts';
+import { probeNameOf } from '../domain/probe.ts';
 import type { Gateway } from './gateway.ts';
 import { type Schedule, timesOf } from './schedules.ts';
 
@@ -10,7 +13,7 @@ export interface ScheduleTimes {
 }
 
 export function gatewaySchedules(
-  gateway: Pick<Gateway, 'detectDrift' | 'postDueSummaries'>,
+  gateway: Pick<Gateway, 'detectDrift' | 'postDueSummaries' | 'runProbe' | 'listProbes'>,
   times: ScheduleTimes,
 ): Schedule[] {
   return [
@@ -23,6 +26,17 @@ export function gatewaySchedules(
       name: 'costs',
       crons: timesOf(times.costs),
       run: () => gateway.postDueSummaries(actorOf('costs')),
+    },
+    {
+      name: 'probes',
+      crons: async () =>
+        new Map((await gateway.listProbes()).map((probe) => [probeNameOf(probe), probe.schedule])),
+      run({ key, dueAt }) {
+        const [promptName = '', suite = ''] = key.split('/');
+        const signal = new AbortController().signal;
+        const requestId = `probe-${newId()}`;
+        return gateway.runProbe({ actor: actorOf('probes'), promptName, suite, dueAt, requestId, signal });
+      },
     },
   ];
 }

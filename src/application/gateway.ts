@@ -41,6 +41,7 @@ import type { InFlight } from './in-flight.ts';
 import { authenticate, createKey, revokeKey } from './manage-keys.ts';
 import { type MoveLabelRequest, moveLabel } from './move-label.ts';
 import { type PlanRequest, planSync, type SyncPlan } from './plan-sync.ts';
+import type { ProbeState, ProbeStore, RegisteredProbe } from './probe-store.ts';
 import {
   type CompareCostsRequest,
   type ComparedCosts,
@@ -69,6 +70,7 @@ import { type Replay, type ReplayRequest, replayExecution } from './replay-execu
 import { type ReplayBatch, type ReplayBatchRequest, replayExecutions } from './replay-executions.ts';
 import type { ReplayStore } from './replay-store.ts';
 import { type RollBackRequest, rollBack } from './roll-back.ts';
+import { type ProbeReport, type ProbeRequest, runProbe } from './run-probe.ts';
 import type { ScriptRunner } from './script-runner.ts';
 import { type SetBudgetRequest, setBudget } from './set-budget.ts';
 import {
@@ -158,6 +160,11 @@ export interface Gateway {
   postDueSummaries(actor: Actor): Promise<void>;
   detectDrift(request: DetectDriftRequest): Promise<DriftReport>;
   listDriftFindings(...args: Parameters<DriftStore['listFindings']>): Promise<StoredDriftFinding[]>;
+  /** Counts among the calls in flight. A gateway that is told to stop gives it back after the calls on their way. */
+  runProbe(request: ProbeRequest): Promise<ProbeReport | null>;
+  listProbes(): Promise<RegisteredProbe[]>;
+  /** With the last run of each. */
+  listProbeStates(): Promise<ProbeState[]>;
   verifyAudit(since?: Date): Promise<AuditCheck[]>;
   retainAudit(monthsKept: number, actor: Actor): Promise<Retention[]>;
   health(): SnapshotHealth;
@@ -178,6 +185,8 @@ export function createGateway(
       budgets: BudgetKeeper;
       budgetStore: BudgetStore;
       replays: ReplayStore;
+      probes: ProbeStore;
+      onProbe?: (report: ProbeReport) => void;
     },
 ): Gateway {
   const { audit, snapshot, evaluations } = deps;
@@ -236,6 +245,12 @@ export function createGateway(
     postDueSummaries: (actor) => postDueSummaries(deps, actor),
     detectDrift: (request) => detectDrift(deps, request),
     listDriftFindings: (filter, page) => deps.drift.listFindings(filter, page),
+    runProbe: (request) =>
+      deps.inFlight.run(request.signal, (signal) =>
+        runProbe({ ...deps, execute, ...clock }, { ...request, signal }),
+      ),
+    listProbes: () => deps.probes.list(),
+    listProbeStates: () => deps.probes.listStates(),
     verifyAudit: (since) => deps.keeping.verify(since),
     retainAudit: (monthsKept, actor) => deps.keeping.retain(monthsKept, actor.name),
     health: () => snapshot.health(),

@@ -15,12 +15,11 @@ import {
   readDefinitionSet,
   type SetEntry,
 } from './definition-set.ts';
-import type { EvaluationStore } from './evaluation-store.ts';
 import type { Providers } from './provider.ts';
 import type { PromptEntry, RegistrySnapshot } from './registry-snapshot.ts';
 import type { RegistryStore } from './registry-store.ts';
 import { passedVersions, refuseUndeclaredBreak } from './review-move.ts';
-import { type PlannedSuite, planSuites, type SuiteFile } from './sync-suites.ts';
+import { type PlannedSuite, planSuites, type SuiteDependencies, type SuiteFile } from './sync-suites.ts';
 
 export interface PlanRequest {
   readonly actor: Actor;
@@ -77,10 +76,9 @@ export interface SyncPlan {
   readonly suites: readonly PlannedSuite[];
 }
 
-export interface PlanDependencies {
+export interface PlanDependencies extends SuiteDependencies {
   readonly registry: RegistryStore;
   readonly snapshot: RegistrySnapshot;
-  readonly evaluations: Pick<EvaluationStore, 'listSuites' | 'registerSuite'>;
   readonly providers: Pick<Providers, 'problemsOf'>;
 }
 
@@ -95,7 +93,7 @@ export async function planSync(deps: PlanDependencies, request: PlanRequest): Pr
   return {
     files,
     prompts: comparePrompts(deps.snapshot, set).filter(({ name }) => mayUsePrompt(request.actor, name)),
-    suites: await planSuites(deps.evaluations, request.actor, request.suites ?? []),
+    suites: await planSuites(deps, request.actor, request.suites ?? []),
     moves: request.deploy === undefined ? [] : await foreseeMoves(deps, files, request.deploy, request.actor),
   };
 }

@@ -38,7 +38,11 @@ export interface LabelMove {
 }
 
 /** Left out `toVersion`: what the ledger says ran before. */
-export type Rollback = Omit<LabelMove, 'toVersion' | 'kind' | 'review'> & { readonly toVersion?: number };
+export type Rollback = Omit<LabelMove, 'toVersion' | 'kind' | 'review'> & {
+  readonly toVersion?: number;
+  /** Ledger row that the caller believes to be the last one of the label. Left out: whichever it is. */
+  readonly expectedDeployment?: number;
+};
 
 /** What a label held at a time: the ledger row that put it there, and whether the label was gated then. */
 export interface HeldLabel {

@@ -12,6 +12,8 @@ export interface RollBackRequest {
   readonly version?: number;
   /** What the caller wants to get away from; left out: whatever the label holds. */
   readonly expectedVersion?: number;
+  /** The ledger row that put it there; left out: whichever did. */
+  readonly expectedDeployment?: number;
   readonly reason: string | null;
 }
 
@@ -24,7 +26,7 @@ export async function rollBack(
   deps: { registry: RegistryStore; snapshot: RegistrySnapshot },
   request: RollBackRequest,
 ): Promise<Deployment> {
-  const { actor, promptName, label, expectedVersion } = request;
+  const { actor, promptName, label, expectedVersion, expectedDeployment } = request;
   authorizePrompt(actor, promptName);
   authorizeLabel(actor, label);
   const deployment = await deps.registry.rollBack({
@@ -32,6 +34,7 @@ export async function rollBack(
     label,
     ...(request.version === undefined ? {} : { toVersion: request.version }),
     ...(expectedVersion === undefined ? {} : { expectedVersion }),
+    ...(expectedDeployment === undefined ? {} : { expectedDeployment }),
     actor: actor.name,
     reason: request.reason,
     gitCommit: null,

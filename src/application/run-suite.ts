@@ -9,7 +9,7 @@ import { PromptgateError } from '../domain/errors.ts';
 import { readJudgement, toJudgeVariables } from '../domain/evaluation-judge.ts';
 import { type CaseResult, openOutcomes, type Trial, toCaseResult } from '../domain/evaluation-run.ts';
 import type { CompiledSuite } from '../domain/evaluation-suite.ts';
-import type { Execution } from '../domain/execution.ts';
+import type { Execution, ExecutionPurpose } from '../domain/execution.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { SuiteCase } from '../domain/suite-case.ts';
 import {
@@ -45,6 +45,8 @@ export interface SuiteRun extends RunLimits {
   readonly subject: RunSubject;
   readonly judge: RunSubject | null;
   readonly repeats: number;
+  /** Left out: an evaluation. */
+  readonly purpose?: ExecutionPurpose;
   readonly earlier: EarlierCalls;
   readonly onTrial: (trial: Trial, spent: ReturnType<CallRun['spent']>) => void;
 }
@@ -109,7 +111,7 @@ function createTrials(deps: RunSuiteDependencies, run: SuiteRun, calls: CallRun)
           suite_checksum: run.suite.checksum,
           subject: subjectOf(run.subject),
         },
-        purpose: 'evaluation',
+        purpose: run.purpose ?? 'evaluation',
         requestId: run.requestId,
       },
     });

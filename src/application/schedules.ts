@@ -13,7 +13,7 @@ export interface Schedule {
   readonly run: (job: DueJob) => Promise<unknown>;
 }
 
-/** `given back`: the gateway was stopping, another one does it. */
+/** `failed`: it is tried again, then the next time comes. `given_back`: the gateway was stopping, another one does it. */
 export type ScheduleOutcome = 'completed' | 'failed' | 'given_back';
 
 export interface SchedulesOptions {
@@ -80,11 +80,8 @@ export function createSchedules(options: SchedulesOptions): Schedules {
     try {
       await schedule.run(job);
     } catch (error) {
-      if (stopping) {
-        options.onRun(schedule.name, 'given_back', error);
-        throw error;
-      }
-      return options.onRun(schedule.name, 'failed', error);
+      options.onRun(schedule.name, stopping ? 'given_back' : 'failed', error);
+      throw error;
     }
     options.onRun(schedule.name, 'completed', null);
   }

@@ -20,10 +20,11 @@ import {
 import type { RegistrySnapshot } from './registry-snapshot.ts';
 import type { LabelMove } from './registry-store.ts';
 import { passedVersions, refuseUndeclaredBreak } from './review-move.ts';
-import { type SuiteFile, type SyncedSuite, syncSuites } from './sync-suites.ts';
+import { retireProbes, type SuiteFile, type SyncedSuite, syncSuites } from './sync-suites.ts';
 
 export interface SyncRequest {
   readonly files: readonly DefinitionFile[];
+  /** All suites of the files; left out: nothing is said of them, and no probe is ended. */
   readonly suites?: readonly SuiteFile[];
   readonly actor: Actor;
   /** Commit that the whole tree is at: it goes into the ledger of what this sync moves. */
@@ -60,6 +61,8 @@ export interface RefusedMove extends PlannedMove {
 export interface SyncReport {
   readonly files: readonly SyncedFile[];
   readonly suites: readonly SyncedSuite[];
+  /** Probes that were ended, because their suite is gone. */
+  readonly retiredProbes: readonly string[];
   readonly deployments: readonly Deployment[];
   readonly refusals: readonly RefusedMove[];
 }
@@ -75,10 +78,26 @@ export async function syncPrompts(deps: PlanDependencies, request: SyncRequest):
   for (const file of planned) files.push(await syncFile(deps, file, request));
   if (files.some(({ outcome }) => outcome === 'synced')) await deps.snapshot.refresh();
   // Before the labels: what a gate asks is what this sync says.
-  const suites = await syncSuites(deps.evaluations, request.actor, request.suites ?? []);
+  const suites = await syncSuites(deps, request.actor, request.suites ?? []);
+  const retired = await retireGone(deps, request, files);
   const { deployments, refusals } = await moveLabels(deps, request, planned, files);
   if (deployments.length > 0) await deps.snapshot.refresh();
-  return { files: [...files, ...waiting.map(toWaiting)], suites, deployments, refusals };
+  return {
+    files: [...files, ...waiting.map(toWaiting)],
+    suites,
+    retiredProbes: retired,
+    deployments,
+    refusals,
+  };
+}
+
+async function retireGone(
+  deps: PlanDependencies,
+  { actor, suites }: SyncRequest,
+  files: readonly SyncedFile[],
+): Promise<string[]> {
+  if (suites === undefined) return [];
+  return retireProbes(deps, actor, new Set(files.flatMap(({ name }) => name ?? [])), suites);
 }
 
 /**

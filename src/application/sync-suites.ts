@@ -1,11 +1,13 @@
-/** Suite files → suites in force: what a gate asks of a version changes with the text beside it. */
+/** Suite files → suites and probes in force: what a gate asks of a version changes with the text beside it. */
 import type { Actor } from '../domain/api-key.ts';
 import { DefinitionError, type DefinitionIssue } from '../domain/definition-error.ts';
 import { type ErrorCode, toPromptgateError } from '../domain/errors.ts';
 import { type CompiledSuite, compileSuite } from '../domain/evaluation-suite.ts';
-import { mayUsePrompt } from '../domain/key-limits.ts';
+import { mayUseLabel, mayUsePrompt } from '../domain/key-limits.ts';
+import { type Probe, probeNameOf } from '../domain/probe.ts';
 import type { FileCommit } from './definition-set.ts';
 import type { EvaluationStore } from './evaluation-store.ts';
+import type { ProbeStore } from './probe-store.ts';
 
 export interface SuiteFile {
   /** Below the prompts directory, with forward slashes. */
@@ -32,9 +34,14 @@ export interface SyncedSuite extends Omit<PlannedSuite, 'state'> {
   readonly errorCode: ErrorCode | null;
 }
 
+export interface SuiteDependencies {
+  readonly evaluations: Pick<EvaluationStore, 'listSuites' | 'registerSuite'>;
+  readonly probes: Pick<ProbeStore, 'list' | 'register'>;
+}
+
 /** Against what is in force. */
 export async function planSuites(
-  evaluations: Pick<EvaluationStore, 'listSuites'>,
+  { evaluations, probes }: SuiteDependencies,
   actor: Actor,
   files: readonly SuiteFile[],
 ): Promise<PlannedSuite[]> {
@@ -43,15 +50,38 @@ export async function planSuites(
   const inForce = new Map(
     registered.map((suite) => [subjectOf(suite.promptName, suite.suite), suite.checksum]),
   );
+  const probing = new Map(
+    (await probes.list()).map((probe) => [subjectOf(probe.promptName, probe.suite), describeProbe(probe)]),
+  );
   return readSuites(files).map((planned) => {
     const { suite, state } = planned;
     if (suite === null) return planned;
     if (!mayUsePrompt(actor, suite.promptName)) {
       return { ...planned, state: 'forbidden', message: 'the key may not use that prompt' };
     }
-    const same = inForce.get(subjectOf(suite.promptName, suite.name)) === suite.checksum;
+    const fault = suite.probe && findProbeFault(actor, suite.probe);
+    if (fault) return { ...planned, state: 'forbidden', message: fault };
+    const subject = subjectOf(suite.promptName, suite.name);
+    const same =
+      inForce.get(subject) === suite.checksum && probing.get(subject) === describeProbe(suite.probe);
     return state === 'new' && same ? { ...planned, state: 'unchanged' } : planned;
   });
+}
+
+/** What a probe does by the clock, the key that registers it may do: ask what the label holds, and move it. */
+function findProbeFault(actor: Actor, { label, onFailure }: Probe): string | null {
+  if (!mayUseLabel(actor, label)) return `the key may not use the label "${label}" of its probe`;
+  const mayDeploy = actor.scopes.includes('deploy') || actor.scopes.includes('admin');
+  return onFailure === 'rollback' && !mayDeploy
+    ? 'its probe may roll the label back, which wants the scope `deploy`'
+    : null;
+}
+
+/** Equal for equal probes; undefined where there is none. */
+function describeProbe(probe: Probe | null): string | undefined {
+  if (probe === null) return undefined;
+  const { label, schedule, budget, dailyBudget, onFailure } = probe;
+  return JSON.stringify([label, schedule, budget, dailyBudget, onFailure]);
 }
 
 /** By themselves. Of two with one name nobody knows which is meant, so neither is used. */
@@ -94,43 +124,61 @@ const errorCodes = {
 
 /** Each suite in a transaction of its own, after the versions: its prompt may be new with it. */
 export async function syncSuites(
-  evaluations: Pick<EvaluationStore, 'listSuites' | 'registerSuite'>,
+  deps: SuiteDependencies,
   actor: Actor,
   files: readonly SuiteFile[],
 ): Promise<SyncedSuite[]> {
   const synced: SyncedSuite[] = [];
-  for (const { state, ...planned } of await planSuites(evaluations, actor, files)) {
+  for (const { state, ...planned } of await planSuites(deps, actor, files)) {
     if (state === 'unchanged') synced.push({ ...planned, outcome: 'unchanged', errorCode: null });
     else if (state === 'new' && planned.suite) {
-      synced.push(await register(evaluations, actor, planned, planned.suite));
+      synced.push(await register(deps, actor, planned, planned.suite));
     } else if (state !== 'new') synced.push({ ...planned, outcome: 'failed', errorCode: errorCodes[state] });
   }
   return synced;
 }
 
 async function register(
-  evaluations: Pick<EvaluationStore, 'registerSuite'>,
+  { evaluations, probes }: SuiteDependencies,
   actor: Actor,
   planned: Omit<PlannedSuite, 'state'>,
-  { promptName, name, checksum, judge }: CompiledSuite,
+  { promptName, name, checksum, judge, probe }: CompiledSuite,
 ): Promise<SyncedSuite> {
   const { path, source, files, git } = planned.file;
+  const by = { actor: actor.name, gitCommit: git?.commit ?? null };
   try {
-    const registered = await evaluations.registerSuite({
-      promptName,
-      suite: name,
-      checksum,
-      source,
-      files,
-      judges: judge ? [judge] : [],
-      path,
-      gitCommit: git?.commit ?? null,
-      actor: actor.name,
-    });
-    return { ...planned, outcome: registered ? 'synced' : 'unchanged', errorCode: null };
+    const judges = judge ? [judge] : [];
+    const text = { checksum, source, files, judges, path };
+    const registered = await evaluations.registerSuite({ promptName, suite: name, ...text, ...by });
+    const held = (await probes.list()).find((one) => one.promptName === promptName && one.suite === name);
+    const changes = describeProbe(held ?? null) !== describeProbe(probe);
+    if (changes) await probes.register({ promptName, suite: name }, probe, by);
+    return { ...planned, outcome: registered || changes ? 'synced' : 'unchanged', errorCode: null };
   } catch (error) {
     const { code, message } = toPromptgateError(error);
     if (code !== 'not_found') throw error;
     return { ...planned, outcome: 'failed', errorCode: code, message };
   }
+}
+
+/**
+ * Ends the probes whose prompt is in the files and whose suite is not any more: what buys by the clock must not outlive
+ * its file. A suite that cannot be read may be any of them: then none is ended.
+ * @returns their names
+ */
+export async function retireProbes(
+  { probes }: SuiteDependencies,
+  actor: Actor,
+  promptNames: ReadonlySet<string>,
+  files: readonly SuiteFile[],
+): Promise<string[]> {
+  const suites = readSuites(files).map(({ suite }) => suite);
+  if (suites.includes(null)) return [];
+  const there = new Set(suites.map((suite) => suite && subjectOf(suite.promptName, suite.name)));
+  const gone = (await probes.list()).filter(
+    ({ promptName, suite }) => promptNames.has(promptName) && !there.has(subjectOf(promptName, suite)),
+  );
+  const mine = gone.filter(({ promptName }) => mayUsePrompt(actor, promptName));
+  for (const probe of mine) await probes.register(probe, null, { actor: actor.name, gitCommit: null });
+  return mine.map(probeNameOf);
 }

@@ -25,6 +25,7 @@ import { addLabelsCommand } from './labels.ts';
 import { addMakeCommand } from './make.ts';
 import { addMigrateCommand } from './migrate.ts';
 import { addPlanCommand } from './plan.ts';
+import { addProbeCommand } from './probe.ts';
 import { renderError } from './render.ts';
 import { addReplayCommand } from './replay.ts';
 import { addRollbackCommand } from './rollback.ts';
@@ -60,6 +61,7 @@ export function createProgram(context: CliContext, setExitCode: (code: number) =
   addReplayCommand(program, context);
   addExecutionsCommand(program, context);
   addDriftCommand(program, context, setExitCode);
+  addProbeCommand(program, context, setExitCode);
   addCoverageCommand(program, context);
   addCostsCommand(program, context, setExitCode);
   addBudgetCommand(program, context);

@@ -82,6 +82,7 @@ async function runDev(context: CliContext, config: Config, app: App, json: boole
       const quiet =
         changed.files.every((file) => file.outcome === 'unchanged' && file.warnings.length === 0) &&
         changed.suites.every(({ outcome }) => outcome === 'unchanged') &&
+        changed.retiredProbes.length === 0 &&
         changed.deployments.length === 0;
       if (!quiet) context.out(renderSync(toSyncReportView(changed)));
     } catch (error) {

@@ -15,6 +15,9 @@ export function renderSync(report: SyncReportView): string {
     return renderFile(paint(paints[file.outcome], file.outcome.padEnd(7)), file);
   });
   for (const suite of report.suites) lines.push(...renderSuite(suite.outcome, suite));
+  for (const probe of report.retired_probes) {
+    lines.push(`${paint('yellow', 'ended  ')} probe ${probe}: its suite is gone`);
+  }
   for (const move of report.deployments) lines.push(`${paint('cyan', 'moved  ')} ${renderMove(move)}`);
   for (const refusal of report.refusals) {
     lines.push(`${paint('red', 'stayed ')} ${renderMove(refusal)}: ${refusal.message}`);
@@ -41,7 +44,9 @@ function renderSuite(
   const warnings = suite.warnings.map((warning) => paint('yellow', `  ${renderPosition(warning)}`));
   if (title === 'unchanged') return warnings;
   const what =
-    suite.prompt === null ? suite.path : `suite "${suite.suite}" of ${suite.prompt}  ${suite.path}`;
+    suite.prompt === null
+      ? suite.path
+      : `suite "${suite.suite}" of ${suite.prompt}${suite.probe ? `, probe of ${suite.probe.label} at ${suite.probe.schedule}` : ''}  ${suite.path}`;
   return [
     `${paint(suitePaints[title], title.padEnd(title.endsWith('ed') ? 7 : 0))} ${what}${suite.message === null ? '' : `: ${suite.message}`}`,
     ...suite.issues.map((issue) => `  ${renderPosition(issue)}`),

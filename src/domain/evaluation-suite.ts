@@ -16,6 +16,7 @@ import { type JudgeReference, readJudge } from './evaluation-judge.ts';
 import type { Json, JsonObject } from './json.ts';
 import { parseLocatedYaml } from './located-yaml.ts';
 import { promptNamePattern } from './names.ts';
+import { type Probe, readProbe } from './probe.ts';
 import {
   type CaseReader,
   createProblems,
@@ -42,6 +43,8 @@ export interface CompiledSuite {
   readonly confidence: number;
   /** The pinned prompt that judges rubrics. */
   readonly judge: JudgeReference | null;
+  /** Asked by the clock; it is no part of the checksum: whatever the time, the suite asks and demands the same. */
+  readonly probe: Probe | null;
   /** Some assertion is `javascript`. */
   readonly hasScripts: boolean;
   readonly warnings: readonly DefinitionIssue[];
@@ -90,6 +93,7 @@ export function compileSuite(
     );
   }
   const judge = top.judge ?? defaults.judge;
+  const probe = readProbe(top.probe, located, issues);
   const reader: CaseReader = {
     takeFile: createFiles(path, files),
     problems,
@@ -109,6 +113,7 @@ export function compileSuite(
     proven: top.proven ?? null,
     confidence: top.confidence ?? defaultConfidence,
     judge: judge === undefined ? null : readJudge(judge),
+    probe,
     hasScripts: cases.some(({ canonical }) => JSON.stringify(canonical.assert).includes('javascript"')),
     warnings: problems.warnings,
   };

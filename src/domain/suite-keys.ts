@@ -41,6 +41,7 @@ export const suiteKeys = {
     schema: z.string().regex(/^[a-z0-9][a-z0-9._-]*@\d+$/),
     expected: 'a prompt and its version, e.g. grade-answer@3: a label could move under the evidence',
   },
+  probe: { schema: object, expected: 'a mapping with `schedule` and `budget`' },
   defaultTest: { schema: object, expected: 'a mapping, as a test is' },
   assertionTemplates: { schema: object, expected: 'a mapping of names to assertions' },
   tests: {

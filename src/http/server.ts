@@ -25,6 +25,7 @@ import { addMessagesRoutes } from './messages-routes.ts';
 import { toOpenaiErrorBody } from './openai-error.ts';
 import { addOperationRoutes, type Operations } from './operations-routes.ts';
 import { addPortkeyRoutes } from './portkey-routes.ts';
+import { addProbesRoutes } from './probes-routes.ts';
 import { addPromptRoutes } from './prompts-routes.ts';
 import { addReplayBatchRoutes } from './replay-batch-routes.ts';
 import { addReplayRoutes } from './replay-routes.ts';
@@ -88,6 +89,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   addPortkeyRoutes(app, options.gateway, options.onError);
   addCoverageRoutes(app, options.gateway);
   addDriftRoutes(app, options.gateway);
+  addProbesRoutes(app, options.gateway);
   addPromptRoutes(app, options.gateway);
   addVersionRoutes(app, options.gateway);
   addLabelRoutes(app, options.gateway);

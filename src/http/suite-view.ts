@@ -2,6 +2,7 @@
 import { z } from '@hono/zod-openapi';
 import type { PlannedSuite, SyncedSuite } from '../application/sync-suites.ts';
 import type { DefinitionIssue } from '../domain/definition.ts';
+import { type Probe, probePolicies } from '../domain/probe.ts';
 
 export function suitesSchema<Path extends z.ZodType<string>, Git extends z.ZodType>(path: Path, git: Git) {
   return z
@@ -16,8 +17,11 @@ export function suitesSchema<Path extends z.ZodType<string>, Git extends z.ZodTy
       }),
     )
     .max(10_000)
-    .default([])
-    .openapi({ description: 'Suites: they are in force from the sync on.' });
+    .optional()
+    .openapi({
+      description:
+        'All suites of the files: they are in force from the sync on. A probe whose suite is missing among them is ended; left out, nothing is said of suites.',
+    });
 }
 
 export const positionSchema = z.object({
@@ -31,11 +35,32 @@ export function toPosition({ file, line, column, message }: DefinitionIssue): z.
   return { file, line, column, message };
 }
 
+export const probeSchema = z
+  .object({
+    label: z.string(),
+    schedule: z.string().openapi({ description: 'Cron, five fields, UTC.' }),
+    budget: z.string().openapi({ description: 'The most that a run may cost.' }),
+    daily_budget: z.string().nullable(),
+    on_failure: z.enum(probePolicies),
+  })
+  .openapi('Probe');
+
+export function toProbeView({
+  label,
+  schedule,
+  budget,
+  dailyBudget,
+  onFailure,
+}: Probe): z.infer<typeof probeSchema> {
+  return { label, schedule, budget, daily_budget: dailyBudget, on_failure: onFailure };
+}
+
 const suiteShape = {
   path: z.string(),
   prompt: z.string().nullable(),
   suite: z.string().nullable(),
   checksum: z.string().nullable(),
+  probe: probeSchema.nullable(),
   message: z.string().nullable(),
   issues: z.array(positionSchema),
   warnings: z.array(positionSchema),
@@ -70,6 +95,7 @@ function toSuiteShape({ file, suite, message, issues }: Omit<PlannedSuite, 'stat
     prompt: suite?.promptName ?? null,
     suite: suite?.name ?? null,
     checksum: suite?.checksum ?? null,
+    probe: suite?.probe ? toProbeView(suite.probe) : null,
     message,
     issues: issues.map(toPosition),
     warnings: (suite?.warnings ?? []).map(toPosition),

@@ -137,6 +137,7 @@ const syncReportSchema = z
     deployments: z.array(deploymentSchema),
     refusals: z.array(moveSchema.extend({ message: z.string() })),
     suites: z.array(syncedSuiteSchema),
+    retired_probes: z.array(z.string()),
   })
   .openapi('SyncReport');
 
@@ -161,7 +162,7 @@ export function addSyncRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gatewa
       const plan = await gateway.planSync({
         actor: c.get('actor'),
         files: toFiles(body.files),
-        suites: toFiles(body.suites),
+        ...(body.suites ? { suites: toFiles(body.suites) } : {}),
         allowBackfill: body.allow_backfill ?? false,
         ...(body.deploy ? { deploy: body.deploy.label } : {}),
       });
@@ -185,7 +186,7 @@ export function addSyncRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gatewa
       if (body.deploy) requireScope(actor, 'deploy');
       const report = await gateway.syncPrompts({
         files: toFiles(body.files),
-        suites: toFiles(body.suites),
+        ...(body.suites ? { suites: toFiles(body.suites) } : {}),
         actor,
         gitCommit: body.git_commit ?? null,
         allowBackfill: body.allow_backfill ?? false,
@@ -239,6 +240,7 @@ export function toSyncReportView(report: SyncReport): SyncReportView {
     deployments: report.deployments.map(toDeploymentView),
     refusals: report.refusals.map((refusal) => ({ ...toMoveView(refusal), message: refusal.message })),
     suites: report.suites.map(toSyncedSuiteView),
+    retired_probes: [...report.retiredProbes],
   };
 }
 

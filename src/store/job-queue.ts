@@ -13,22 +13,25 @@ export interface JobQueueOptions {
   readonly embedded: boolean;
   /** The library cannot do its work now; it goes on trying. */
   readonly onError: (error: unknown) => void;
-  /** How often due jobs are looked for, and how often it is looked what falls due, in seconds. */
-  readonly everySeconds?: { readonly jobs: number; readonly times: number };
+  /**
+   * How often due jobs are looked for, how often it is looked what falls due, and how soon after a failure a job is tried
+   * again, in seconds.
+   */
+  readonly everySeconds?: { readonly jobs: number; readonly times: number; readonly retry: number };
 }
 
 const schema = 'promptgate_jobs';
 /** A pass looks back a minute, so none may be more than that from the next. */
-const defaultEverySeconds = { jobs: 2, times: 30 };
+const defaultEverySeconds = { jobs: 2, times: 30, retry: 5 };
 
 /** Of a job whose process died nobody hears for this long; then it is given to another. */
 const heartbeatSeconds = 30;
 const jobOptions = {
   heartbeatSeconds,
   expireInSeconds: 6 * 3_600,
-  // A job that fails is done, and told as failed: only one that was given back or left by a dead process comes again.
+  // After about 5, 10, 20 s … for what failed, was given back, or was left by a process that died.
   retryLimit: 5,
-  retryDelay: 1,
+  retryBackoff: true,
   // What nobody took for a day is of no use: the next one is due.
   retentionSeconds: 86_400,
 } as const;
@@ -63,17 +66,17 @@ export async function openJobQueue(options: JobQueueOptions): Promise<JobQueue> 
     await boss.stop({ graceful: false }).catch(() => {});
     throw toJobError(error);
   }
-  return toQueue(boss, every.jobs, lastTime);
+  return toQueue(boss, every, lastTime);
 }
 
 function toQueue(
   boss: PgBoss,
-  pollingIntervalSeconds: number,
+  every: Required<JobQueueOptions>['everySeconds'],
   lastTime: (cron: string, at: Date) => Date,
 ): JobQueue {
   return {
     async set(name, crons) {
-      await boss.createQueue(name, jobOptions);
+      await boss.createQueue(name, { ...jobOptions, retryDelay: every.retry });
       const held = await boss.getSchedules(name);
       for (const { key } of held) if (!crons.has(key)) await boss.unschedule(name, key);
       for (const [key, cron] of crons) {
@@ -83,7 +86,7 @@ function toQueue(
       }
     },
     async work(name, run) {
-      const options = { includeMetadata: true, pollingIntervalSeconds } as const;
+      const options = { includeMetadata: true, pollingIntervalSeconds: every.jobs } as const;
       await boss.work<{ key: string; cron: string }, void, typeof options>(name, options, async ([job]) => {
         // A job is sent within a minute of its time, or late, for the last time that was missed.
         if (job) await run({ key: job.data.key, dueAt: lastTime(job.data.cron, job.createdOn) });

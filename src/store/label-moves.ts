@@ -42,9 +42,13 @@ export function bindLabelMoves(
     throw new PromptgateError('not_found', `"${promptName}" has no version ${version}.`);
   }
 
-  async function getHeld(tx: Sql, { promptName, label, expectedVersion }: Rollback): Promise<number | null> {
+  async function getHeld(tx: Sql, asked: Rollback): Promise<number | null> {
+    const { promptName, label, expectedVersion, expectedDeployment } = asked;
     const [row] = await findLabel(tx, promptName, label);
     const held = row ? toLabel(row).version : null;
+    if (expectedDeployment !== undefined && Number(row?.deployment_id) !== expectedDeployment) {
+      throw new PromptgateError('conflict', `Label "${label}" of "${promptName}" has been moved since.`);
+    }
     if (expectedVersion === undefined || expectedVersion === held) return held;
     throw new PromptgateError(
       'conflict',

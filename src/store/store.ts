@@ -6,6 +6,7 @@ import type { CostStore } from '../application/cost-store.ts';
 import type { DriftStore } from '../application/drift-store.ts';
 import type { EvaluationStore } from '../application/evaluation-store.ts';
 import type { JobQueue } from '../application/job-queue.ts';
+import type { ProbeStore } from '../application/probe-store.ts';
 import type { RegistryStore } from '../application/registry-store.ts';
 import type { ReplayStore } from '../application/replay-store.ts';
 import type { SummaryStore } from '../application/summary-store.ts';
@@ -27,6 +28,7 @@ import { createEvaluationStore } from './evaluation-store.ts';
 import { openJobQueue } from './job-queue.ts';
 import { type Migration, type MigrationStatus, migrate, migrationStatus } from './migrator.ts';
 import { type OpenAuditTrail, type OpenAuditTrailOptions, openAuditTrail } from './open-audit-trail.ts';
+import { createProbeStore } from './probe-store.ts';
 import { loadQueries } from './query-catalog.ts';
 import { createRegistryListener } from './registry-listener.ts';
 import { createRegistryStore, type MoveObserver } from './registry-store.ts';
@@ -54,6 +56,7 @@ export interface Store {
   readonly drift: DriftStore;
   readonly budgets: BudgetStore;
   readonly summaries: SummaryStore;
+  readonly probes: ProbeStore;
   readonly replays: ReplayStore;
   /** The way of calls into the audit trail, on connections of its own; close it before the store. */
   openAuditTrail(options: OpenAuditTrailOptions): Promise<OpenAuditTrail>;
@@ -140,6 +143,7 @@ function storeAt(
     drift: createDriftStore(pool, queries),
     budgets: createBudgetStore(pool, queries),
     summaries: createSummaryStore(pool, queries),
+    probes: createProbeStore(pool, queries),
     openAuditTrail: (options) => openAuditTrail({ url, queries, alone: embedded !== undefined }, options),
     openJobQueue: (onError) => openJobQueue({ url, embedded: embedded !== undefined, onError }),
     async migrate() {

@@ -5,6 +5,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { BudgetUse } from '../application/budget-keeper.ts';
 import type { WorkerAnswer, WorkerAnswers } from '../application/fellow-workers.ts';
+import type { ProbeReport } from '../application/run-probe.ts';
 import type { ScheduleOutcome } from '../application/schedules.ts';
 import type { DriftFinding } from '../domain/drift.ts';
 import type { Execution } from '../domain/execution.ts';
@@ -20,6 +21,8 @@ export interface Metrics {
   observeGateRefusal(label: string): void;
   /** One run of drift detection over the trail. */
   observeDrift(findings: readonly Pick<DriftFinding, 'promptName' | 'measure'>[]): void;
+  /** A run of a probe ended. */
+  observeProbe(report: ProbeReport): void;
   /** Something was done by the clock, or was tried. */
   observeSchedule(schedule: string, outcome: ScheduleOutcome): void;
   /** One group commit of the audit trail. */
@@ -101,6 +104,7 @@ export function createMetrics(read: () => Readings, heirloom: unknown = null): M
     observe: addExecutionMetrics(registry),
     ...addLabelMetrics(registry),
     observeDrift: addDriftMetrics(registry),
+    observeProbe: addProbeMetrics(registry),
     observeSchedule: addScheduleMetrics(registry),
     observeFlush: addAuditMetrics(registry, () => read().audit),
     async render() {
@@ -262,6 +266,19 @@ function addDriftMetrics(registry: Registry): Metrics['observeDrift'] {
     runs.inc();
     for (const { promptName, measure } of found) findings.inc({ prompt: boundPrompt(promptName), measure });
   };
+}
+
+function addProbeMetrics(registry: Registry): Metrics['observeProbe'] {
+  const runs = new Counter({
+    name: 'promptgate_probe_runs_total',
+    help: 'Runs of probes that ended at this gateway',
+    labelNames: ['prompt', 'suite', 'outcome'],
+    registers: [registry],
+  });
+  const boundPrompt = boundValues(valuesMax.prompt);
+  const boundSuite = boundValues(valuesMax.label);
+  return ({ run: { promptName, suite }, outcome: { outcome } }) =>
+    runs.inc({ prompt: boundPrompt(promptName), suite: boundSuite(suite), outcome });
 }
 
 function addScheduleMetrics(registry: Registry): Metrics['observeSchedule'] {

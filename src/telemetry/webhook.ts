@@ -6,8 +6,8 @@ import { createHmac } from 'node:crypto';
 import type { WebhookEvent, WebhookPost } from '../application/webhook-post.ts';
 
 export interface Webhook extends WebhookPost {
-  /** Nobody waits for it; one that is never taken is told to `onLost`. */
-  post(event: WebhookEvent): void;
+  /** Nobody waits for it; one that is never taken is told to `onLost`. Null: there is nothing to tell. */
+  post(event: WebhookEvent | null): void;
   /** Gives up what is not taken yet. */
   close(): Promise<void>;
 }
@@ -65,6 +65,7 @@ export function createWebhook({ url, secret, pausesMs = defaultPausesMs, onLost 
   return {
     tryPost: send,
     post(event) {
+      if (event === null) return;
       const delivery = deliver(event).finally(() => under.delete(delivery));
       under.add(delivery);
     },

@@ -19,7 +19,7 @@ describe.each(databases)('the job queue on $name', ({ create }) => {
           url: database.url,
           embedded: database.kind === 'embedded',
           onError: (error) => errors.push(error),
-          everySeconds: { jobs: 0.5, times: 1 },
+          everySeconds: { jobs: 0.5, times: 1, retry: 1 },
         }),
       );
     }

@@ -54,7 +54,7 @@ describe('what is done by the clock', () => {
     await later.stop();
   });
 
-  it('counts what failed and lets the next time come; what a stop cut short is given back', async () => {
+  it('tells of what failed and has it tried again; what a stop cut short is given back', async () => {
     const { queue, give } = createQueue();
     const failure = new Error('no database');
     let fails = false;
@@ -68,7 +68,7 @@ describe('what is done by the clock', () => {
     const { runs, stop } = start([drift], async () => queue);
     await expect.poll(() => give('drift')?.then(() => runs.length)).toBeGreaterThan(0);
     fails = true;
-    await give('drift');
+    await expect(give('drift')).rejects.toBe(failure);
     expect([runs[0], runs.at(-1)]).toEqual([
       ['drift', 'completed', null],
       ['drift', 'failed', failure],
