@@ -23,7 +23,7 @@ import { openStore } from './store/store.ts';
 import { createLog, type Log } from './telemetry/log.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import type { Traces } from './telemetry/traces.ts';
-import { createWebhook, type Webhook } from './telemetry/webhook.ts';
+import { createWebhook } from './telemetry/webhook.ts';
 
 export interface OpenAppOptions {
   readonly config: Config;
@@ -147,7 +147,11 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
     });
     await budgets.start();
     releasers.push(() => budgets.stop());
-    const webhook = openWebhook(config, log);
+    const webhook = createWebhook({
+      url: values.PROMPTGATE_WEBHOOK_URL,
+      secret: values.PROMPTGATE_WEBHOOK_SECRET,
+      onLost: ({ type, id }, reason) => log.warn('a webhook was not taken', { type, id, reason }),
+    });
     releasers.push(() => webhook?.close());
     const gateway = createGateway({
       budgets,
@@ -262,17 +266,6 @@ async function openTraces({ values }: Config): Promise<Traces | null> {
   const { createTraces } = await import('./telemetry/traces.ts');
   const content = values.OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT === 'true';
   return createTraces({ url, version, ratio: values.OTEL_TRACES_SAMPLER_ARG, content });
-}
-
-/** Undefined where nobody wants to be told. */
-function openWebhook({ values }: Config, log: Log): Webhook | undefined {
-  const { PROMPTGATE_WEBHOOK_URL: url, PROMPTGATE_WEBHOOK_SECRET: secret } = values;
-  if (!url || !secret) return undefined;
-  return createWebhook({
-    url,
-    secret,
-    onLost: ({ type, id }, reason) => log.warn('a webhook was not taken', { type, id, reason }),
-  });
 }
 
 function retentionOf({ serving, config }: OpenAppOptions): { retentionMonths?: number } {

@@ -13,8 +13,9 @@ export interface Webhook extends WebhookPost {
 }
 
 export interface WebhookOptions {
-  readonly url: string;
-  readonly secret: string;
+  /** Without both nobody wants to be told. */
+  readonly url: string | undefined;
+  readonly secret: string | undefined;
   /** Pauses between the tries, in milliseconds. */
   readonly pausesMs?: readonly number[];
   readonly onLost: (event: WebhookEvent, reason: string) => void;
@@ -24,7 +25,17 @@ export interface WebhookOptions {
 const defaultPausesMs = [1_000, 5_000, 30_000, 300_000, 1_200_000, 3_000_000];
 const timeoutMs = 10_000;
 
-export function createWebhook({ url, secret, pausesMs = defaultPausesMs, onLost }: WebhookOptions): Webhook {
+/** @returns undefined where nobody wants to be told */
+export function createWebhook(options: WebhookOptions): Webhook | undefined {
+  const { url, secret } = options;
+  return url && secret ? openWebhook(url, secret, options) : undefined;
+}
+
+function openWebhook(
+  url: string,
+  secret: string,
+  { pausesMs = defaultPausesMs, onLost }: WebhookOptions,
+): Webhook {
   const closing = new AbortController();
   const under = new Set<Promise<void>>();
 
