@@ -18,6 +18,8 @@ import { definition, startGateway, systemActor } from '../support/gateway.ts';
 const canary = (prefix: string) => `${prefix}canary${randomBytes(12).toString('hex')}`;
 const secrets = {
   providerKey: canary('sk-live-'),
+  anthropicKey: canary('sk-ant-'),
+  webhookSecret: canary(''),
   databasePassword: canary(''),
   wrongKey: canary('pg_'),
 };
@@ -29,6 +31,7 @@ const answers: Record<string, number> = { rejected: 400, unauthorized: 401, limi
 function answer(request: IncomingMessage, response: ServerResponse, sent: string): void {
   const echo = `${content.output} for ${request.headers.authorization} who asked ${sent}`;
   const mode = new RegExp(`${content.variable} (\\w+)`).exec(sent)?.[1] ?? 'fine';
+  const isAnthropic = request.url?.endsWith('/messages') ?? false;
   const json = (status: number, body: object) =>
     response
       .writeHead(status, { 'content-type': 'application/json', 'retry-after-ms': '1' })
@@ -37,7 +40,22 @@ function answer(request: IncomingMessage, response: ServerResponse, sent: string
   if (mode === 'html') {
     response.writeHead(200, { 'content-type': 'text/html' }).end(`<html>${echo}</html>`);
   } else if (mode in answers) {
-    json(answers[mode] ?? 500, { error: { message: echo, type: 'requests', code: null, param: null } });
+    const error = { message: echo, type: 'requests', code: null, param: null };
+    json(answers[mode] ?? 500, isAnthropic ? { type: 'error', error } : { error });
+  } else if (sent.includes('"stream":true')) {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    const events = isAnthropic ? anthropicEvents(echo) : openaiEvents(echo);
+    const upTo = mode === 'fine' ? events.fine : mode === 'breaking' ? events.breaking : events.cut;
+    response.write(upTo.map((event) => `${event}\n\n`).join(''), () => {
+      if (mode === 'cut') response.destroy();
+      else response.end();
+    });
+  } else if (isAnthropic) {
+    json(200, {
+      ...{ id: 'msg_1', type: 'message', role: 'assistant', model: 'claude-sonnet-4-5', stop_sequence: null },
+      ...{ stop_reason: 'end_turn', content: [{ type: 'text', text: content.output }] },
+      usage: { input_tokens: 10, output_tokens: 5 },
+    });
   } else {
     json(200, {
       id: 'chatcmpl-1',
@@ -48,6 +66,41 @@ function answer(request: IncomingMessage, response: ServerResponse, sent: string
       usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 },
     });
   }
+}
+
+/** A whole stream, one that ends with an error that repeats what it was told, and one that ends in the middle. */
+function openaiEvents(echo: string) {
+  const chunk = (delta: object, finish: string | null) =>
+    `data: ${JSON.stringify({
+      ...{ id: 'chatcmpl-1', object: 'chat.completion.chunk', created: 0, model: 'gpt-4o-mini' },
+      choices: [{ index: 0, delta, finish_reason: finish }],
+    })}`;
+  const cut = [chunk({ role: 'assistant', content: content.output }, null)];
+  const usage = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 };
+  const last = `data: ${JSON.stringify({ id: 'chatcmpl-1', object: 'chat.completion.chunk', created: 0, model: 'gpt-4o-mini', choices: [], usage })}`;
+  const error = `data: ${JSON.stringify({ error: { message: echo, type: 'server_error' } })}`;
+  return { cut, fine: [...cut, chunk({}, 'stop'), last, 'data: [DONE]'], breaking: [...cut, error] };
+}
+
+function anthropicEvents(echo: string) {
+  const event = (type: string, more: object) => `event: ${type}\ndata: ${JSON.stringify({ type, ...more })}`;
+  const message = {
+    ...{ id: 'msg_1', type: 'message', role: 'assistant', model: 'claude-sonnet-4-5', content: [] },
+    ...{ stop_reason: null, stop_sequence: null, usage: { input_tokens: 10, output_tokens: 1 } },
+  };
+  const cut = [
+    event('message_start', { message }),
+    event('content_block_start', { index: 0, content_block: { type: 'text', text: '' } }),
+    event('content_block_delta', { index: 0, delta: { type: 'text_delta', text: content.output } }),
+  ];
+  const end = { delta: { stop_reason: 'end_turn', stop_sequence: null }, usage: { output_tokens: 5 } };
+  const fine = [
+    event('content_block_stop', { index: 0 }),
+    event('message_delta', end),
+    event('message_stop', {}),
+  ];
+  const error = event('error', { error: { type: 'overloaded_error', message: echo } });
+  return { cut, fine: [...cut, ...fine], breaking: [...cut, error] };
 }
 
 async function serve(
@@ -68,6 +121,7 @@ const files = {
   'greet.prompt': definition('greet', 1, 'gpt-4o-mini', 'Greet {{name}}.'),
   'hasty.prompt': definition('hasty', 1, 'gpt-4o-mini', 'Greet {{name}}.', 'config: { timeout: 300ms }\n'),
   'strict.prompt': definition('strict', 1, 'gpt-4o-mini', 'Greet {{name}}.', 'output: { format: json }\n'),
+  'claude.prompt': definition('claude', 1, 'claude-sonnet-4-5', 'Greet {{name}}.'),
   'dear.prompt': definition('dear', 1, 'gpt-4o-mini', 'Greet {{name}}.'),
 };
 
@@ -122,6 +176,10 @@ describe('a canary', () => {
         DATABASE_URL: databaseUrl.href,
         OPENAI_API_KEY: secrets.providerKey,
         OPENAI_BASE_URL: `${provider.url}/v1`,
+        ANTHROPIC_API_KEY: secrets.anthropicKey,
+        ANTHROPIC_BASE_URL: provider.url,
+        PROMPTGATE_WEBHOOK_URL: `${receiver.url}/hook`,
+        PROMPTGATE_WEBHOOK_SECRET: secrets.webhookSecret,
         OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
         PROMPTGATE_AUDIT_TIMEOUT_MS: '500',
       },
@@ -161,12 +219,23 @@ describe('a canary', () => {
       ...options,
     });
 
+  const stream = (prompt: string, mode: string) =>
+    execute(prompt, mode, {
+      body: JSON.stringify({ variables: { name: `${content.variable} ${mode}` }, stream: true }),
+    });
+
   /** Every code of the error table once, and success. */
   async function drive(): Promise<void> {
     const fine = JSON.parse(await execute('greet', 'fine'));
     expect(fine.output).toBe(content.output);
     for (const mode of ['rejected', 'unauthorized', 'limited', 'overloaded', 'html']) {
       await execute('greet', mode);
+    }
+    for (const mode of ['fine', 'rejected', 'unauthorized', 'overloaded', 'html']) {
+      await execute('claude', mode);
+    }
+    for (const prompt of ['greet', 'claude']) {
+      for (const mode of ['fine', 'breaking', 'cut', 'rejected']) await stream(prompt, mode);
     }
     await execute('hasty', 'stalled');
     await execute('strict', 'fine');
@@ -196,6 +265,7 @@ describe('a canary', () => {
     for (const path of ['/v1/costs', '/v1/keys', '/v1/coverage', '/readyz', '/healthz', '/openapi.json']) {
       await call('GET', path, keys.admin);
     }
+    expect(await call('POST', '/v1/costs/summary', keys.admin, { body: '{}' })).toContain('"taken"');
     await leave();
     await breakDatabase();
   }
@@ -245,9 +315,14 @@ describe('a canary', () => {
 
   it('was where it belongs: every error was answered, and provider and database had their secrets', () => {
     expect([...codes].sort()).toEqual(Object.keys(errorTable).sort());
-    expect(provider.received.every((request) => request.startsWith(`Bearer ${secrets.providerKey} `))).toBe(
-      true,
+    const told = new Set(provider.received.map((request) => request.replace(/ \{.*/s, '')));
+    expect([...told].sort()).toEqual(
+      [`Bearer ${secrets.providerKey}`, `Bearer ${secrets.anthropicKey}`].sort(),
     );
+    const streams = toCaller.filter((text) => text.includes('text/event-stream'));
+    expect(streams.length).toBeGreaterThanOrEqual(6);
+    for (const text of streams) expect(text).toContain(content.output);
+    expect(receiver.received.filter((text) => text.includes('costs.daily'))).toHaveLength(1);
     expect(toCaller.join()).toContain(content.output);
     expect(receiver.received.length).toBeGreaterThan(0);
     expect(metrics).toContain('promptgate_executions_total{prompt="greet"');
