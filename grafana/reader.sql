@@ -19,7 +19,10 @@ grant select on
 -- Not the cases: they hold answers.
 grant select (id, run_id, prompt_name, version, suite, verdict, score, threshold, pass_rate, lower_bound, created_at)
   on evaluations to promptgate_reader;
-grant select on drift_runs, drift_findings to promptgate_reader;
+grant select on drift_runs, drift_findings, probe_runs to promptgate_reader;
+-- Neither reasons nor failures: they say what was answered.
+grant select (run_id, outcome, case_count, trial_count, passed_count, call_count, cost, currency, rollback_deployment_id)
+  on probe_outcomes to promptgate_reader;
 -- Not why somebody set them.
 grant select (id, scope, subject, measure, period, currency, refuse_at, warn_at) on budgets to promptgate_reader;
 grant select on budget_windows to promptgate_reader;

@@ -4,7 +4,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import postgres from 'postgres';
+import { v7 } from 'uuid';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import type { ProbeOutcome } from '../../src/application/probe-store.ts';
 import { createRollupKeeper } from '../../src/application/rollup-keeper.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { insertExecutions, insertLaterCosts, truth } from '../support/cost-truth.ts';
@@ -98,6 +100,8 @@ function plainQueries({ from, to, variables }: Picked): Record<string, string> {
     'promptgate-drift-and-gates/Drift: findings': `select created_at, 'prompt-1', 1, 'openai/gpt-4o-mini', 'call', measure, 'median 312 ms',
       'median 498 ms', case measure when 'latency' then 0.0004 end, null, evidence_after from drift_findings order by id desc`,
     'promptgate-drift-and-gates/Drift: runs': `select created_at, 'every prompt', since, until, 0, 12, 2, 'key:ci' from drift_runs`,
+    'promptgate-drift-and-gates/Probes': `select r.created_at, 'prompt-1', 'default', 'production', 2, coalesce(o.outcome, 'not ended'), o.passed_count,
+      o.trial_count, o.cost, o.currency, false, 'schedule:probes' from probe_runs r left join probe_outcomes o using (run_id) order by 1 desc`,
     'promptgate-drift-and-gates/Evaluations: share that passed, by version': `select created_at, 'prompt-1 v2', 1 from evaluations`,
     'promptgate-drift-and-gates/Executions that failed, by version': `select ${group}, named, avg((status = 'failed')::integer) from ${hours} where version > 0 group by 1, 2 order by 1, 2`,
     'promptgate-drift-and-gates/Length of an answer in tokens, by version': `select ${group}, named, nullif(sum(completion), 0) / count(*) from ${hours} where version > 0 and status = 'succeeded' group by 1, 2 order by 1, 2`,
@@ -231,6 +235,9 @@ describe.each(databases)('the dashboards on $name', ({ create }) => {
       'select source from prompt_versions',
       'select cases from evaluations',
       'select hash from api_keys',
+      'select reasons from probe_outcomes',
+      'select failures from probe_outcomes',
+      'select executions from replay_runs',
       'select source from evaluation_suites',
       'select reason from budgets',
       'delete from execution_rollups',
@@ -275,8 +282,22 @@ async function fillBudgets({ budgets }: Store, sql: postgres.Sql): Promise<void>
     ('prompt', 'prompt-2', 'cost', 'day', 'USD', date_trunc('day', now(), 'UTC'), 0.5)`);
 }
 
+const probe = {
+  ...{ label: 'production', schedule: '*/30 * * * *', budget: '0.05', dailyBudget: null },
+  onFailure: 'report',
+} as const;
+const probeOutcome: ProbeOutcome = {
+  ...{
+    outcome: 'failed',
+    reasons: ['3 of 5 answers passed'],
+    failures: [{ case: 'short', execution: null }],
+  },
+  ...{ caseCount: 5, trialCount: 5, passedCount: 3, callCount: 5, simulated: false },
+  ...{ cost: '0.0123', currency: 'USD', rollback: null },
+};
+
 /** A version deployed, a next one put past the gate, taken back, and deployed on evidence. */
-async function fillRegistry({ registry, evaluations, audit, drift }: Store): Promise<void> {
+async function fillRegistry({ registry, evaluations, audit, drift, probes }: Store): Promise<void> {
   const promptName = 'prompt-1';
   const who = { actor: 'cli:ada', reason: 'because', gitCommit: null };
   for (const version of [1, 2]) {
@@ -294,6 +315,22 @@ async function fillRegistry({ registry, evaluations, audit, drift }: Store): Pro
   await registry.moveLabel({ ...move, toVersion: 2, kind: 'deploy' });
   const fact = driftFinding({ promptName, measure: 'response_model', pValue: null, correctedP: null });
   await drift.record(driftRun(), [driftFinding({ promptName }), fact]);
+  const subject = { promptName, suite: 'default' };
+  await probes.register(subject, probe, { actor: 'cli:ada', gitCommit: null });
+  const { id: probeId } = (await probes.find(promptName, 'default'))!;
+  const fixed = {
+    ...subject,
+    probeId,
+    label: 'production',
+    version: 2,
+    deploymentId: 4,
+    suiteChecksum: 's1',
+  };
+  for (const outcome of [probeOutcome, null]) {
+    const runId = v7();
+    await probes.begin({ ...fixed, runId, dueAt: null, actor: 'schedule:probes' });
+    if (outcome) await probes.end(runId, outcome);
+  }
   const key = {
     prefix: 'pg_1',
     scopes: ['execute' as const],
