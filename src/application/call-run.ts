@@ -62,6 +62,8 @@ export interface CallRun {
   counts(): {
     /** Executions that the run consists of. */
     readonly callCount: number;
+    /** Of them, those that this part of it made. */
+    readonly madeCount: number;
     readonly simulated: boolean;
   };
 }
@@ -166,7 +168,7 @@ export function createCallRun<Earlier extends Execution>(
     make,
     stopped,
     spent: budget.total,
-    counts: () => ({ callCount: made.size, simulated }),
+    counts: () => ({ callCount: made.size, madeCount: made.size - earlier.length, simulated }),
   };
 }
 

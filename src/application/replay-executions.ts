@@ -79,6 +79,8 @@ export interface ReplayBatch extends Pick<PairCollection, 'shown' | 'departures'
   readonly stopped: RunStop | null;
   readonly spent: ReturnType<CallRun['spent']>;
   readonly callCount: number;
+  /** Of them, those that this part of the batch made. */
+  readonly madeCount: number;
   readonly simulated: boolean;
   readonly durationMs: number;
 }

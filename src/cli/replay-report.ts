@@ -98,11 +98,14 @@ export function summarise(report: Report): string[] {
   ];
 }
 
-function spentOn({ call_count, duration_ms, simulated, cost, spent, currency }: Report): string {
+function spentOn({ call_count, made_count, duration_ms, simulated, cost, spent, currency }: Report): string {
   const price = simulated
     ? 'nothing was bought'
     : `cost ${cost ?? `not known, at least ${spent}`} ${currency}`;
-  return `${call_count} calls in ${(duration_ms / 1000).toFixed(1)} s; ${price}`;
+  const time = `in ${(duration_ms / 1000).toFixed(1)} s`;
+  if (made_count === call_count) return `${call_count} calls ${time}; ${price}`;
+  const now = made_count === 0 ? 'all made before' : `${made_count} of them now, ${time}`;
+  return `${call_count} calls, ${now}; ${price}`;
 }
 
 function costOf({ pairs, currency, before, after, difference }: NonNullable<Report['costs']>): string {

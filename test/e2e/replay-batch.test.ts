@@ -3,6 +3,7 @@ import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { compileSuite } from '../../src/domain/evaluation-suite.ts';
 import { openStore } from '../../src/store/store.ts';
 import { runCommand } from '../support/command.ts';
@@ -127,7 +128,12 @@ describe.each(databases)('a batch of replays on $name', ({ create }) => {
     const made = provider.asked.length;
     expect([made > 5, first.call_count === made]).toEqual([true, true]);
     const second = (await replay({ resume: first.run_id })).body;
-    expect(second).toMatchObject({ run_id: first.run_id, call_count: 30, stopped: null });
+    expect(second).toMatchObject({
+      run_id: first.run_id,
+      call_count: 30,
+      made_count: 30 - made,
+      stopped: null,
+    });
     expect(idsOf({ body: second })).toEqual(idsOf({ body: first }));
     expect([provider.asked.length, new Set(provider.asked).size]).toEqual([30, 30]);
     // A finished batch is reported again from its rows.
@@ -226,6 +232,12 @@ describe.each(databases)('a batch of replays on $name', ({ create }) => {
     );
     expect((await readFile(file, 'utf8')).startsWith(written)).toBe(true);
     expect((await add()).out).toContain('has 0 more cases, of 30 picked.');
+    const after = ['--expect', 'after', '--failing', '--suite', 'other.eval.yaml'];
+    expect((await add(...after)).out).toContain('has 1 more case, of 1 picked.');
+    const other = parse(await readFile(join(directory, 'other.eval.yaml'), 'utf8'));
+    expect(other.tests).toMatchObject([
+      { vars: { name: 'n03' }, assert: [{ type: 'equals', value: 'broken' }] },
+    ]);
     expect(provider.asked).toHaveLength(made);
     expect(await add('--id', 'one')).toMatchObject({ code: 2 });
   });

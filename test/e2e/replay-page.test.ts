@@ -73,6 +73,7 @@ function page(): string {
       findings: summariseReplays(pairs),
       spent: { cost: '1', known: '1', currency: 'USD' },
       callCount: 30,
+      madeCount: 30,
       durationMs: 1,
     }),
   );
