@@ -158,6 +158,7 @@ const server = await startPostgres([
   'shared_buffers=1GB',
   'max_wal_size=8GB',
   'checkpoint_timeout=30min',
+  'autovacuum_naptime=10s',
 ]);
 const step = async (name: string, work: () => Promise<string>) => {
   const at = performance.now();
