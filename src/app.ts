@@ -139,10 +139,10 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
     const scripts = createScriptProcess({ javascript: values.PROMPTGATE_EVAL_JAVASCRIPT === 'on' });
     releasers.push(() => scripts.close());
     const budgets = createBudgetKeeper(store.budgets, {
-      onWarning: ({ scope, subject, measure, period, warnAt }, taken) =>
-        log.warn(
-          `budget: ${scope} ${subject} has taken ${taken} of ${measure} this ${period}, warned at ${warnAt}`,
-        ),
+      onWarning: ({ scope, subject, measure, currency, period, warnAt }, taken) => {
+        const what = currency || measure;
+        log.warn(`budget: ${scope} ${subject} took ${taken} ${what} this ${period}; warned from ${warnAt}`);
+      },
       onError: () => log.warn('the budgets cannot be read; going on with those of before'),
     });
     await budgets.start();

@@ -3,8 +3,13 @@
  * are admitted against it in memory: one question for many calls, and none without a budget. What all gateways have taken
  * never exceeds the budget, so what is spent beyond it is at most what calls in flight cost more than was expected of them.
  */
-import { type Budget, budgetKey, type LimitStanding, type StoredBudget } from '../domain/budget.ts';
-import { PromptgateError } from '../domain/errors.ts';
+import {
+  type Budget,
+  budgetKey,
+  type LimitStanding,
+  refuseByBudget,
+  type StoredBudget,
+} from '../domain/budget.ts';
 import type { Admission, Execution } from '../domain/execution.ts';
 import type { BudgetStore } from './budget-store.ts';
 
@@ -59,6 +64,8 @@ interface Share {
   starts: Date | null;
   ends: number;
   balance: number;
+  /** For calls in flight. */
+  held: number;
   /** Mean of what calls took; undefined before the first. */
   mean: number | undefined;
   asking: Promise<number> | undefined;
@@ -107,15 +114,23 @@ export function createBudgetKeeper(store: BudgetStore, options: BudgetKeeperOpti
       share.starts = grant.starts;
       share.ends = grant.ends.getTime();
       share.taken = grant.taken;
-      if (budget.warnAt !== null && grant.taken >= Number(budget.warnAt) && !share.warned) {
-        share.warned = true;
-        options.onWarning(budget, grant.taken);
-      }
+      warn(share);
       return grant.granted;
     })().finally(() => {
       share.asking = undefined;
     });
     return share.asking;
+  }
+
+  const refusalOf = ({ budget, mean, ends }: Share) => refuseByBudget(budget, mean, ends - now());
+
+  /** What this gateway holds and has not spent is no reason to. */
+  function warn(share: Share): void {
+    const { budget, taken, balance, held, ends } = share;
+    const spent = taken - balance - held;
+    if (budget.warnAt === null || share.warned || now() >= ends || spent < Number(budget.warnAt)) return;
+    share.warned = true;
+    options.onWarning(budget, Number(spent.toPrecision(6)));
   }
 
   /** @returns what is held for the call: `amount`, or of a first one whatever is left, if that is `least` or more */
@@ -128,7 +143,7 @@ export function createBudgetKeeper(store: BudgetStore, options: BudgetKeeperOpti
         share.balance -= amount;
         return amount;
       }
-      if (now() < Math.min(share.dryUntil, share.ends)) throw refusal(share, now());
+      if (now() < Math.min(share.dryUntil, share.ends)) throw refusalOf(share);
       if (mine && now() >= share.ends && share.starts) await giveBack(share);
       const granted = await ask(share, amount, least);
       if (granted < amount && share.balance < amount) {
@@ -138,7 +153,7 @@ export function createBudgetKeeper(store: BudgetStore, options: BudgetKeeperOpti
           return held;
         }
         share.dryUntil = now() + dryMs;
-        throw refusal(share, now());
+        throw refusalOf(share);
       }
     }
   }
@@ -148,7 +163,8 @@ export function createBudgetKeeper(store: BudgetStore, options: BudgetKeeperOpti
     if (balance === 0 || !starts) return;
     share.balance = 0;
     try {
-      await store.take(budget, { starts, owed: -balance, wanted: 0, least: 0 });
+      const { taken } = await store.take(budget, { starts, owed: -balance, wanted: 0, least: 0 });
+      share.taken = taken;
     } catch (error) {
       // What is owed may be said twice, what is left may not: in doubt the budget is spent.
       if (share.starts?.getTime() === starts.getTime() && balance < 0) share.balance += balance;
@@ -162,6 +178,7 @@ export function createBudgetKeeper(store: BudgetStore, options: BudgetKeeperOpti
       // Another gateway may want what lies idle here, and would never get it should this process be killed.
       if (!share.used && !share.asking) await giveBack(share);
       share.used = false;
+      warn(share);
     }
   }
 
@@ -178,6 +195,7 @@ export function createBudgetKeeper(store: BudgetStore, options: BudgetKeeperOpti
           if (execution) share.mean = share.mean === undefined ? spent : 0.9 * share.mean + 0.1 * spent;
           // What belongs to a period that is over is not carried into the next.
           if (share.starts?.getTime() === starts?.getTime()) share.balance += amount - spent;
+          share.held -= amount;
         }
       };
       try {
@@ -186,6 +204,7 @@ export function createBudgetKeeper(store: BudgetStore, options: BudgetKeeperOpti
           const least = share.mean ?? Math.min(expected, leastOf(share.budget));
           const amount = await acquire(share, expected, least);
           held.push({ share, amount, starts: share.starts });
+          share.held += amount;
         }
       } catch (error) {
         settle(null);
@@ -216,6 +235,7 @@ function newShare(budget: Budget): Share {
     starts: null,
     ends: 0,
     balance: 0,
+    held: 0,
     mean: undefined,
     asking: undefined,
     warned: false,
@@ -274,23 +294,4 @@ function spentOf({ measure, currency }: Budget, execution: Execution): number {
   if (measure === 'requests') return 1;
   if (measure === 'tokens') return (execution.promptTokens ?? 0) + (execution.completionTokens ?? 0);
   return execution.price.currency === currency ? Number(execution.price.cost ?? 0) : 0;
-}
-
-function refusal({ budget, ends, mean = 0 }: Share, now: number): PromptgateError {
-  const { scope, subject, measure, period, refuseAt, currency } = budget;
-  const whose = scope === 'key' ? 'this key' : `the ${scope} "${subject}"`;
-  const retryAfterMs = Math.max(1_000, ends - now);
-  const isMoney = measure === 'cost';
-  const limit = `${refuseAt} ${isMoney ? currency : measure} a ${period}`;
-  // Waiting cures nothing then.
-  const tooSmall =
-    mean > Number(refuseAt)
-      ? ` One call takes ${Number(mean.toPrecision(3))} of it on average, more than there is: raise it, or lift it.`
-      : '';
-  const says = isMoney ? `The budget of ${whose} is spent` : `The limit of ${whose} is reached`;
-  const message = `${says}: ${limit}.${tooSmall} No provider was called.`;
-  return new PromptgateError(isMoney ? 'budget_exceeded' : 'rate_limited', message, {
-    retryAfterMs,
-    limit: refuseAt ?? '',
-  });
 }

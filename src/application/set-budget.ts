@@ -1,6 +1,7 @@
 import type { Actor } from '../domain/api-key.ts';
 import type { Budget } from '../domain/budget.ts';
 import { PromptgateError } from '../domain/errors.ts';
+import { nearestName } from '../domain/names.ts';
 import type { BudgetKeeper } from './budget-keeper.ts';
 import type { BudgetStore } from './budget-store.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
@@ -12,12 +13,15 @@ export interface SetBudgetRequest {
   readonly reason: string | null;
 }
 
-/** @throws PromptgateError invalid_request — money of no currency, a period that does not fit; not_found — no such key */
+/**
+ * @throws PromptgateError invalid_request — a period that does not fit; not_found — no such key or prompt: a budget of a
+ * name that nobody calls would limit nothing, and nobody would notice
+ */
 export async function setBudget(
   deps: {
     readonly budgetStore: BudgetStore;
     readonly budgets: Pick<BudgetKeeper, 'refresh'>;
-    readonly snapshot: Pick<RegistrySnapshot, 'listKeys'>;
+    readonly snapshot: Pick<RegistrySnapshot, 'listKeys' | 'find' | 'list'>;
   },
   { actor, budget, reason }: SetBudgetRequest,
 ): Promise<void> {
@@ -33,6 +37,18 @@ export async function setBudget(
       ? deps.snapshot.listKeys().find(({ id, name }) => id === subject || name === subject)
       : undefined;
   if (scope === 'key' && !key) throw new PromptgateError('not_found', `There is no key "${subject}".`);
+  // What is gone may still be lifted.
+  const isLimit = budget.refuseAt !== null || budget.warnAt !== null;
+  if (scope === 'prompt' && isLimit && !deps.snapshot.find(subject)) {
+    const hint = nearestName(
+      subject,
+      deps.snapshot.list().map(({ name }) => name),
+    );
+    throw new PromptgateError(
+      'not_found',
+      `There is no prompt "${subject}"${hint ? `. Did you mean "${hint}"?` : '.'}`,
+    );
+  }
   await deps.budgetStore.set({ ...budget, subject: key?.id ?? subject }, actor.name, reason);
   await deps.budgets.refresh();
 }

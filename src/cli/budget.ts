@@ -50,6 +50,12 @@ export function addBudgetCommand(program: Command, context: CliContext): void {
             'Say whose budget: key:NAME, prompt:NAME or label:NAME.',
           );
         }
+        if (measure !== 'cost' && options.per !== undefined) {
+          throw new PromptgateError(
+            'invalid_request',
+            `A limit of ${measure} is by minute: leave --per out.`,
+          );
+        }
         const { set } = await client.request<{ set: boolean }>('PUT', '/v1/budgets', {
           scope,
           subject: name,

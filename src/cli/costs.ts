@@ -194,7 +194,11 @@ function renderCosts({ since, until, by, data, pending }: CostsView): string {
     'unknown',
   ];
   const later = data.reduce((sum, { later_costs }) => sum + later_costs, 0);
+  const isFree = data.some(
+    (line) => line.succeeded > 0 && line.costs.length === 0 && line.unknown_costs === 0,
+  );
   const notes = [
+    isFree ? 'Without a cost, and none unknown: simulated answers, of which nothing was bought.' : '',
     later > 0 ? `${later} of these costs became known after the calls had settled.` : '',
     pending > 0 ? `${pending} that settled just now are not in it yet.` : '',
   ].filter((note) => note !== '');

@@ -1,3 +1,5 @@
+import { PromptgateError } from './errors.ts';
+
 export const budgetScopes = ['key', 'prompt', 'label'] as const;
 export type BudgetScope = (typeof budgetScopes)[number];
 
@@ -41,4 +43,21 @@ export interface LimitStanding {
 
 export function budgetKey({ scope, subject, measure, period, currency }: Budget): string {
   return JSON.stringify([scope, subject, measure, period, currency]);
+}
+
+/** @param mean what calls took so far; undefined: there was none. @param endsInMs until the period ends */
+export function refuseByBudget(budget: Budget, mean: number | undefined, endsInMs: number): PromptgateError {
+  const { scope, subject, measure, period, refuseAt, currency } = budget;
+  const whose = scope === 'key' ? 'this key' : `the ${scope} "${subject}"`;
+  const isMoney = measure === 'cost';
+  const says = isMoney ? `The budget of ${whose} is spent` : `The limit of ${whose} is reached`;
+  const limit = `${refuseAt} ${isMoney ? currency : measure} a ${period}`;
+  // Waiting cures nothing then.
+  const tooSmall =
+    (mean ?? 0) > Number(refuseAt)
+      ? ` One call takes ${Number((mean ?? 0).toPrecision(3))} of it on average, more than there is: raise it, or lift it.`
+      : '';
+  const message = `${says}: ${limit}.${tooSmall} No provider was called.`;
+  const about = { retryAfterMs: Math.max(1_000, endsInMs), limit: refuseAt ?? '' };
+  return new PromptgateError(isMoney ? 'budget_exceeded' : 'rate_limited', message, about);
 }

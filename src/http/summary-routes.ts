@@ -5,7 +5,10 @@ import type { HttpEnvironment } from './context.ts';
 import { addRoute, readBody, readQuery } from './route.ts';
 import { postedSchema, summarySchema, toPostedView, toSummaryView } from './summary-view.ts';
 
-const daySchema = z.iso.date().optional().openapi({ description: 'UTC, and over. Default: yesterday.' });
+const daySchema = z.iso
+  .date('is written 2026-11-20')
+  .optional()
+  .openapi({ description: 'UTC, and over. Default: yesterday.' });
 const querySchema = z.strictObject({ day: daySchema });
 const bodySchema = z.strictObject({ day: daySchema }).openapi('PostSummaryRequest');
 

@@ -115,6 +115,11 @@ describe.each(databases)('budgets on $name', ({ create, name }) => {
     expect((await set({ ...body, period: 'day' })).status).toBe(400);
     expect((await set({ ...body, refuse_at: -1 })).status).toBe(400);
     expect((await set({ ...body, scope: 'key', subject: 'nobody' })).status).toBe(404);
+    const typo = await set({ ...body, scope: 'prompt', subject: 'gret' });
+    expect([typo.status, typo.body.error.message]).toEqual([
+      ...[404, 'There is no prompt "gret". Did you mean "greet"?'],
+    ]);
+    expect((await set({ ...body, scope: 'prompt', subject: 'gone', refuse_at: null })).status).toBe(200);
     await expect(gateway.query('delete from budgets')).rejects.toThrow();
   });
 });

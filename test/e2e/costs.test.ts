@@ -215,10 +215,10 @@ describe.each(databases)('costs on $name', ({ create }) => {
       await settle(dayBack(6), ['0.1']);
       await settle(day, ['0.1', '0.15', null]);
       await settle(day, ['0.02'], { promptVersion: 2, status: 'failed' });
-      const budget = { scope: 'prompt', subject: 'daily', measure: 'cost', period: 'day', refuse_at: '2' };
+      const budget = { scope: 'prompt', subject: 'greet', measure: 'cost', period: 'day', refuse_at: '2' };
       await gateway.call('PUT', '/v1/budgets', { key: gateway.keys.admin, body: budget });
       await gateway.query(
-        `insert into budget_windows values ('prompt', 'daily', 'cost', 'day', 'USD', '${day}T00:00:00Z', 0.27)`,
+        `insert into budget_windows values ('prompt', 'greet', 'cost', 'day', 'USD', '${day}T00:00:00Z', 0.27)`,
       );
       const { body } = await get(`/v1/costs/summary?day=${day}`);
       expect(body.versions).toMatchObject([
@@ -231,10 +231,10 @@ describe.each(databases)('costs on $name', ({ create }) => {
       expect(body.versions[0].costs[0].change).toBeCloseTo(1.5, 9);
       expect(body.versions[0].costs[0].week_change).toBeCloseTo(0.25, 9);
       expect(body.total).toMatchObject({ executions: 4, costs: [{ cost: '0.27' }] });
-      expect(body.budgets).toMatchObject([{ subject: 'daily', taken: '0.27', refuse_at: '2' }]);
+      expect(body.budgets).toMatchObject([{ subject: 'greet', taken: '0.27', refuse_at: '2' }]);
       const told = await command('costs', 'summary', '--day', day);
       expect(told).toMatch(/daily v1\s+3\s+3\s+\d+\s+\d+\s+0.25\s+USD\s+\+150.0 %\s+\+25.0 %\s+1/);
-      expect(told).toContain('budget  prompt:daily  0.27 of 2 USD that day');
+      expect(told).toContain('budget  prompt:greet  0.27 of 2 USD that day');
       expect((await get(`/v1/costs/summary?day=${dayBack(0)}`)).status).toBe(400);
       expect((await get('/v1/costs/summary', gateway.keys.execute)).status).toBe(403);
     });

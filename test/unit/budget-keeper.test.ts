@@ -171,6 +171,22 @@ describe('budgets', () => {
     });
   });
 
+  it('are warned of by what is spent: neither what is held for a call in flight counts, nor what went back', async () => {
+    const { store } = sharedStore(100, 50);
+    const warned: number[] = [];
+    const keeper = await keeperOf(store, warned);
+    const admit = () => keeper.admit(intent(), () => ({ tokens: 1, cost: () => 90 }));
+    const first = await admit();
+    await keeper.refresh();
+    expect(warned).toEqual([]);
+    first!.settle(costing(20));
+    for (let look = 0; look < 3; look++) await keeper.refresh();
+    expect(warned).toEqual([]);
+    (await admit())!.settle(costing(40));
+    await keeper.refresh();
+    expect(warned).toEqual([60]);
+  });
+
   it('lose with a gateway that is killed what a hundred calls take, at most', async () => {
     const { store, state } = sharedStore(1_000_000);
     const keeper = await keeperOf(store);
