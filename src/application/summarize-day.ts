@@ -98,7 +98,8 @@ export async function postSummary(
 /**
  * What the clock calls: yesterday, and before it the days of the week that were claimed and never taken. One that was taken
  * costs a question, so this may be called as often as a day should be tried.
- * @throws PromptgateError provider_unavailable — one was not taken; the others were tried all the same
+ * @throws PromptgateError provider_unavailable — one is not known to be taken, and whoever calls has to try again; the others
+ * were tried all the same
  */
 export async function postDueSummaries(deps: SummarizeDayDependencies, actor: Actor): Promise<void> {
   const yesterday = yesterdayOf(Date.now());
@@ -106,12 +107,13 @@ export async function postDueSummaries(deps: SummarizeDayDependencies, actor: Ac
   const refused: string[] = [];
   for (const day of [...(await deps.summaries.listUntaken(week, yesterday)), yesterday]) {
     const { outcome, reason } = await postSummary(deps, actor, day);
+    if (outcome === 'posting') refused.push(`${day}: it was claimed seconds ago and may be on its way`);
     if (outcome === 'refused') refused.push(`${day}: ${reason}`);
   }
   if (refused.length > 0) {
     throw new PromptgateError(
       'provider_unavailable',
-      `The webhook did not take the summary of ${refused.join('; ')}. It is posted again at the next time of the schedule.`,
+      `The summary of a day is not known to be taken, and is posted again: ${refused.join('; ')}.`,
     );
   }
 }
