@@ -31,8 +31,9 @@ export function ask<T>(child: ChildProcess, question: object): Promise<T> {
 const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 
 export function childrenOf(pid: number): number[] {
-  return readdirSync(`/proc/${pid}/task`).flatMap((thread) => {
-    const listed = readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8');
+  const threads = ifThere(() => readdirSync(`/proc/${pid}/task`)) ?? [];
+  return threads.flatMap((thread) => {
+    const listed = ifThere(() => readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8')) ?? '';
     return listed.split(' ').filter(Boolean).map(Number);
   });
 }
@@ -42,12 +43,26 @@ function family(pid: number): number[] {
   return [pid, ...childrenOf(pid).flatMap(family)];
 }
 
+/** A backend of a database may end between two looks at it. */
+function ifThere<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes(String((error as NodeJS.ErrnoException).code))) return undefined;
+    throw error;
+  }
+}
+
 /** CPU time of a process and its children so far, in microseconds; one of a server's that ended is missing. */
 export function cpuUsOf(pid: number): number {
   const ticks = family(pid).map((one) => {
     // The name, in parentheses, may hold anything.
-    const fields = readFileSync(`/proc/${one}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
-    return Number(fields[11]) + Number(fields[12]);
+    const stat =
+      ifThere(() => readFileSync(`/proc/${one}/stat`, 'utf8'))
+        ?.split(') ')
+        .at(-1) ?? '';
+    const fields = stat.split(' ');
+    return Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
   });
   return (sum(ticks) / ticksPerSecond) * 1_000_000;
 }
@@ -55,8 +70,8 @@ export function cpuUsOf(pid: number): number {
 /** Resident memory of a process and its children, in bytes. */
 export function rssOf(pid: number): number {
   const sizes = family(pid).map((one) => {
-    const kib = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${one}/status`, 'utf8'))?.[1];
-    return Number(kib ?? 0) * 1024;
+    const status = ifThere(() => readFileSync(`/proc/${one}/status`, 'utf8')) ?? '';
+    return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) * 1024;
   });
   return sum(sizes);
 }
