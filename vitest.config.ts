@@ -8,13 +8,20 @@ export default defineConfig({
     // undoes what it does to the process: timers, spies, environment, umask.
     isolate: false,
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 30_000 } },
+      {
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          globalSetup: ['test/support/scratch.ts'],
+          testTimeout: 30_000,
+        },
+      },
       {
         test: {
           name: 'database',
           include: ['test/{integration,e2e,fault}/**/*.test.ts'],
           // One real PostgreSQL for the whole run; every test file makes its own database in it.
-          globalSetup: ['test/support/postgres-server.ts'],
+          globalSetup: ['test/support/scratch.ts', 'test/support/postgres-server.ts'],
           testTimeout: 30_000,
           hookTimeout: 60_000,
         },

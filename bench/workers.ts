@@ -6,7 +6,7 @@
  * rest of it. What the shares leave is for everything else, and the gateway is what saturates. That it was is checked:
  * what each worker used is told beside what it did.
  */
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -95,10 +95,10 @@ async function measure(
 
 const postgres = await startPostgres();
 const provider = start('answering-process.ts');
+const cwd = await mkdtemp(join(tmpdir(), 'promptgate-bench-'));
 const measured: Record<1 | 2, Figures[]> = { 1: [], 2: [] };
 try {
   const { url } = await answerOf<{ url: string }>(provider);
-  const cwd = await mkdtemp(join(tmpdir(), 'promptgate-bench-'));
   const environment = {
     PORT: '0',
     DATABASE_URL: postgres.url,
@@ -142,4 +142,5 @@ try {
 } finally {
   provider.disconnect();
   await postgres.stop();
+  await rm(cwd, { recursive: true, force: true });
 }

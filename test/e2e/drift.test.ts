@@ -4,8 +4,9 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createProgram } from '../../src/cli/cli.ts';
 import { startChangingProvider } from '../support/changing-provider.ts';
 import { databases, type TestDatabase } from '../support/databases.ts';
@@ -72,7 +73,7 @@ describe.each(databases)('drift on $name', ({ name, create }) => {
     await once(receiver.listen(0, '127.0.0.1'), 'listening');
     releasers.push(async () => void receiver.close());
     const open = async (output: string) => {
-      const config = join(inject('scratch'), `drift-${database.kind}-${output}.yaml`);
+      const config = join(tmpdir(), `drift-${database.kind}-${output}.yaml`);
       const price = `[{ provider: own, model: model-a, input: 1, output: ${output} }]`;
       writeFileSync(config, `providers:\n  own: { base_url: '${provider.url}' }\nprices: ${price}\n`);
       return startGateway(database, {

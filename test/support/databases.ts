@@ -12,6 +12,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { cp, mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import postgres from 'postgres';
 import { inject } from 'vitest';
@@ -117,7 +118,7 @@ interface Embedded {
 const idle: Embedded[] = [];
 
 async function startEmbedded(): Promise<Embedded> {
-  const directory = await mkdtemp(join(inject('scratch'), 'pglite-'));
+  const directory = await mkdtemp(join(tmpdir(), 'pglite-'));
   await cp(inject('pgliteTemplate'), directory, { recursive: true });
   const umask = process.umask();
   const database = await openEmbeddedDatabase({ directory });

@@ -3,7 +3,7 @@
  * with the whole schema, to be copied: making it takes seconds, copying it takes none.
  * Durability is switched off: no test here survives a power loss, and every one is faster.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
@@ -16,8 +16,6 @@ declare module 'vitest' {
     postgresUrl: string;
     /** An embedded database's directory with the whole schema and no row; to be copied, never opened. */
     pgliteTemplate: string;
-    /** A directory that is removed at the end of the run; for what outlives the test file that made it. */
-    scratch: string;
   }
 }
 
@@ -29,15 +27,10 @@ async function makePgliteTemplate(directory: string): Promise<string> {
 }
 
 export default async function setUpDatabases(project: TestProject): Promise<() => Promise<void>> {
-  const scratch = await mkdtemp(join(tmpdir(), 'promptgate-tests-'));
   // One after the other: the embedded database tightens the umask of the process, and initdb runs as another user.
   const server = await startPostgres(['fsync=off', 'full_page_writes=off', 'max_connections=300']);
-  const pgliteTemplate = await makePgliteTemplate(join(scratch, 'pglite-template'));
+  const pgliteTemplate = await makePgliteTemplate(await mkdtemp(join(tmpdir(), 'pglite-template-')));
   project.provide('postgresUrl', server.url);
   project.provide('pgliteTemplate', pgliteTemplate);
-  project.provide('scratch', scratch);
-  return async () => {
-    await server.stop();
-    await rm(scratch, { recursive: true, force: true });
-  };
+  return () => server.stop();
 }
