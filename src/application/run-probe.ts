@@ -212,27 +212,32 @@ async function rollLabelBack(
   const { promptName, label, version, runId } = run;
   if (simulated) return { refusal: 'Simulated answers move no label.' };
   const actor = actorOf(run);
-  const moves = await deps.registry.listDeployments(promptName, { label, limit: 1_000 });
-  const before = moves.find((move) => move.actor.startsWith('probe:') && move.fromVersion === version);
-  const reason = `probe ${probeNameOf(run)} failed in run ${runId}: ${reasons.join('; ')}`.slice(0, 1_000);
-  // This run did it and died before it could say so.
+  const taken = async () => {
+    const moves = await deps.registry.listDeployments(promptName, { label, limit: 1_000 });
+    return moves.find((move) => move.actor.startsWith('probe:') && move.fromVersion === version);
+  };
+  const before = await taken();
+  // This run did it: it died before it could say so, or another gateway goes on with it too.
   if (before?.reason?.includes(runId)) return { deploymentId: before.id };
   if (before) {
     return {
       refusal: `A probe has taken version ${version} off the label before; somebody put it there again.`,
     };
   }
+  const reason = `probe ${probeNameOf(run)} failed in run ${runId}: ${reasons.join('; ')}`.slice(0, 1_000);
   try {
     const expectedDeployment = run.deploymentId;
     const { id } = await rollBack(deps, { actor, promptName, label, expectedDeployment, reason });
     return { deploymentId: id };
   } catch (error) {
-    const isRefusal =
-      error instanceof PromptgateError && ['conflict', 'forbidden', 'not_found'].includes(error.code);
-    if (isRefusal) return { refusal: error.message };
-    throw error;
+    const isRefusal = error instanceof PromptgateError && refusals.includes(error.code);
+    if (!isRefusal) throw error;
+    const meanwhile = await taken();
+    return meanwhile?.reason?.includes(runId) ? { deploymentId: meanwhile.id } : { refusal: error.message };
   }
 }
+
+const refusals: readonly string[] = ['conflict', 'forbidden', 'not_found'];
 
 function undecided(reason: string): ProbeOutcome {
   return {

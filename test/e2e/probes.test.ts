@@ -1,4 +1,7 @@
 // Probes through a whole gateway: what they ask, what they cost, what follows when they fail, and what does not.
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { App } from '../../src/app.ts';
 import type { Actor } from '../../src/domain/api-key.ts';
@@ -41,16 +44,31 @@ describe.each(databases)('probes on $name', ({ create }) => {
   let database: TestDatabase;
   let provider: ScriptedProvider;
   let gateway: TestGateway;
+  let receiver: Server;
+  const posted: { type: string; data: { run_id: string } }[] = [];
   /** What the provider answers, by what it is asked. */
   let answer: (asked: string) => ScriptedAnswer = (text) => ({ text });
 
   beforeAll(async () => {
     database = await create();
     provider = await startScriptedProvider((asked) => answer(asked));
-    gateway = await startGateway(database, { environment: provider.environment, files: {} });
+    receiver = createServer(async (request, response) => {
+      let body = '';
+      for await (const chunk of request) body += chunk;
+      posted.push(JSON.parse(body));
+      response.end();
+    });
+    await once(receiver.listen(0, '127.0.0.1'), 'listening');
+    const environment = {
+      ...provider.environment,
+      PROMPTGATE_WEBHOOK_URL: `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`,
+      PROMPTGATE_WEBHOOK_SECRET: 'a secret of 24 characters',
+    };
+    gateway = await startGateway(database, { environment, files: {} });
   });
   afterAll(async () => {
     await gateway?.close();
+    receiver?.close();
     await provider?.close();
     await database?.drop();
   });
@@ -126,6 +144,9 @@ describe.each(databases)('probes on $name', ({ create }) => {
     });
     expect(move.reason).toContain(failed.run_id);
     expect(failed.outcome.rollback).toEqual({ deployment_id: Number(move.id), refusal: null });
+    await expect
+      .poll(() => posted.filter(({ type }) => type === 'probe.failed'))
+      .toMatchObject([{ data: failed }]);
     // Version 1 fails as well, and nothing ran before it.
     expect((await run('fragile')).outcome.rollback.refusal).toContain('Nothing ran before version 1');
     // Whoever puts it there again has decided; and SQL may not go round that.
