@@ -195,7 +195,12 @@ describe.each(databases)('a batch of replays on $name', ({ create }) => {
   });
 
   it('is read back before its end without a call, and its sample becomes cases, each input once', async () => {
-    answer = (asked) => ({ text: asked === 'v2 n03' ? 'broken' : asked.replace('v2 ', '') });
+    // Which come before the end of the budget, and in which order, the ids say. One whose input the suite has not goes wrong.
+    let broken: string | undefined;
+    answer = (asked) => {
+      if (!/n0[57]/.test(asked)) broken ??= asked.replace('v2 ', '');
+      return { text: asked === `v2 ${broken}` ? 'broken' : asked.replace('v2 ', '') };
+    };
     const { body } = await replay(draw({ seed: 'cases', budget: String(29 * costOfAnswer) }));
     const made = provider.asked.length;
     expect([body.stopped, made < 30]).toEqual(['budget', true]);
@@ -221,9 +226,9 @@ describe.each(databases)('a batch of replays on $name', ({ create }) => {
 
     const failing = await add('--failing', '--changed', '5', '--assert', 'similarity');
     expect(failing).toMatchObject({ code: 0, out: expect.stringContaining('has 1 more case, of 1 picked.') });
-    expect((await casesOf()).map(({ variables }) => variables.name)).toEqual(['n05', 'n03']);
+    expect((await casesOf()).map(({ variables }) => variables.name)).toEqual(['n05', broken]);
     const all = await add();
-    // n05 was there before, n03 is by now, and what failed has no answer to be expected.
+    // n05 was there before, the broken one is by now, and what failed has no answer to be expected.
     expect(all.out).toContain('has 27 more cases, of 30 picked.');
     expect(all.out).toContain('2 ask what a case asks already.');
     expect(all.out).toContain('has no answer: say with --value');
@@ -236,7 +241,7 @@ describe.each(databases)('a batch of replays on $name', ({ create }) => {
     expect((await add(...after)).out).toContain('has 1 more case, of 1 picked.');
     const other = parse(await readFile(join(directory, 'other.eval.yaml'), 'utf8'));
     expect(other.tests).toMatchObject([
-      { vars: { name: 'n03' }, assert: [{ type: 'equals', value: 'broken' }] },
+      { vars: { name: broken }, assert: [{ type: 'equals', value: 'broken' }] },
     ]);
     expect(provider.asked).toHaveLength(made);
     expect(await add('--id', 'one')).toMatchObject({ code: 2 });
