@@ -91,7 +91,7 @@ export function createAuditStore(
     },
     async settle(executions) {
       if (executions.length === 0) return;
-      await settleRows(executions.map(fromExecution));
+      await settleRows(executions.map((execution) => fromExecution(execution)));
     },
     writeIntentRows,
     settleRows,
@@ -132,7 +132,11 @@ export function createAuditStore(
           const ids = JSON.stringify(abandoned);
           const expired = await run.lockExpiredIntents(tx, gatewayId, ids, alone, limit);
           const outcomes = expired.map((row) => toOutcome(toIntent(row)));
-          if (outcomes.length > 0) await settleIn(tx, outcomes.map(fromExecution));
+          if (outcomes.length > 0)
+            await settleIn(
+              tx,
+              outcomes.map((outcome) => fromExecution(outcome)),
+            );
           return { outcomes };
         });
         return outcomes;

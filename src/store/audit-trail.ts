@@ -8,7 +8,7 @@ import type { AuditTrail, ClaimHolder, IdempotencyClaim } from '../application/a
 import { PromptgateError } from '../domain/errors.ts';
 import type { PostgresAuditStore } from './audit-store.ts';
 import { transferMs, withDeadline } from './connection.ts';
-import { fromExecution, fromIntent } from './execution-rows.ts';
+import { fromAdmission, fromExecution, fromIntent } from './execution-rows.ts';
 import type { GatewayLease } from './gateway-lease.ts';
 import { createWriteCombiner } from './write-combiner.ts';
 
@@ -62,6 +62,14 @@ export interface AuditSink {
  */
 export type IntentResult = 'written' | 'held' | 'unclaimable' | 'full' | 'ended';
 
+/** An execution that is admitted and not settled. */
+interface Open {
+  /** What is reserved for its records. */
+  bytes: number;
+  /** As `fromAdmission`, of those that have an intent: what it says, its outcome says again. */
+  readonly admission?: string;
+}
+
 /** What an outcome is expected to need beyond its intent: the answer. */
 const outcomeAllowance = 32_768;
 const shedRetryAfterMs = 1_000;
@@ -75,8 +83,7 @@ export function createAuditTrail(
   options: AuditTrailOptions,
 ): WritableAuditTrail {
   const { timeoutMs, settleTimeoutMs } = options;
-  /** Bytes that each open execution has reserved. */
-  const open = new Map<string, number>();
+  const open = new Map<string, Open>();
   let openBytes = 0;
   const settling = new Set<string>();
   let abandoned: string[] = [];
@@ -100,7 +107,7 @@ export function createAuditTrail(
     onFlush: (rows, ms) => options.onFlush?.('outcomes', rows, ms),
   });
 
-  function reserve(id: string, bytes: number): void {
+  function reserve(id: string, bytes: number, admission?: string): void {
     if (open.size >= options.maxOpen || openBytes + bytes > options.maxOpenBytes) {
       throw new PromptgateError(
         'audit_unavailable',
@@ -108,19 +115,19 @@ export function createAuditTrail(
         { retryAfterMs: shedRetryAfterMs },
       );
     }
-    open.set(id, bytes);
+    open.set(id, admission === undefined ? { bytes } : { bytes, admission });
     openBytes += bytes;
   }
 
   /** An answer longer than was thought: it is written all the same, and what wants to begin has less room. */
-  function grow(id: string, bytes: number): void {
-    const reserved = open.get(id) ?? 0;
-    open.set(id, Math.max(reserved, bytes));
-    openBytes += Math.max(0, bytes - reserved);
+  function grow(reserved: Open, bytes: number): void {
+    const more = Math.max(0, bytes - reserved.bytes);
+    reserved.bytes += more;
+    openBytes += more;
   }
 
   function release(id: string): void {
-    openBytes -= open.get(id) ?? 0;
+    openBytes -= open.get(id)?.bytes ?? 0;
     open.delete(id);
     settling.delete(id);
   }
@@ -164,8 +171,11 @@ export function createAuditTrail(
 
   return {
     async writeIntent(intent, claim) {
-      const row = fromIntent(intent, { gatewayId: lease.gatewayId, ...(claim ? { claim } : {}) });
-      if (!open.has(intent.id)) reserve(intent.id, 2 * Buffer.byteLength(row) + outcomeAllowance);
+      const known = open.get(intent.id);
+      const admission = known?.admission ?? fromAdmission(intent);
+      const { gatewayId } = lease;
+      const row = fromIntent(intent, claim ? { gatewayId, claim } : { gatewayId }, admission);
+      if (!known) reserve(intent.id, 2 * Buffer.byteLength(row) + outcomeAllowance, admission);
       if (!claim) return void (await write(row));
       const holder = await writeClaiming(intent.id, row, claim);
       // Another execution answers for this request; this one never was.
@@ -174,18 +184,20 @@ export function createAuditTrail(
     },
     async settle(execution) {
       const { id } = execution;
-      const row = fromExecution(execution);
       // A call that was refused has no intent, and so no room yet.
-      const admitted = open.has(id);
-      if (admitted) grow(id, Buffer.byteLength(row));
+      const admitted = open.get(id);
+      const row = fromExecution(execution, admitted?.admission);
+      if (admitted) grow(admitted, Buffer.byteLength(row));
       else reserve(id, Buffer.byteLength(row));
       settling.add(id);
       const written = outcomes.write(row);
-      written
-        .catch(() => {
+      written.then(
+        () => release(id),
+        () => {
           if (admitted) abandoned.push(id);
-        })
-        .finally(() => release(id));
+          release(id);
+        },
+      );
       await bounded(written, row);
     },
     leave(id) {

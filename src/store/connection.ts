@@ -112,15 +112,17 @@ class DeadlinePassed extends Error {
  * `statement_timeout` needs a server that is alive: against a frozen one a query hung for ever. The query itself is
  * left to its fate, so its outcome is in doubt.
  */
-export async function withDeadline<T>(promise: Promise<T>, ms: number): Promise<T> {
-  const { promise: deadline, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new DeadlinePassed(`no answer from the database in ${ms} ms`)), ms);
-  try {
-    return await Promise.race([promise, deadline]);
-  } finally {
-    clearTimeout(timer);
-    promise.catch(() => {});
-  }
+export function withDeadline<T>(promise: Promise<T>, ms: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new DeadlinePassed(`no answer from the database in ${ms} ms`)), ms);
+    const clearing =
+      <V>(end: (value: V) => void) =>
+      (value: V) => {
+        clearTimeout(timer);
+        end(value);
+      };
+    promise.then(clearing(resolve), clearing(reject));
+  });
 }
 
 /** `withDeadline` for work on a pool; one that ran out of time has its pool renewed. */

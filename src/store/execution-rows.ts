@@ -119,7 +119,7 @@ const executionSchema = z.object({
 type AdmissionRow = z.infer<z.ZodObject<typeof admissionColumns>>;
 
 /** Times as text everywhere: a Date among its values puts JSON.stringify on its slow path, and rows are most of what it writes. */
-function fromAdmission(admission: Admission) {
+function toAdmissionRow(admission: Admission) {
   return {
     id: admission.id,
     prompt_name: admission.promptName,
@@ -177,19 +177,30 @@ function toAdmission(row: AdmissionRow): Admission {
   };
 }
 
-/** An intent as one element of the json argument of `insertIntents`. */
+/** What an intent and its outcome both say, as text. Written once for the two: it holds all that the caller sent. */
+export function fromAdmission(admission: Admission): string {
+  return JSON.stringify(toAdmissionRow(admission));
+}
+
+/** The members of two objects, both with at least one, in one. */
+function join(text: string, more: string): string {
+  return `${text.slice(0, -1)},${more.slice(1)}`;
+}
+
+/** An intent as one element of the json argument of `insertIntents`. @param admission its own, as `fromAdmission` */
 export function fromIntent(
   intent: Intent,
   more: { readonly gatewayId: string | null; readonly claim?: IdempotencyClaim },
+  admission: string = fromAdmission(intent),
 ): string {
-  return JSON.stringify({
-    ...fromAdmission(intent),
+  const rest = JSON.stringify({
     attempt: intent.attempt,
     earlier_attempts: intent.earlierAttempts.map(fromAttempt),
     gateway_id: more.gatewayId,
     claim_scope: more.claim?.scope ?? null,
     claim_fingerprint: more.claim?.fingerprint ?? null,
   });
+  return join(admission, rest);
 }
 
 export function toIntent(row: Row): Intent {
@@ -201,11 +212,13 @@ export function toIntent(row: Row): Intent {
   };
 }
 
-/** An outcome as one element of the json argument of `settleExecutions`; its keys are the columns. */
-export function fromExecution(execution: Execution): string {
+/**
+ * An outcome as one element of the json argument of `settleExecutions`; its keys are the columns.
+ * @param admission its own, as `fromAdmission`: of an execution that was admitted that of its intent
+ */
+export function fromExecution(execution: Execution, admission: string = fromAdmission(execution)): string {
   const { cost, currency, ...price } = execution.price;
-  return JSON.stringify({
-    ...fromAdmission(execution),
+  const rest = JSON.stringify({
     status: execution.status,
     error_code: execution.errorCode,
     error_message: execution.errorMessage,
@@ -235,6 +248,7 @@ export function fromExecution(execution: Execution): string {
     delivered_bytes: execution.delivery?.deliveredBytes ?? null,
     disconnected_at: execution.delivery?.disconnectedAt?.toISOString() ?? null,
   });
+  return join(admission, rest);
 }
 
 export function toStoredExecution(row: Row): StoredExecution {

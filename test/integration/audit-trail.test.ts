@@ -209,7 +209,8 @@ describe.each(databases)('the audit trail of a gateway on $name', ({ create }) =
       await dead.writeIntent(call);
       await expire(dead);
       await other.keep();
-      const late = execution({ id: call.id, rawOutput: 'late' });
+      const { attempt: _attempt, earlierAttempts: _earlier, ...admission } = call;
+      const late = execution({ ...admission, rawOutput: 'late' });
       await dead.settle(late);
       await store.audit.settle([late]);
       expect((await store.audit.findExecution(call.id))?.status).toBe('unknown');
