@@ -16,8 +16,8 @@ import { fromExecution, fromIntent } from '../../src/store/execution-rows.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { settingsOf } from '../support/provider-calls.ts';
 
-/** Measured, by this test: 150 to 153 kB in seven runs on a busy machine. */
-const bytesMax = 175_000;
+/** Measured, by this test: 110 to 113 kB on a busy machine. */
+const bytesMax = 128_000;
 const warmUp = 1_500;
 const measured = 500;
 
