@@ -62,12 +62,23 @@ describe.each(databases)('the job queue on $name', ({ create }) => {
     expect(errors).toEqual([]);
   });
 
+  it('makes up for what fell due while no gateway ran: once, for the last time that was missed', async () => {
+    const done: DueJob[] = [];
+    const hour = 3_600_000;
+    await queues[0]!.set('hours', new Map([['', '0 * * * *']]));
+    await sql`update promptgate_jobs.schedule set created_on = now() - interval '1 day' where name = 'hours'`;
+    await sql`update promptgate_jobs.version set cron_on = now() - interval '5 hours'`;
+    await queues[1]!.work('hours', async (job) => void done.push(job));
+    await expect.poll(() => done, { timeout: 15_000 }).not.toEqual([]);
+    expect(done.map(({ dueAt }) => dueAt.getTime())).toEqual([Math.floor(Date.now() / hour) * hour]);
+  });
+
   it('forgets what is not scheduled any more', async () => {
     await queues[0]!.set('ticks', new Map([['c', '0 6 * * *']]));
-    expect(await sql`select key, cron, timezone from promptgate_jobs.schedule`).toEqual([
+    expect(await sql`select key, cron, timezone from promptgate_jobs.schedule where name = 'ticks'`).toEqual([
       { key: 'c', cron: '0 6 * * *', timezone: 'UTC' },
     ]);
     await queues[1]!.set('ticks', new Map());
-    expect(await sql`select key from promptgate_jobs.schedule`).toEqual([]);
+    expect(await sql`select key from promptgate_jobs.schedule where name = 'ticks'`).toEqual([]);
   });
 });
