@@ -20,8 +20,11 @@ const catchUpMax = 250;
  */
 export async function readCosts(costs: CostStore, actor: Actor, question: CostQuestion): Promise<CostReport> {
   await costs.rollUp(catchUpMax);
-  const lines = await costs.sum({ ...question, ...ownOf(actor, question) });
-  return { since: question.since, until: question.until, lines, pending: await costs.pending() };
+  const [lines, pending] = await Promise.all([
+    costs.sum({ ...question, ...ownOf(actor, question) }),
+    costs.pending(),
+  ]);
+  return { since: question.since, until: question.until, lines, pending };
 }
 
 export interface CompareCostsRequest extends CostFilter {
