@@ -8,7 +8,7 @@ import { runLoad } from '../support/gateway-process.ts';
 let rig: Rig;
 afterEach(() => rig?.close());
 
-const times = scaled(20, 200);
+const times = scaled(12, 200);
 const timeout = scaled(60_000, 900_000);
 
 describe('a gateway whose connection to PostgreSQL is cut', () => {

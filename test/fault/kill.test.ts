@@ -18,7 +18,7 @@ describe.each(['PostgreSQL', 'PGlite'] as const)('a gateway on %s that is killed
   it('at random points under load, and while calls are in flight, loses and doubles nothing', {
     timeout,
   }, async () => {
-    const kills = scaled(kind === 'PostgreSQL' ? 6 : 2, 200);
+    const kills = scaled(kind === 'PostgreSQL' ? 4 : 1, 200);
     let killed = 0;
     await rig.provider.behave({ delayMs: 10 });
     const load = runLoad(rig.gateway, { concurrency: 8, prefix: 'kill', until: () => killed === kills });
