@@ -216,14 +216,18 @@ describe.each(databases)('probes on $name', ({ create }) => {
     const eight = [...names, 'Eli', 'Fay', 'Gil', 'Hal'];
     await sync('timed', "schedule: '0 6 * * *', budget: 1", systemActor, eight);
     await deploy('timed', 1);
-    const second = await startGateway(database, { environment: provider.environment, files: {} });
+    // A gateway more is dear, and the embedded database has one: there the same one begins the run twice.
+    const isAlone = database.kind === 'embedded';
+    const second = isAlone
+      ? gateway
+      : await startGateway(database, { environment: provider.environment, files: {} });
     const dueAt = new Date('2026-11-21T06:00:00Z');
     answer = (text) => ({ text });
     let before = provider.asked.length;
     await Promise.all([gateway, second].map(({ app }) => runDue(app, 'timed', dueAt)));
     expect(await runDue(second.app, 'timed', dueAt)).toBe(null);
     expect(provider.asked.length - before).toBe(8);
-    await second.close();
+    if (!isAlone) await second.close();
 
     before = provider.asked.length;
     const stuck = Promise.withResolvers<void>();

@@ -56,7 +56,7 @@ describe.each(databases)('the job queue on $name', ({ create }) => {
           looks.add(String((await sql`select cron_on from promptgate_jobs.version`)[0]?.cron_on)).size,
         { timeout: 15_000, interval: 200 },
       )
-      .toBeGreaterThan(2);
+      .toBeGreaterThan(1);
     const minutes = done.map((job) => job.dueAt.getTime());
     expect(new Set(minutes).size).toBe(minutes.length);
     expect(errors).toEqual([]);
