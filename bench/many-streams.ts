@@ -91,7 +91,7 @@ async function measure(system: System, providerUrl: string, streams: number): Pr
     tokens,
     openingMs,
     // Who cannot keep up is not waited for: what is not whole by then is counted.
-    secondsMax: (3 * (openingMs + tokens * pauseMs)) / 1_000,
+    secondsMax: (2 * (openingMs + tokens * pauseMs)) / 1_000,
     seed: 's',
     probeEvery: 0,
   };

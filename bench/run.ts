@@ -58,14 +58,14 @@ const size: Size = values.quick
       firstTokenSeconds: 3,
     }
   : {
-      warmUpSeconds: 30,
+      warmUpSeconds: 20,
       rounds: 7,
       saturationSeconds: 4,
       latencyRounds: 3,
-      latencySeconds: 5,
+      latencySeconds: 4,
       directSeconds: 2,
       streams: 1_000,
-      streamRounds: 3,
+      streamRounds: 2,
       firstTokenRounds: 3,
       firstTokenSeconds: 6,
     };
