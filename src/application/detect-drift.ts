@@ -1,9 +1,9 @@
-import { v7 } from 'uuid';
 import type { Actor } from '../domain/api-key.ts';
 import { type DriftMeasurement, judgeDrift, measureDrift } from '../domain/drift.ts';
 import type { DriftSample } from '../domain/drift-sample.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import type { DriftRun, DriftStore, StoredDriftFinding } from './drift-store.ts';
+import { newId } from './new-id.ts';
 import { getPrompt, listPrompts } from './read-prompts.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
 
@@ -58,7 +58,7 @@ export async function detectDrift(
     measured.push(...measureDrift({ baseline, now }));
   }
   const { findings, tests, compared } = judgeDrift(measured);
-  const run = { id: v7(), actor: actor.name, promptName: promptName ?? null, ...windows, tests, compared };
+  const run = { id: newId(), actor: actor.name, promptName: promptName ?? null, ...windows, tests, compared };
   const report = { run, findings: await deps.drift.record(run, findings) };
   deps.onDrift?.(report);
   return report;

@@ -2,7 +2,7 @@
  * Runs a suite on a version, and records what it came to as evidence. Evidence is bound to everything it depended on;
  * only registered versions have any. Against another version both are run on the same cases, and compared case by case.
  */
-import { v7 as newId, v5 } from 'uuid';
+import { v5 } from 'uuid';
 import type { Actor } from '../domain/api-key.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import type { Trial } from '../domain/evaluation-run.ts';
@@ -20,6 +20,7 @@ import {
   readSuite,
   refuseImpossible,
 } from './evaluation-subject.ts';
+import { newId } from './new-id.ts';
 import { findNoEvidence, leftOf, recordEvaluation } from './record-evaluation.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
 import {

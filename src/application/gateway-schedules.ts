@@ -1,9 +1,9 @@
 /** Everything that a gateway does by the clock: one entry each. */
 
-import { v7 as newId } from 'uuid';
 import type { Actor } from '../domain/api-key.ts';
 import { probeNameOf } from '../domain/probe.ts';
 import type { Gateway } from './gateway.ts';
+import { newId } from './new-id.ts';
 import { type Schedule, timesOf } from './schedules.ts';
 
 /** When, as the configuration says it: cron in UTC, or `off`. */

@@ -1,4 +1,3 @@
-import { v7 as newId } from 'uuid';
 import {
   type Actor,
   type ApiKey,
@@ -9,6 +8,7 @@ import {
   secretPrefix,
 } from '../domain/api-key.ts';
 import { PromptgateError } from '../domain/errors.ts';
+import { newId } from './new-id.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
 import type { RegistryStore } from './registry-store.ts';
 

@@ -2,7 +2,7 @@
  * Everything that is decided before an execution is admitted: who may, which version, which messages, which provider.
  * What can be refused is refused here, before anything is written or sent.
  */
-import { v7 as newId } from 'uuid';
+
 import { type Definition, type RenderedPrompt, renderPrompt } from '../domain/definition.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import type { Admission, ExecutionPurpose, InputPayload } from '../domain/execution.ts';
@@ -21,6 +21,7 @@ import type { PromptVersion } from '../domain/prompt-version.ts';
 import { findJsonFault, toWritableJson, toWritableText } from '../domain/writable-text.ts';
 import { authorizeAnyVersion, authorizeLabel, authorizePrompt, authorizeRawCall } from './authorize.ts';
 import type { ExecuteDependencies, ExecuteRequest } from './execute-prompt.ts';
+import { newId } from './new-id.ts';
 import type { ModelRoute, Providers } from './provider.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
 

@@ -2,7 +2,7 @@
  * A sample of stored executions once more, on something else or on the same, and how the answers moved. What is drawn is
  * recorded before the first call, so the batch can be gone on with; what was answered is not asked again.
  */
-import { v7 as newId } from 'uuid';
+
 import type { Actor } from '../domain/api-key.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import type { Execution, StoredExecution } from '../domain/execution.ts';
@@ -21,6 +21,7 @@ import {
 import { keepCalled, readRunRows } from './earlier-calls.ts';
 import type { EvaluationStore } from './evaluation-store.ts';
 import type { ExecuteDependencies } from './execute-prompt.ts';
+import { newId } from './new-id.ts';
 import { type PlannedReplay, planReplay, type ReplayTarget } from './replay-execution.ts';
 import { createReplayPairs, type PairCollection } from './replay-pairs.ts';
 import { beginReplayRun, type ReplayDraw, readReplayRun } from './replay-run.ts';

@@ -3,7 +3,7 @@
  * it fell due, so it is one run however often it is begun; its calls are claimed one by one, so whoever goes on with it
  * repeats none. Only answers that are not as demanded make it fail, and only then the label may be rolled back.
  */
-import { v7 as newId } from 'uuid';
+
 import type { Actor } from '../domain/api-key.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import { type CaseResult, openOutcomes, summariseRun } from '../domain/evaluation-run.ts';
@@ -15,6 +15,7 @@ import type { RunStop } from './call-run.ts';
 import { noEarlierCalls, readEarlierCalls } from './earlier-trials.ts';
 import type { EvaluateDependencies } from './evaluate-version.ts';
 import { readRegistered, refuseImpossible } from './evaluation-subject.ts';
+import { newId } from './new-id.ts';
 import type { ProbeOutcome, ProbeRollback, ProbeRun, ProbeStore, RegisteredProbe } from './probe-store.ts';
 import { leftOf } from './record-evaluation.ts';
 import type { RegistryStore } from './registry-store.ts';

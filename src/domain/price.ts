@@ -58,18 +58,29 @@ export function computePrice(question: PriceQuestion): Price {
   if (question.simulated) return noPrice('simulated: nothing was bought');
   const bills = question.bills.filter(({ rawUsage }) => rawUsage !== null);
   if (bills.length === 0) return noPrice('the provider reported no usage');
-  const billed = bills.map(({ responseModel, serviceTier, rawUsage }) => ({
-    model: responseModel ?? question.model,
-    tier: serviceTier,
-    usage: rawUsage,
-  }));
+  const list = findPriceList(question.provider, question.baseUrl);
+  // Behind an own base URL every answer ends here: nothing is counted that nothing can price.
+  if (!list && !question.prices?.length) return unpriced(question, bills, noListOf(question));
   try {
-    return sum(bills.flatMap((bill) => priceBill(question, bill, bill.rawUsage!)));
+    return sum(bills.flatMap((bill) => priceBill(question, list, bill, bill.rawUsage!)));
   } catch (error) {
     // The reader of usage refuses counts that are no numbers by throwing.
     const reason = error instanceof UnknownPrice ? error.message : 'the reported usage contradicts itself';
-    return { ...noPrice(reason), billed: bounded(billed) };
+    return unpriced(question, bills, reason);
   }
+}
+
+function noListOf({ provider }: PriceQuestion): string {
+  return `no price list is known for the provider ${provider}`;
+}
+
+function unpriced({ model }: PriceQuestion, bills: readonly Bill[], reason: string): Price {
+  const billed = bills.map(({ responseModel, serviceTier, rawUsage }) => ({
+    model: responseModel ?? model,
+    tier: serviceTier,
+    usage: rawUsage,
+  }));
+  return { ...noPrice(reason), billed: bounded(billed) };
 }
 
 /** What `Price.billed` keeps, as bills again. */
@@ -125,9 +136,13 @@ function merge(parts: readonly Priced[]): JsonObject {
   return merged;
 }
 
-function priceBill(question: PriceQuestion, bill: Bill, rawUsage: JsonObject): Priced[] {
+function priceBill(
+  question: PriceQuestion,
+  list: PriceList | null,
+  bill: Bill,
+  rawUsage: JsonObject,
+): Priced[] {
   refuseSurcharges(rawUsage);
-  const list = findPriceList(question.provider, question.baseUrl);
   const answering = bill.responseModel ?? question.model;
   return sharesOf(answering, bill, rawUsage, list).map(({ model, counts }) => {
     // A dated answer (gpt-4o-2024-08-06) to a contract about the name that was asked for is under that contract.
@@ -171,7 +186,7 @@ function pricesOf(
     if (!stated) throw new UnknownPrice(`the contract prices state none for the service tier ${tier}`);
     return { prices: stated, source: contract.source, currency: contract.currency, note: {} };
   }
-  if (!list) throw new UnknownPrice(`no price list is known for the provider ${question.provider}`);
+  if (!list) throw new UnknownPrice(noListOf(question));
   const published = findListPrices(list, names[0]!, at);
   if (!published) throw new UnknownPrice(`no price is known for the model ${names[0]}`);
   const found = { source: priceSource, currency: 'USD' };

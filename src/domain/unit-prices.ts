@@ -18,7 +18,7 @@ export interface UnitPrice {
 /** By kind. */
 export type UnitPrices = ReadonlyMap<string, UnitPrice>;
 
-/** A reason why the cost is unknown. No Error: behind an own base URL every answer ends here. */
+/** A reason why the cost is unknown. No Error: nobody wants its stack. */
 export class UnknownPrice {
   readonly message: string;
 
