@@ -18,4 +18,4 @@ values ($1, $2, $3, $4, $5, $6::text::numeric, $7::text::numeric, $8, $9)
 -- name: takeBudget
 -- See the function for how it locks: one row, for one short statement.
 select * from take_budget($1, $2, $3, $4, $5, $6::text::numeric, $7::timestamptz, $8::text::numeric, $9::text::numeric,
-  $10::text::numeric)
+  $10::text::numeric, $11::text::numeric)

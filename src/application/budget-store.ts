@@ -1,12 +1,15 @@
 import type { Budget, StoredBudget } from '../domain/budget.ts';
 
-/** What a gateway holds of a budget, and what it wants more. Amounts are those of the budget's measure. */
+/** What a gateway holds of a budget, and what it wants. Amounts are those of the budget's measure, of twelve decimals. */
 export interface BudgetAsk {
   /** The period that `owed` belongs to; null before the first ask. */
   readonly starts: Date | null;
   /** Spent beyond what was taken; below zero: taken and not spent. */
   readonly owed: number;
-  readonly wanted: number;
+  /** For the call that asks. */
+  readonly amount: number;
+  /** In place of it, with calls to come: as much of this as leaves enough for other gateways. */
+  readonly ahead: number;
   /** Less than this would be of no use. */
   readonly least: number;
 }
@@ -15,7 +18,8 @@ export interface BudgetGrant {
   readonly granted: number;
   readonly taken: number;
   readonly starts: Date;
-  readonly ends: Date;
+  /** Until the period ends, by the clock of the database. */
+  readonly leftMs: number;
 }
 
 /** Port to the budgets, which all gateways share. */

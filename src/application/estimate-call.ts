@@ -2,9 +2,10 @@
  * What a call is expected to take before it is made, from its text and its limit: for the first call of a budget, which
  * knows of none before it. Four characters a token is the usual rule of thumb; it decides about a share, not about a bill.
  */
+
+import type { BudgetEstimate } from '../domain/budget-amount.ts';
 import { computePrice } from '../domain/price.ts';
 import { noUsage } from '../domain/usage.ts';
-import type { BudgetEstimate } from './budget-keeper.ts';
 import type { Prepared } from './prepare-execution.ts';
 
 const charactersPerToken = 4;

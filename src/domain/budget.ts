@@ -45,12 +45,21 @@ export function budgetKey({ scope, subject, measure, period, currency }: Budget)
   return JSON.stringify([scope, subject, measure, period, currency]);
 }
 
-/** @param mean what calls took so far; undefined: there was none. @param endsInMs until the period ends */
-export function refuseByBudget(budget: Budget, mean: number | undefined, endsInMs: number): PromptgateError {
+/**
+ * @param mean what calls took so far; undefined: there was none
+ * @param room when there is some again: as soon as calls in flight have ended, of what is held for them, or in the next period
+ */
+export function refuseByBudget(
+  budget: Budget,
+  mean: number | undefined,
+  room: { readonly heldForMs: number } | { readonly endsInMs: number },
+): PromptgateError {
   const { scope, subject, measure, period, refuseAt, currency } = budget;
   const whose = scope === 'key' ? 'this key' : `the ${scope} "${subject}"`;
   const isMoney = measure === 'cost';
-  const says = isMoney ? `The budget of ${whose} is spent` : `The limit of ${whose} is reached`;
+  const isHeld = 'heldForMs' in room;
+  const how = isHeld ? 'held for calls in flight' : isMoney ? 'spent' : 'reached';
+  const says = `The ${isMoney ? 'budget' : 'limit'} of ${whose} is ${how}`;
   const limit = `${refuseAt} ${isMoney ? currency : measure} a ${period}`;
   // Waiting cures nothing then.
   const tooSmall =
@@ -58,6 +67,7 @@ export function refuseByBudget(budget: Budget, mean: number | undefined, endsInM
       ? ` One call takes ${Number((mean ?? 0).toPrecision(3))} of it on average, more than there is: raise it, or lift it.`
       : '';
   const message = `${says}: ${limit}.${tooSmall} No provider was called.`;
-  const about = { retryAfterMs: Math.max(1_000, endsInMs), limit: refuseAt ?? '' };
-  return new PromptgateError(isMoney ? 'budget_exceeded' : 'rate_limited', message, about);
+  const retryAfterMs = Math.max(1_000, isHeld ? room.heldForMs : room.endsInMs);
+  if (isMoney) return new PromptgateError('budget_exceeded', message, { retryAfterMs });
+  return new PromptgateError('rate_limited', message, { retryAfterMs, limit: refuseAt ?? '' });
 }

@@ -61,7 +61,7 @@ export const errorTable = {
     auditStatus: 'refused',
     exitCode: 8,
     logLevel: 'warn',
-    meaning: 'A budget is spent. Raise it, or wait for its next period.',
+    meaning: 'A budget is spent, or held for calls in flight. Raise it, or wait as `Retry-After` says.',
   },
   rate_limited: {
     httpStatus: 429,

@@ -22,7 +22,7 @@ const grantSchema = z.object({
   granted: z.coerce.number(),
   taken: z.coerce.number(),
   starts: z.date(),
-  ends: z.date(),
+  left_ms: z.coerce.number(),
 });
 
 export function createBudgetStore(pool: Pool, queries: QueryCatalog): BudgetStore {
@@ -45,11 +45,12 @@ export function createBudgetStore(pool: Pool, queries: QueryCatalog): BudgetStor
         insert(pool.sql, ...identityOf(budget), budget.refuseAt, budget.warnAt, actor, reason),
       );
     },
-    take: (budget, { starts, owed, wanted, least }) =>
+    take: (budget, { starts, owed, amount, ahead, least }) =>
       guard('auditing', async () => {
-        const amounts = [owed, wanted, least].map((amount) => amount.toFixed(12));
+        const amounts = [owed, amount, ahead, least].map((one) => one.toFixed(12));
         const [row] = await take(pool.sql, ...identityOf(budget), budget.refuseAt, starts, ...amounts);
-        return grantSchema.parse(row);
+        const { left_ms: leftMs, ...grant } = grantSchema.parse(row);
+        return { ...grant, leftMs };
       }),
   };
 }

@@ -1,42 +1,52 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createBudgetKeeper } from '../../src/application/budget-keeper.ts';
-import type { BudgetStore } from '../../src/application/budget-store.ts';
+import type { BudgetAsk, BudgetStore } from '../../src/application/budget-store.ts';
 import type { StoredBudget } from '../../src/domain/budget.ts';
-import type { Execution } from '../../src/domain/execution.ts';
-import { execution, intent } from '../support/records.ts';
+import type { Attempt, Execution } from '../../src/domain/execution.ts';
+import { attempt, execution, intent } from '../support/records.ts';
 
 const starts = new Date('2026-11-21T00:00:00Z');
 const ends = new Date('2026-11-22T00:00:00Z');
 
 /** The database's function, as its row lock makes it: one at a time. */
 function sharedStore(refuseAt: number, warnAt: number | null = null, limits: Partial<StoredBudget> = {}) {
-  const state = { taken: 0, asked: 0 };
-  const budget: StoredBudget = {
+  const state = { taken: 0, asked: 0, leftMs: ends.getTime() - starts.getTime() - 1_000 };
+  const budget = (): StoredBudget => ({
     ...{ scope: 'prompt', subject: 'summarize', measure: 'cost', period: 'day', currency: 'USD' },
     ...{ refuseAt: String(refuseAt), warnAt: warnAt === null ? null : String(warnAt) },
-    ...{ taken: '0', actor: 'key:ada', reason: null, createdAt: starts },
+    ...{ taken: String(state.taken), actor: 'key:ada', reason: null, createdAt: starts },
     ...limits,
-  };
+  });
   const store: BudgetStore = {
-    list: async () => [budget],
+    list: async () => [budget()],
     set: async () => {},
-    async take(_budget, { owed, wanted, least }) {
+    async take(_budget, ask) {
+      const { owed, amount, ahead, least } = toDecimals(ask);
       await new Promise((resolve) => setImmediate(resolve));
       state.asked++;
       state.taken = Math.max(0, state.taken + owed);
       const room = refuseAt - state.taken;
-      const granted = room >= wanted ? wanted : room >= least ? room : 0;
+      const granted =
+        room >= amount ? Math.max(amount, Math.min(ahead, room / 20)) : room >= least ? room : 0;
       state.taken += granted;
-      return { granted, taken: state.taken, starts, ends };
+      return { granted, taken: state.taken, starts, leftMs: state.leftMs };
     },
   };
-  return { store, state };
+  return { store, state, limits };
 }
 
-async function keeperOf(store: BudgetStore, warned: number[] = []) {
+/** The database is told twelve decimals. */
+function toDecimals(ask: BudgetAsk): Record<'owed' | 'amount' | 'ahead' | 'least', number> {
+  const told = (amount: number) => Number(amount.toFixed(12));
+  return {
+    ...{ owed: told(ask.owed), amount: told(ask.amount), ahead: told(ask.ahead), least: told(ask.least) },
+  };
+}
+
+async function keeperOf(store: BudgetStore, warned: number[] = [], now = () => starts.getTime() + 1_000) {
   const keeper = createBudgetKeeper(store, {
-    now: () => starts.getTime() + 1_000,
+    now,
     onWarning: (_budget, taken) => void warned.push(taken),
     onError(error) {
       throw error;
@@ -44,6 +54,17 @@ async function keeperOf(store: BudgetStore, warned: number[] = []) {
   });
   await keeper.refresh();
   return keeper;
+}
+
+const estimated = (cost: number) => () => ({ tokens: 1, cost: () => cost });
+
+/** Nobody says what it cost. @param ended how its one attempt did; left out: no provider was asked */
+function untold(ended?: Partial<Attempt>): Execution {
+  const { price } = execution();
+  return execution({
+    ...{ price: { ...price, cost: null }, promptTokens: null, completionTokens: null },
+    attempts: ended ? [{ ...attempt, ...ended }] : [],
+  });
 }
 
 const costing = (cost: number): Execution => {
@@ -196,6 +217,136 @@ describe('budgets', () => {
     expect(state.taken - 300).toBeGreaterThanOrEqual(0);
     expect(state.taken - 300).toBeLessThanOrEqual(200);
     expect(state.asked).toBeLessThanOrEqual(3);
+  });
+
+  it.each([
+    ['money', {}],
+    ['tokens', { measure: 'tokens', period: 'minute', currency: '' } as const],
+  ])(
+    'of %s hold for calls of which nobody says what they took: those count as what was held',
+    async (_, limits) => {
+      const { store, state } = sharedStore(50, null, limits);
+      const keeper = await keeperOf(store);
+      const admit = () => keeper.admit(intent(), estimated(1));
+      // A stream whose reader left before the usage came.
+      (await admit())!.settle(untold({ httpStatus: null, errorCode: 'cancelled' }));
+      const tickets = await Promise.all(Array.from({ length: 200 }, () => admit().catch(() => undefined)));
+      const admitted = tickets.filter((ticket) => ticket !== undefined);
+      expect(admitted).toHaveLength(49);
+      for (const ticket of admitted) ticket.settle(untold({ httpStatus: 200 }));
+      await expect(admit()).rejects.toMatchObject({ retryAfterMs: state.leftMs });
+      await keeper.stop();
+      expect(state.taken).toBe(50);
+    },
+  );
+
+  it('take nothing for a call that no provider took, and learn nothing of it', async () => {
+    const { store, state } = sharedStore(10);
+    const keeper = await keeperOf(store);
+    const admit = () => keeper.admit(intent(), estimated(1));
+    const unreached = { httpStatus: null, errorCode: 'provider_unavailable' } as const;
+    for (const ended of [undefined, { httpStatus: 401 }, unreached]) (await admit())!.settle(untold(ended));
+    (await admit())!.settle(costing(0));
+    const tickets = await Promise.all(Array.from({ length: 40 }, () => admit().catch(() => undefined)));
+    expect(tickets.filter((ticket) => ticket)).toHaveLength(10);
+    for (const ticket of tickets) ticket?.settle(untold({ httpStatus: 500 }));
+    await keeper.stop();
+    expect(state.taken).toBe(0);
+  });
+
+  it('refuse, once they are spent, what nothing is known of, too', async () => {
+    const { store } = sharedStore(1);
+    const keeper = await keeperOf(store);
+    (await keeper.admit(intent(), estimated(1)))!.settle(costing(0));
+    (await keeper.admit(intent(), estimated(0)))!.settle(untold({ httpStatus: 200 }));
+    // It is busy, and yet it does not keep what the estimate of the first call took.
+    await keeper.refresh();
+    const other = await keeperOf(store);
+    (await other.admit(intent(), estimated(1)))!.settle(costing(1));
+    await expect(keeper.admit(intent(), estimated(0))).rejects.toMatchObject({ code: 'budget_exceeded' });
+  });
+
+  it('refuse a call for what it is told itself, not for what another was that asked before', async () => {
+    const { store } = sharedStore(10);
+    const keeper = await keeperOf(store);
+    const both = [keeper.admit(intent(), estimated(0.1)), keeper.admit(intent(), estimated(5))];
+    expect(await Promise.all(both)).toEqual([expect.anything(), expect.anything()]);
+  });
+
+  it('have room to the last digit, whatever calls cost', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.double({ min: 0.6, max: 1, noNaN: true }), { maxLength: 8 }),
+        async (costs) => {
+          // A share is less than a call: each is granted just what it asks for.
+          const keeper = await keeperOf(sharedStore(10).store);
+          for (const cost of costs) (await keeper.admit(intent(), estimated(cost)))!.settle(costing(cost));
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+
+  it('held for calls in flight come back sooner than the period ends, and the refusal says so', async () => {
+    const keeper = await keeperOf(sharedStore(1).store);
+    const first = await keeper.admit(intent(), estimated(50));
+    await expect(keeper.admit(intent(), estimated(50))).rejects.toMatchObject({
+      message:
+        'The budget of the prompt "summarize" is held for calls in flight: 1 USD a day. No provider was called.',
+      ...{ retryAfterMs: 2_000, limit: null },
+    });
+    first!.settle(costing(0.1));
+    expect(await keeper.admit(intent(), () => expect.fail('the mean is known'))).toBeDefined();
+  });
+
+  it('are held to the period of the database, whatever the clock of the host says', async () => {
+    for (const skew of [-1e12, 0, 1e12]) {
+      const { store, state } = sharedStore(100);
+      let time = starts.getTime() + skew;
+      const keeper = await keeperOf(store, [], () => time);
+      for (let call = 0; call < 5; call++) (await keeper.admit(intent(), estimated(1)))!.settle(costing(1));
+      expect(state.asked).toBe(1);
+      time += state.leftMs;
+      await keeper.admit(intent(), estimated(1));
+      expect(state.asked).toBe(2);
+    }
+  });
+
+  it('keep nobody waiting for ever, and nobody who has gone', async () => {
+    const { store, state } = sharedStore(100);
+    let time = 0;
+    const keeper = await keeperOf(store, [], () => (time += 100));
+    state.leftMs = 0;
+    await expect(keeper.admit(intent(), estimated(1))).rejects.toMatchObject({ code: 'audit_unavailable' });
+    expect(state.asked).toBeLessThan(100);
+    const asked = state.asked;
+    await expect(keeper.admit(intent(), estimated(1), AbortSignal.abort())).rejects.toMatchObject({
+      code: 'cancelled',
+    });
+    expect(state.asked).toBe(asked);
+  });
+
+  it('let more than twenty gateways in at once, each of which takes ahead for itself', async () => {
+    const { store } = sharedStore(600, null, { measure: 'requests', period: 'minute', currency: '' });
+    const keepers = await Promise.all(Array.from({ length: 60 }, () => keeperOf(store)));
+    for (const keeper of keepers) {
+      const ticket = await keeper.admit(intent(), () => expect.fail('a request is a request'));
+      expect(ticket?.standing?.limit).toBe('600');
+    }
+  });
+
+  it('say how far they are used before the first call, and warn again where the threshold has changed', async () => {
+    const { store, state, limits } = sharedStore(100, 20);
+    state.taken = 30;
+    const warned: number[] = [];
+    const keeper = await keeperOf(store, warned);
+    expect(keeper.uses()).toEqual([{ budget: expect.objectContaining({ refuseAt: '100' }), ratio: 0.3 }]);
+    (await keeper.admit(intent(), estimated(1)))!.settle(costing(1));
+    await keeper.refresh();
+    expect(warned).toHaveLength(1);
+    Object.assign(limits, { warnAt: '31' });
+    await keeper.refresh();
+    expect(warned).toEqual([30, 31]);
   });
 
   it('ask nothing of calls that have none', async () => {
