@@ -48,6 +48,7 @@ function exchange(kind: AuditKind, trail: AuditTrail): AuditTrail {
     case 'not awaited':
       return {
         leave: trail.leave,
+        findHolder: trail.findHolder,
         async writeIntent(intent, claim) {
           void trail.writeIntent(intent, claim).catch(forget);
           return undefined;
@@ -57,7 +58,10 @@ function exchange(kind: AuditKind, trail: AuditTrail): AuditTrail {
         },
       };
     case 'stubbed out':
-      return { writeIntent: async () => undefined, settle: async () => {}, leave() {} };
+      return {
+        ...{ writeIntent: async () => undefined, findHolder: async () => undefined },
+        ...{ settle: async () => {}, leave() {} },
+      };
   }
 }
 

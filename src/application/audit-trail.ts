@@ -27,6 +27,11 @@ export interface AuditTrail {
    */
   writeIntent(intent: Intent, claim?: IdempotencyClaim): Promise<ClaimHolder | undefined>;
   /**
+   * Who holds a claim, for a request that is not going to make it.
+   * @throws PromptgateError audit_unavailable
+   */
+  findHolder(claim: IdempotencyClaim): Promise<ClaimHolder | undefined>;
+  /**
    * Resolves when the outcome is durable and the intents are cleared. Goes on trying for a while after it has thrown;
    * then recovery makes the outcome `unknown`.
    * @throws PromptgateError audit_unavailable — not durable within the audit deadline

@@ -108,15 +108,18 @@ export async function executePrompt(deps: ExecuteDependencies, request: ExecuteR
     throw await refuse(deps, request, draft, toPromptgateError(error), clock);
   }
   const { admission } = prepared;
-  let ticket: BudgetTicket | undefined;
-  try {
-    ticket = await deps.budgets?.admit(admission, () => estimateCall(prepared));
-    if (ticket?.standing) request.onLimit?.(ticket.standing);
-  } catch (error) {
-    throw await refuse(deps, request, admission, toPromptgateError(error), clock);
-  }
   const claim = claimOf(request);
   let holder: ClaimHolder | undefined;
+  let ticket: BudgetTicket | undefined;
+  try {
+    ticket = await deps.budgets?.admit(admission, () => estimateCall(prepared), request.signal);
+    if (ticket?.standing) request.onLimit?.(ticket.standing);
+  } catch (error) {
+    const refusal = toPromptgateError(error);
+    const stored = claim && (await findStored(deps.trail, claim, refusal));
+    if (claim && stored) return answerFor(deps, request, draft, claim, stored, clock);
+    throw await refuse(deps, request, admission, refusal, clock);
+  }
   const admit: AttemptControl['beforeAttempt'] = async (attempt, earlier) => {
     const intent = { ...admission, attempt, earlierAttempts: earlier.map(toWritableAttempt) };
     holder = await writeIntent(deps.trail, intent, claim);
@@ -155,6 +158,12 @@ async function callProvider(
     : await deps.providers.call(call, control);
   clock.providerDone();
   return { result, delivered: delivery?.close() };
+}
+
+/** Who has the answer to a request that no budget has room for: what was executed once takes nothing of it again. */
+async function findStored(trail: AuditTrail, claim: IdempotencyClaim, refusal: PromptgateError) {
+  if (refusal.auditStatus !== 'refused') return undefined;
+  return trail.findHolder(claim).catch(() => undefined);
 }
 
 /** The answer to a request whose Idempotency-Key an earlier execution holds. */

@@ -182,6 +182,10 @@ export function createAuditTrail(
       if (holder) release(intent.id);
       return holder;
     },
+    async findHolder({ scope, key }) {
+      const holder = await store.findClaim(scope, key);
+      return holder?.released ? undefined : holder;
+    },
     async settle(execution) {
       const { id } = execution;
       // A call that was refused has no intent, and so no room yet.

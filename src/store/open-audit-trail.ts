@@ -45,7 +45,7 @@ export interface OpenAuditTrailHealth extends AuditTrailHealth {
 }
 
 export interface OpenAuditTrail
-  extends Pick<WritableAuditTrail, 'writeIntent' | 'settle' | 'leave' | 'drain'> {
+  extends Pick<WritableAuditTrail, 'writeIntent' | 'findHolder' | 'settle' | 'leave' | 'drain'> {
   readonly gatewayId: string;
   health(): OpenAuditTrailHealth;
   /** Renews the lease and settles what dead gateways left. @throws PromptgateError audit_unavailable */
@@ -129,6 +129,7 @@ export async function openAuditTrail(
   return {
     gatewayId: lease.gatewayId,
     writeIntent: trail.writeIntent,
+    findHolder: trail.findHolder,
     settle: trail.settle,
     leave: trail.leave,
     drain: trail.drain,

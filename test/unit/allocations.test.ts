@@ -43,6 +43,7 @@ function createApp() {
       rows += fromIntent(intent, { gatewayId: null }).length > 0 ? 1 : 0;
       return undefined;
     },
+    findHolder: async () => undefined,
     async settle(execution) {
       rows += fromExecution(execution).length > 0 ? 1 : 0;
     },
