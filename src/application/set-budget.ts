@@ -1,5 +1,5 @@
 import type { Actor } from '../domain/api-key.ts';
-import type { Budget } from '../domain/budget.ts';
+import type { Budget, BudgetScope } from '../domain/budget.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import { nearestName } from '../domain/names.ts';
 import type { BudgetKeeper } from './budget-keeper.ts';
@@ -14,14 +14,14 @@ export interface SetBudgetRequest {
 }
 
 /**
- * @throws PromptgateError invalid_request — a period that does not fit; not_found — no such key or prompt: a budget of a
+ * @throws PromptgateError invalid_request — a period that does not fit; not_found — no such key, prompt or label: a budget of a
  * name that nobody calls would limit nothing, and nobody would notice
  */
 export async function setBudget(
   deps: {
     readonly budgetStore: BudgetStore;
     readonly budgets: Pick<BudgetKeeper, 'refresh'>;
-    readonly snapshot: Pick<RegistrySnapshot, 'listKeys' | 'find' | 'list'>;
+    readonly snapshot: Pick<RegistrySnapshot, 'listKeys' | 'list'>;
   },
   { actor, budget, reason }: SetBudgetRequest,
 ): Promise<void> {
@@ -39,16 +39,19 @@ export async function setBudget(
   if (scope === 'key' && !key) throw new PromptgateError('not_found', `There is no key "${subject}".`);
   // What is gone may still be lifted.
   const isLimit = budget.refuseAt !== null || budget.warnAt !== null;
-  if (scope === 'prompt' && isLimit && !deps.snapshot.find(subject)) {
-    const hint = nearestName(
-      subject,
-      deps.snapshot.list().map(({ name }) => name),
-    );
-    throw new PromptgateError(
-      'not_found',
-      `There is no prompt "${subject}"${hint ? `. Did you mean "${hint}"?` : '.'}`,
-    );
+  if (scope !== 'key' && isLimit) {
+    const prompts = deps.snapshot.list();
+    const known =
+      scope === 'prompt'
+        ? prompts.map(({ name }) => name)
+        : [...new Set(prompts.flatMap(({ labels }) => [...labels.keys()]))];
+    if (!known.includes(subject)) throw notFound(scope, subject, nearestName(subject, known));
   }
   await deps.budgetStore.set({ ...budget, subject: key?.id ?? subject }, actor.name, reason);
   await deps.budgets.refresh();
+}
+
+function notFound(scope: BudgetScope, subject: string, hint: string | undefined): PromptgateError {
+  const more = hint ? `. Did you mean "${hint}"?` : '.';
+  return new PromptgateError('not_found', `There is no ${scope} "${subject}"${more}`);
 }

@@ -5,10 +5,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type SimulatedProvider, startSimulatedProvider } from '../../src/providers/simulated-provider.ts';
 import { databases, type TestDatabase } from '../support/databases.ts';
-import { startGateway, type TestGateway } from '../support/gateway.ts';
+import { definition, definitions, startGateway, type TestGateway } from '../support/gateway.ts';
 
 /** Its answers are priced: a call costs 0.001 times its tokens of completion, which are always as many. */
 const prices = 'prices:\n  - { provider: openai, model: "*", input: 0, output: 1000 }\n';
+
+/** What it may cost at most is near to what it costs. */
+const brief = definition('brief', 1, 'gpt-4o-mini', 'Greet {{name}}.', 'config: { maxOutputTokens: 30 }\n');
+const files = { ...definitions, 'brief.prompt': brief };
 
 describe.each(databases)('budgets on $name', ({ create, name }) => {
   let database: TestDatabase;
@@ -21,8 +25,8 @@ describe.each(databases)('budgets on $name', ({ create, name }) => {
     const file = join(mkdtempSync(join(tmpdir(), 'promptgate-budgets-')), 'promptgate.yaml');
     writeFileSync(file, prices);
     const environment = { OPENAI_BASE_URL: `${provider.url}/v1`, PROMPTGATE_CONFIG: file };
-    gateways = [await startGateway(database, { environment })];
-    if (name === 'PostgreSQL') gateways.push(await startGateway(database, { environment }));
+    gateways = [await startGateway(database, { environment, files })];
+    if (name === 'PostgreSQL') gateways.push(await startGateway(database, { environment, files }));
   });
   afterAll(async () => {
     for (const gateway of gateways) await gateway.close();
@@ -63,7 +67,8 @@ describe.each(databases)('budgets on $name', ({ create, name }) => {
       execution_id: expect.any(String),
     });
     expect(Number(refused[0]!.headers.get('retry-after'))).toBeGreaterThan(0);
-    expect(refused[0]!.headers.get('ratelimit-limit')).toBe(limit.toFixed(6));
+    // Those headers are of requests and tokens: money has no business there.
+    expect(refused[0]!.headers.get('ratelimit-limit')).toBeNull();
     const recorded = await rows(`error_code = 'budget_exceeded'`);
     expect(recorded).toHaveLength(refused.length);
     for (const row of recorded) expect(row).toMatchObject({ status: 'refused', cost: null, attempts: [] });
@@ -72,6 +77,45 @@ describe.each(databases)('budgets on $name', ({ create, name }) => {
     expect(Number(body.data[0].taken)).toBeGreaterThanOrEqual(served.length * one - 1e-9);
     expect((await set(budget)).body).toEqual({ set: false });
     expect((await call(0)).status).toBe(200);
+  });
+
+  it(`${callers} calls at once that cost differently, after the first have failed: neither is a way around the budget`, async () => {
+    const greet = (index: number, name = 'Ada', headers = {}) =>
+      gateways[index % gateways.length]!.execute('brief', { variables: { name } }, { headers });
+    const least = Number((await greet(0, 'A')).body.cost);
+    const limit = room * least;
+    const budget = { scope: 'prompt', subject: 'brief', measure: 'cost', period: 'month' };
+    await set({ ...budget, refuse_at: limit.toFixed(6) });
+    for (const { app } of gateways) await app.refreshBudgets();
+    // Neither says what it cost: the second may have been billed, and counts as what was expected of it.
+    for (const [kind, code] of [
+      ['unauthorized', 'provider_misconfigured'],
+      ['malformed_json', 'provider_protocol_error'],
+    ] as const) {
+      provider.setFault({ kind, times: gateways.length });
+      for (const index of gateways.keys()) expect((await greet(index)).body.error.code).toBe(code);
+    }
+    const kept = await greet(0, 'A', { 'idempotency-key': 'kept' });
+    expect(kept.status).toBe(200);
+
+    const answers = await Promise.all(
+      Array.from({ length: callers }, (_, index) => greet(index, 'A'.repeat(1 + (index % 60)))),
+    );
+    const served = answers.filter(({ status }) => status === 200).length;
+    expect(answers.filter(({ status }) => status === 402)).toHaveLength(callers - served);
+    // No call is held for less than the cheapest takes, but the first of a gateway, which may get the rest.
+    expect(served).toBeLessThan(room);
+    // What lies idle goes back, and what is owed is told.
+    for (const { app } of [...gateways, ...gateways]) await app.refreshBudgets();
+    const { body } = await gateways[0]!.call('GET', '/v1/budgets', { key: gateways[0]!.keys.admin });
+    const spent = answers.reduce((sum, answer) => sum + Number(answer.body.cost ?? 0), least);
+    expect(Number(body.data[0].taken)).toBeGreaterThan(spent);
+
+    for (let more = 0; more < callers && (await greet(0, 'A')).status !== 402; more++);
+    const again = await greet(0, 'A', { 'idempotency-key': 'kept' });
+    expect([again.status, again.body]).toEqual([200, kept.body]);
+    expect(again.headers.get('idempotent-replayed')).toBe('true');
+    await set(budget);
   });
 
   it('requests and tokens by minute are refused with 429 and a time to come back, of a key alone', async () => {
@@ -119,6 +163,9 @@ describe.each(databases)('budgets on $name', ({ create, name }) => {
     expect([typo.status, typo.body.error.message]).toEqual([
       ...[404, 'There is no prompt "gret". Did you mean "greet"?'],
     ]);
+    expect((await set({ ...body, subject: 'prodution' })).body.error.message).toBe(
+      'There is no label "prodution". Did you mean "production"?',
+    );
     expect((await set({ ...body, scope: 'prompt', subject: 'gone', refuse_at: null })).status).toBe(200);
     await expect(gateway.query('delete from budgets')).rejects.toThrow();
   });
