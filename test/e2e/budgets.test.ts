@@ -53,15 +53,20 @@ describe.each(databases)('budgets on $name', ({ create, name }) => {
     expect(
       (await set({ ...budget, refuse_at: limit.toFixed(6), warn_at: (limit / 2).toFixed(6) })).body,
     ).toEqual({ set: true });
-    for (const { app } of gateways) await app.refreshBudgets();
+    // A gateway that knows of no call yet holds much of so small a budget for the first one, and keeps the rest of it for no longer.
+    for (const [index, { app }] of gateways.entries()) {
+      await app.refreshBudgets();
+      expect((await call(index)).status).toBe(200);
+      await app.refreshBudgets();
+    }
 
     const answers = await Promise.all(Array.from({ length: callers }, (_, index) => call(index)));
     const served = answers.filter(({ status }) => status === 200);
     const refused = answers.filter(({ status }) => status === 402);
     expect(served.length + refused.length).toBe(callers);
-    // The first call of each gateway is estimated; the others cost what was expected of them.
+    // Each costs what is expected of it. The last part may lie with the other gateway.
     expect(served.length).toBeGreaterThan(0.6 * room);
-    expect(served.length).toBeLessThanOrEqual(room + gateways.length);
+    expect(served.length).toBeLessThanOrEqual(room - gateways.length);
     expect(refused[0]!.body.error).toMatchObject({
       code: 'budget_exceeded',
       execution_id: expect.any(String),
