@@ -8,7 +8,7 @@ import type { WebhookEvent, WebhookPost } from '../application/webhook-post.ts';
 export interface Webhook extends WebhookPost {
   /** Nobody waits for it; one that is never taken is told to `onLost`. Null: there is nothing to tell. */
   post(event: WebhookEvent | null): void;
-  /** Gives up what is not taken yet. */
+  /** Ends the pauses between tries; resolves when those under way have ended, ten seconds at most. */
   close(): Promise<void>;
 }
 
@@ -43,8 +43,8 @@ function openWebhook(
     for (const pause of [...pausesMs, null]) {
       const refusal = await send(event);
       if (refusal === null) return;
+      if (pause !== null) await sleep(pause, closing.signal);
       if (pause === null || closing.signal.aborted) return onLost(event, refusal);
-      await sleep(pause, closing.signal);
     }
   }
 
@@ -58,7 +58,8 @@ function openWebhook(
         body,
         // A redirect would carry the event where nobody configured it to go.
         redirect: 'error',
-        signal: AbortSignal.any([closing.signal, AbortSignal.timeout(timeoutMs)]),
+        // Whoever closes waits for it: a command ends milliseconds after its news are posted.
+        signal: AbortSignal.timeout(timeoutMs),
         headers: {
           'content-type': 'application/json',
           'webhook-id': id,
@@ -94,6 +95,7 @@ function sign(secret: string, id: string, time: string, body: string): string {
 }
 
 function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, ms);
   timer.unref();
