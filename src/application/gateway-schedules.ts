@@ -19,16 +19,19 @@ export function gatewaySchedules(
   return [
     {
       name: 'drift',
+      kept: 'configuration',
       crons: timesOf(times.drift),
       run: () => gateway.detectDrift({ actor: actorOf('drift') }),
     },
     {
       name: 'costs',
+      kept: 'configuration',
       crons: timesOf(times.costs),
       run: () => gateway.postDueSummaries(actorOf('costs')),
     },
     {
       name: 'probes',
+      kept: 'database',
       crons: async () =>
         new Map((await gateway.listProbes()).map((probe) => [probeNameOf(probe), probe.schedule])),
       run({ key, dueAt }) {

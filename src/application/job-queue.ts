@@ -13,6 +13,8 @@ export interface DueJob {
 export interface JobQueue {
   /** Makes these the times of a schedule, by key; those of other keys are forgotten. Times are cron's, in UTC. */
   set(schedule: string, crons: ReadonlyMap<string, string>): Promise<void>;
+  /** Gives these keys back to a schedule that somebody took them from; those that it has, at whatever times, are left. */
+  restore(schedule: string, crons: ReadonlyMap<string, string>): Promise<void>;
   /** Does the jobs of a schedule here too, one at a time. A rejection gives the job back. */
   work(schedule: string, run: (job: DueJob) => Promise<void>): Promise<void>;
   /** Takes nothing more; resolves when the jobs under way have ended or `timeoutMs` are over, then they are given back. */

@@ -2,6 +2,7 @@
  * What the gateway does by the clock. Any number of gateways keep the same schedules: the job library gives each due job
  * to one of them. It is not loaded before there is something to schedule.
  */
+import { PromptgateError } from '../domain/errors.ts';
 import type { DueJob, JobQueue } from './job-queue.ts';
 
 /** One thing that is done by the clock: its name, its times, and what it is. */
@@ -10,6 +11,11 @@ export interface Schedule {
   readonly name: string;
   /** Cron in UTC by key; of one that is alone the key is ''. Asked again every half a minute; empty: nothing is due. */
   readonly crons: () => Promise<ReadonlyMap<string, string>>;
+  /**
+   * Where the times stand. `database`: every gateway reads the same, and what is not there any more is forgotten.
+   * `configuration`: this gateway's, so that without any it leaves those of others alone, and does none of their jobs.
+   */
+  readonly kept: 'configuration' | 'database';
   readonly run: (job: DueJob) => Promise<unknown>;
 }
 
@@ -29,11 +35,20 @@ export interface SchedulesOptions {
 export interface Schedules {
   /** From now on, in the background. */
   start(): void;
-  /** Begins no job from now on. Resolves when those under way have ended, or were given back. */
+  /**
+   * Begins no job from now on. Resolves when those under way have ended, or were given back; two seconds after the time at
+   * the latest, whether or not the database answers.
+   */
   stop(timeoutMs: number): Promise<void>;
 }
 
 const defaultLookMs = 30_000;
+/** For giving back what is under way, after its time is over. */
+const graceMs = 2_000;
+const notEnded = new PromptgateError(
+  'internal',
+  'The schedules could not be ended in time: the database does not answer. What was under way is given to another gateway.',
+);
 
 /** Times that the configuration says; `off`: none. */
 export function timesOf(cron: string): Schedule['crons'] {
@@ -42,8 +57,8 @@ export function timesOf(cron: string): Schedule['crons'] {
 }
 
 export function createSchedules(options: SchedulesOptions): Schedules {
-  /** Times as they were last told to the queue. */
-  const known = new Map<string, string>();
+  /** Schedules whose configured times were told to the queue. */
+  const told = new Set<string>();
   const working = new Set<string>();
   let troubled = false;
   let queue: JobQueue | undefined;
@@ -64,16 +79,17 @@ export function createSchedules(options: SchedulesOptions): Schedules {
   }
 
   async function keep(queue: JobQueue, schedule: Schedule, crons: ReadonlyMap<string, string>) {
-    const { name } = schedule;
-    const now = JSON.stringify([...crons].sort());
-    if (known.get(name) === now) return;
-    await queue.set(name, crons);
+    const { name, kept } = schedule;
+    if (kept === 'configuration' && crons.size === 0) return;
+    // Gateways with other times would overrule each other at every look: who started last says when.
+    if (told.has(name)) await queue.restore(name, crons);
+    else await queue.set(name, crons);
+    if (kept === 'configuration') told.add(name);
     // What it does is done here from the first time on that there is something to do.
     if (crons.size > 0 && !working.has(name)) {
       await queue.work(name, (job) => run(schedule, job));
       working.add(name);
     }
-    known.set(name, now);
   }
 
   async function run(schedule: Schedule, job: DueJob): Promise<void> {
@@ -113,10 +129,20 @@ export function createSchedules(options: SchedulesOptions): Schedules {
     stop(timeoutMs) {
       stopping ??= (async () => {
         clearInterval(timer);
-        await looking;
-        await queue?.stop(timeoutMs).catch(onError);
+        const end = async () => {
+          await looking;
+          await queue?.stop(timeoutMs).catch(onError);
+        };
+        if (!(await isWithin(timeoutMs + graceMs, end()))) onError(notEnded);
       })();
       return stopping;
     },
   };
+}
+
+/** @returns false — it goes on, and nobody waits for it */
+async function isWithin(ms: number, work: Promise<void>): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(resolve, ms, false);
+  return Promise.race([work.then(() => true), promise]).finally(() => clearTimeout(timer));
 }

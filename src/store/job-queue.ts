@@ -74,15 +74,30 @@ function toQueue(
   every: Required<JobQueueOptions>['everySeconds'],
   lastTime: (cron: string, at: Date) => Date,
 ): JobQueue {
+  const made = new Set<string>();
+
+  async function heldBy(name: string) {
+    if (!made.has(name)) await boss.createQueue(name, { ...jobOptions, retryDelay: every.retry });
+    made.add(name);
+    return boss.getSchedules(name);
+  }
+
+  /** What fell due while no gateway ran is made up for once. */
+  const schedule = (name: string, key: string, cron: string) =>
+    boss.schedule(name, cron, { key, cron }, { key, tz: 'UTC', missed: 'once' });
+
   return {
     async set(name, crons) {
-      await boss.createQueue(name, { ...jobOptions, retryDelay: every.retry });
-      const held = await boss.getSchedules(name);
+      const held = await heldBy(name);
       for (const { key } of held) if (!crons.has(key)) await boss.unschedule(name, key);
       for (const [key, cron] of crons) {
-        if (held.some((one) => one.key === key && one.cron === cron)) continue;
-        // What fell due while no gateway ran is made up for once.
-        await boss.schedule(name, cron, { key, cron }, { key, tz: 'UTC', missed: 'once' });
+        if (!held.some((one) => one.key === key && one.cron === cron)) await schedule(name, key, cron);
+      }
+    },
+    async restore(name, crons) {
+      const held = await heldBy(name);
+      for (const [key, cron] of crons) {
+        if (!held.some((one) => one.key === key)) await schedule(name, key, cron);
       }
     },
     async work(name, run) {
@@ -103,6 +118,9 @@ function connectionOf({ url, embedded }: JobQueueOptions) {
     application_name: 'promptgate jobs',
     max: embedded ? 1 : 2,
     connectionTimeoutMillis: 5_000,
+    // A database that is frozen, or cut off in silence, answers nothing for ever.
+    query_timeout: 35_000,
+    keepAlive: true,
     ...(embedded ? { backend: 'pglite' as const } : {}),
     // A pooler takes no settings of a session.
     ...(embedded || pooler !== undefined ? {} : { options: '-c statement_timeout=30000' }),

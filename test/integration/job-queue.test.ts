@@ -78,6 +78,20 @@ describe.each(databases)('the job queue on $name', ({ create }) => {
     expect(await sql`select key, cron, timezone from promptgate_jobs.schedule where name = 'ticks'`).toEqual([
       { key: 'c', cron: '0 6 * * *', timezone: 'UTC' },
     ]);
+    // Another gateway gives back what is missing, and leaves what has a time.
+    await queues[1]!.restore(
+      'ticks',
+      new Map([
+        ['c', '0 7 * * *'],
+        ['d', '0 8 * * *'],
+      ]),
+    );
+    expect(
+      await sql`select key, cron from promptgate_jobs.schedule where name = 'ticks' order by key`,
+    ).toEqual([
+      { key: 'c', cron: '0 6 * * *' },
+      { key: 'd', cron: '0 8 * * *' },
+    ]);
     await queues[1]!.set('ticks', new Map());
     expect(await sql`select key from promptgate_jobs.schedule where name = 'ticks'`).toEqual([]);
   });

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { DueJob, JobQueue } from '../../src/application/job-queue.ts';
 import { createSchedules, type Schedule, timesOf } from '../../src/application/schedules.ts';
 
@@ -10,6 +10,7 @@ function createQueue() {
   const working = new Map<string, (job: DueJob) => Promise<void>>();
   const queue: JobQueue = {
     set: async (name, crons) => void kept.set(name, crons),
+    restore: async (name, crons) => void (kept.has(name) || kept.set(name, crons)),
     work: async (name, run) => void working.set(name, run),
     stop: async () => {},
   };
@@ -35,9 +36,14 @@ describe('what is done by the clock', () => {
     const { queue, kept } = createQueue();
     let crons: ReadonlyMap<string, string> = new Map();
     let opened = 0;
-    const probes = { name: 'probes', crons: async () => crons, run: async () => {} };
+    const probes = {
+      name: 'probes',
+      kept: 'database' as const,
+      crons: async () => crons,
+      run: async () => {},
+    };
     const { stop } = start(
-      [probes, { name: 'drift', crons: timesOf('off'), run: async () => {} }],
+      [probes, { name: 'drift', kept: 'configuration', crons: timesOf('off'), run: async () => {} }],
       async () => {
         opened += 1;
         return queue;
@@ -60,6 +66,7 @@ describe('what is done by the clock', () => {
     let fails = false;
     const drift = {
       name: 'drift',
+      kept: 'configuration' as const,
       crons: timesOf('30 6 * * *'),
       async run() {
         if (fails) throw failure;
@@ -83,7 +90,7 @@ describe('what is done by the clock', () => {
     let tries = 0;
     const refusal = new Error('no right');
     const { troubles, stop } = start(
-      [{ name: 'drift', crons: timesOf('30 6 * * *'), run: async () => {} }],
+      [{ name: 'drift', kept: 'configuration', crons: timesOf('30 6 * * *'), run: async () => {} }],
       async () => {
         tries += 1;
         if (tries < 4) throw refusal;
@@ -93,5 +100,63 @@ describe('what is done by the clock', () => {
     await expect.poll(() => troubles).toEqual([refusal, null]);
     expect([tries, kept.has('drift')]).toEqual([4, true]);
     await stop();
+  });
+
+  it('leaves the times of others alone where it is off, and gives back what somebody took away', async () => {
+    const { queue, kept, give } = createQueue();
+    const daily = new Map([['', '30 6 * * *']]);
+    kept.set('drift', daily);
+    const probes = {
+      name: 'probes',
+      kept: 'database' as const,
+      crons: async () => daily,
+      run: async () => {},
+    };
+    const drift = (cron: string): Schedule => ({
+      ...{ name: 'drift', kept: 'configuration', crons: timesOf(cron), run: async () => {} },
+    });
+    const off = start([drift('off'), probes], async () => queue);
+    await expect.poll(() => kept.has('probes')).toBe(true);
+    expect([kept.get('drift'), give('drift')]).toEqual([daily, undefined]);
+    await off.stop();
+
+    const on = start([drift('0 7 * * *')], async () => queue);
+    await expect.poll(() => kept.get('drift')).toEqual(new Map([['', '0 7 * * *']]));
+    // Another gateway started later with a time of its own.
+    kept.set('drift', daily);
+    const looked = new Promise<void>((resolve) => {
+      const { restore } = queue;
+      queue.restore = async (...args) => restore(...args).then(resolve);
+    });
+    await looked;
+    expect(kept.get('drift')).toBe(daily);
+    kept.delete('drift');
+    await expect.poll(() => kept.get('drift')).toEqual(new Map([['', '0 7 * * *']]));
+    await on.stop();
+  });
+
+  it('stops in bounded time though the database answers nothing, be it at a look or at the end', async () => {
+    vi.useFakeTimers();
+    try {
+      const never = new Promise<never>(() => {});
+      const { queue } = createQueue();
+      for (const frozen of [
+        { ...queue, stop: () => never },
+        { ...queue, set: () => never },
+      ]) {
+        const drift = { name: 'drift', kept: 'configuration', crons: timesOf('30 6 * * *') } as const;
+        const { stop, troubles } = start([{ ...drift, run: async () => {} }], async () => frozen);
+        await vi.advanceTimersByTimeAsync(1);
+        const stopped = vi.fn();
+        void stop().then(stopped);
+        await vi.advanceTimersByTimeAsync(2_999);
+        expect(stopped).not.toHaveBeenCalled();
+        await vi.advanceTimersByTimeAsync(1);
+        expect(stopped).toHaveBeenCalled();
+        expect(String(troubles[0])).toContain('could not be ended in time');
+      }
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });
