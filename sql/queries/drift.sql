@@ -28,28 +28,57 @@ select e.id, e.prompt_name, e.prompt_version, e.purpose, e.simulated, e.provider
   ) e
 
 -- name: insertDriftRun
-insert into drift_runs (id, actor, prompt_name, baseline_since, since, until, tests, compared)
-values ($1::uuid, $2, $3, $4::timestamptz, $5::timestamptz, $6::timestamptz, $7::integer, $8::text::json)
+-- Of one time there is one run: who comes second inserts nothing.
+insert into drift_runs (id, actor, prompt_name, baseline_since, since, until, tests, compared, due_at)
+values ($1::uuid, $2, $3, $4::timestamptz, $5::timestamptz, $6::timestamptz, $7::integer, $8::text::json,
+  $9::timestamptz)
+on conflict (due_at) do nothing
+returning id
 
 -- name: insertDriftFindings
--- $2: findings as a json array. One that was found in the week before is known since then.
+-- $2: findings as a json array. One is known if the last run of the week before that compared its subject found it too, and
+-- of a model or a price the same one. A schedule goes by its own runs: what somebody looked at by hand is no reason to be
+-- silent. Runs are walked from the newest, by the time in their ids, as far as the first that compared it; one that had too
+-- few executions for a test has not.
 insert into drift_findings (
   run_id, prompt_name, prompt_version, purpose, simulated, provider, model, detector, measure, p_value, corrected_p,
-  effect, baseline_count, now_count, before, after, evidence_before, evidence_after, known_since
+  effect, baseline_count, now_count, before, after, evidence_before, evidence_after, new_values, known_since
 )
-select $1::uuid, r.prompt_name, r.prompt_version, r.purpose, r.simulated, r.provider, r.model, r.detector, r.measure,
+select run.id, r.prompt_name, r.prompt_version, r.purpose, r.simulated, r.provider, r.model, r.detector, r.measure,
        r.p_value, r.corrected_p, r.effect, r.baseline_count, r.now_count, r.before, r.after, r.evidence_before,
-       r.evidence_after,
-       (select coalesce(f.known_since, f.created_at) from drift_findings f
-         where f.prompt_name = r.prompt_name and f.prompt_version = r.prompt_version and f.purpose = r.purpose
-           and f.simulated = r.simulated and f.provider = r.provider and f.model = r.model and f.measure = r.measure
-           and f.created_at > clock_timestamp() - interval '7 days'
-         order by f.id desc limit 1)
-  from json_to_recordset($2::text::json) as r (
+       r.evidence_after, r.new_values, known.since
+  from drift_runs run
+  cross join json_to_recordset($2::text::json) as r (
     prompt_name text, prompt_version integer, purpose text, simulated boolean, provider text, model text, detector text,
     measure text, p_value double precision, corrected_p double precision, effect double precision,
-    baseline_count integer, now_count integer, before text, after text, evidence_before uuid, evidence_after uuid
+    baseline_count integer, now_count integer, before text, after text, evidence_before uuid, evidence_after uuid,
+    new_values text[]
   )
+  left join lateral (
+    select e.id
+      from drift_runs e
+      cross join lateral json_to_recordset(e.compared) as c (
+        "promptName" text, "promptVersion" integer, purpose text, simulated boolean, provider text, model text,
+        "baselineCount" integer, "nowCount" integer, note text
+      )
+     where e.id < run.id and e.id >= execution_id_at(clock_timestamp() - interval '7 days')
+       and (e.prompt_name is null or e.prompt_name = r.prompt_name)
+       and (run.actor not like 'schedule:%' or e.actor = run.actor)
+       and c."promptName" = r.prompt_name and c."promptVersion" = r.prompt_version and c.purpose = r.purpose
+       and c.simulated = r.simulated and c.provider = r.provider and c.model = r.model
+       and c."baselineCount" > 0 and c."nowCount" > 0 and (r.p_value is null or c.note is null)
+     order by e.id desc
+     limit 1
+  ) earlier on true
+  left join lateral (
+    select coalesce(f.known_since, f.created_at) as since
+      from drift_findings f
+     where f.run_id = earlier.id and f.prompt_name = r.prompt_name and f.prompt_version = r.prompt_version
+       and f.purpose = r.purpose and f.simulated = r.simulated and f.provider = r.provider and f.model = r.model
+       and f.measure = r.measure and (r.new_values is null or r.new_values <@ f.new_values)
+     limit 1
+  ) known on true
+ where run.id = $1::uuid
 returning *
 
 -- name: listDriftFindings

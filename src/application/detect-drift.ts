@@ -42,6 +42,26 @@ export async function detectDrift(
   deps: DetectDriftDependencies,
   request: DetectDriftRequest,
 ): Promise<DriftReport> {
+  const report = await compare(deps, request, null);
+  if (report) return report;
+  throw new PromptgateError('internal', 'A run of no time is recorded already.');
+}
+
+/** What the clock calls: of one time there is one run, which is told once, however often the time is given out. */
+export async function detectDueDrift(
+  deps: DetectDriftDependencies,
+  actor: Actor,
+  dueAt: Date,
+): Promise<void> {
+  await compare(deps, { actor }, dueAt);
+}
+
+/** @returns null — the run of that time is recorded already */
+async function compare(
+  deps: DetectDriftDependencies,
+  request: DetectDriftRequest,
+  dueAt: Date | null,
+): Promise<DriftReport | null> {
   const windows = readWindows(request);
   const { actor, promptName } = request;
   const names =
@@ -58,8 +78,11 @@ export async function detectDrift(
     measured.push(...measureDrift({ baseline, now }));
   }
   const { findings, tests, compared } = judgeDrift(measured);
-  const run = { id: newId(), actor: actor.name, promptName: promptName ?? null, ...windows, tests, compared };
-  const report = { run, findings: await deps.drift.record(run, findings) };
+  const asked = { id: newId(), actor: actor.name, promptName: promptName ?? null, dueAt };
+  const run = { ...asked, ...windows, tests, compared };
+  const recorded = await deps.drift.record(run, findings);
+  if (!recorded) return null;
+  const report = { run, findings: recorded };
   deps.onDrift?.(report);
   return report;
 }

@@ -5,6 +5,8 @@ import type { DriftSample } from '../domain/drift-sample.ts';
 export interface DriftRun {
   readonly id: string;
   readonly actor: string;
+  /** The time that it is the run of; null: somebody asked for it. */
+  readonly dueAt: Date | null;
   /** Null: every prompt. */
   readonly promptName: string | null;
   readonly baselineSince: Date;
@@ -17,7 +19,7 @@ export interface DriftRun {
 export interface StoredDriftFinding extends DriftFinding {
   readonly id: number;
   readonly runId: string;
-  /** When the same was first found, as long as it was found every week; null: it is new. */
+  /** When the same was first found, if every run since then that compared it has found it; null: it is new. */
   readonly knownSince: Date | null;
   readonly createdAt: Date;
 }
@@ -29,7 +31,8 @@ export interface DriftStore {
    * a definition declares is not known here: `deterministic` is what the parameters say.
    */
   sample(promptName: string, since: Date, until: Date): Promise<DriftSample[]>;
-  record(run: DriftRun, findings: readonly DriftFinding[]): Promise<StoredDriftFinding[]>;
+  /** @returns null — the run of that time is recorded already */
+  record(run: DriftRun, findings: readonly DriftFinding[]): Promise<StoredDriftFinding[] | null>;
   /** Newest first. */
   listFindings(
     filter: { readonly promptName?: string; readonly since?: Date },

@@ -13,7 +13,7 @@ export interface ScheduleTimes {
 }
 
 export function gatewaySchedules(
-  gateway: Pick<Gateway, 'detectDrift' | 'postDueSummaries' | 'runProbe' | 'listProbes'>,
+  gateway: Pick<Gateway, 'detectDueDrift' | 'postDueSummaries' | 'runProbe' | 'listProbes'>,
   times: ScheduleTimes,
 ): Schedule[] {
   return [
@@ -21,7 +21,7 @@ export function gatewaySchedules(
       name: 'drift',
       kept: 'configuration',
       crons: timesOf(times.drift),
-      run: () => gateway.detectDrift({ actor: actorOf('drift') }),
+      run: ({ dueAt }) => gateway.detectDueDrift(actorOf('drift'), dueAt),
     },
     {
       name: 'costs',

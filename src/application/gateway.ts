@@ -22,6 +22,7 @@ import {
   type DetectDriftRequest,
   type DriftReport,
   detectDrift,
+  detectDueDrift,
 } from './detect-drift.ts';
 import type { DriftStore, StoredDriftFinding } from './drift-store.ts';
 import { type EvaluateRequest, evaluateVersion } from './evaluate-version.ts';
@@ -159,6 +160,8 @@ export interface Gateway {
   /** Yesterday's, and those of the week before that were claimed and never taken. @throws PromptgateError — one was not taken */
   postDueSummaries(actor: Actor): Promise<void>;
   detectDrift(request: DetectDriftRequest): Promise<DriftReport>;
+  /** The run of a time that fell due, once. */
+  detectDueDrift(actor: Actor, dueAt: Date): Promise<void>;
   listDriftFindings(...args: Parameters<DriftStore['listFindings']>): Promise<StoredDriftFinding[]>;
   /** Counts among the calls in flight. A gateway that is told to stop gives it back after the calls on their way. */
   runProbe(request: ProbeRequest): Promise<ProbeReport | null>;
@@ -244,6 +247,7 @@ export function createGateway(
     postSummary: (actor, day) => postSummary(deps, actor, day),
     postDueSummaries: (actor) => postDueSummaries(deps, actor),
     detectDrift: (request) => detectDrift(deps, request),
+    detectDueDrift: (actor, dueAt) => detectDueDrift(deps, actor, dueAt),
     listDriftFindings: (filter, page) => deps.drift.listFindings(filter, page),
     runProbe: (request) =>
       deps.inFlight.run(request.signal, (signal) =>

@@ -63,6 +63,7 @@ function findNew(
       nowCount: after.length,
       before: listValues(before.flatMap((one) => [...read(one)])),
       after: `${listValues(novel.flatMap(newOf))} in ${toPercent(novel.length, after.length)}`,
+      newValues: [...new Set(novel.flatMap(newOf).map(nameOf))].sort(),
       evidence: { before: before.at(-1)!.id, after: novel[0]?.id ?? null },
     },
   ];
@@ -70,7 +71,11 @@ function findNew(
 
 /** The commonest three; a provider's name of a model is text from outside. */
 function listValues(values: readonly (readonly [string, string])[]): string {
-  const counts = Map.groupBy(values, ([kind, value]) => `${kind} ${value}`.trim());
+  const counts = Map.groupBy(values, nameOf);
   const names = [...counts].sort(([, a], [, b]) => b.length - a.length).map(([name]) => name.slice(0, 80));
   return `${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}`;
+}
+
+function nameOf([kind, value]: readonly [string, string]): string {
+  return `${kind} ${value}`.trim();
 }

@@ -20,6 +20,8 @@ export interface DriftSignal {
   /** For a person, short: `median 312 ms`, `4 of 200 (2.0 %)`. */
   readonly before: string;
   readonly after: string;
+  /** Models, fingerprints or prices that never were before: others than those found last time are news. */
+  readonly newValues?: readonly string[];
   /** Executions that show it best. */
   readonly evidence: { readonly before: string | null; readonly after: string | null };
 }

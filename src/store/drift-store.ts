@@ -84,15 +84,16 @@ export function createDriftStore(pool: Pool, queries: QueryCatalog): DriftStore 
     record: (run, findings) =>
       guard('auditing', async () => {
         const { baselineSince, since, until } = run;
-        const rows: Row[] = await pool.sql.begin(async (tx) => {
-          await insertRun(
+        const rows: Row[] | null = await pool.sql.begin(async (tx) => {
+          const [isNew] = await insertRun(
             tx,
             ...[run.id, run.actor, run.promptName, baselineSince, since, until, run.tests],
-            JSON.stringify(run.compared),
+            ...[JSON.stringify(run.compared), run.dueAt],
           );
+          if (!isNew) return null;
           return insertFindings(tx, run.id, JSON.stringify(findings.map(fromFinding)));
         });
-        return [...rows].map(toFinding).sort((a, b) => a.id - b.id);
+        return rows && [...rows].map(toFinding).sort((a, b) => a.id - b.id);
       }),
     listFindings: ({ promptName, since }, { limit, before }) =>
       guard('reading', async () =>
@@ -162,6 +163,7 @@ function fromFinding(finding: DriftFinding): Row {
     after: finding.after,
     evidence_before: finding.evidence.before,
     evidence_after: finding.evidence.after,
+    new_values: finding.newValues ?? null,
   };
 }
 

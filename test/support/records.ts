@@ -199,6 +199,7 @@ export function driftRun(changes: Partial<DriftRun> = {}): DriftRun {
   return {
     id: v7(),
     actor: 'key:ci',
+    dueAt: null,
     promptName: null,
     baselineSince: new Date('2026-11-12T10:00:00Z'),
     since: new Date('2026-11-19T10:00:00Z'),
