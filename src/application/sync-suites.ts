@@ -51,7 +51,7 @@ export async function planSuites(
     registered.map((suite) => [subjectOf(suite.promptName, suite.suite), suite.checksum]),
   );
   const probing = new Map(
-    (await probes.list()).map((probe) => [subjectOf(probe.promptName, probe.suite), describeProbe(probe)]),
+    (await probes.list()).map((probe) => [subjectOf(probe.promptName, probe.suite), probe]),
   );
   return readSuites(files).map((planned) => {
     const { suite, state } = planned;
@@ -59,22 +59,31 @@ export async function planSuites(
     if (!mayUsePrompt(actor, suite.promptName)) {
       return { ...planned, state: 'forbidden', message: 'the key may not use that prompt' };
     }
-    const fault = suite.probe && findProbeFault(actor, suite.probe);
-    if (fault) return { ...planned, state: 'forbidden', message: fault };
     const subject = subjectOf(suite.promptName, suite.name);
+    const held = probing.get(subject) ?? null;
+    const fault =
+      (held && findLabelFault(actor, held)) ?? (suite.probe && findProbeFault(actor, suite.probe));
+    if (fault) return { ...planned, state: 'forbidden', message: fault };
     const same =
-      inForce.get(subject) === suite.checksum && probing.get(subject) === describeProbe(suite.probe);
+      inForce.get(subject) === suite.checksum && describeProbe(held) === describeProbe(suite.probe);
     return state === 'new' && same ? { ...planned, state: 'unchanged' } : planned;
   });
 }
 
 /** What a probe does by the clock, the key that registers it may do: ask what the label holds, and move it. */
-function findProbeFault(actor: Actor, { label, onFailure }: Probe): string | null {
-  if (!mayUseLabel(actor, label)) return `the key may not use the label "${label}" of its probe`;
+function findProbeFault(actor: Actor, probe: Probe): string | null {
+  const fault = findLabelFault(actor, probe);
+  if (fault) return fault;
+  const { onFailure } = probe;
   const mayDeploy = actor.scopes.includes('deploy') || actor.scopes.includes('admin');
   return onFailure === 'rollback' && !mayDeploy
     ? 'its probe may roll the label back, which wants the scope `deploy`'
     : null;
+}
+
+/** Also of a probe in force: whoever may not use its label may neither end it nor turn it to another. */
+function findLabelFault(actor: Actor, { label }: Probe): string | null {
+  return mayUseLabel(actor, label) ? null : `the key may not use the label "${label}" of its probe`;
 }
 
 /** Equal for equal probes; undefined where there is none. */
@@ -163,7 +172,7 @@ async function register(
 
 /**
  * Ends the probes whose prompt is in the files and whose suite is not any more: what buys by the clock must not outlive
- * its file. A suite that cannot be read may be any of them: then none is ended.
+ * its file. A suite that cannot be read may be any of them: then none is ended. Nor is one that the key has no right to.
  * @returns their names
  */
 export async function retireProbes(
@@ -178,7 +187,9 @@ export async function retireProbes(
   const gone = (await probes.list()).filter(
     ({ promptName, suite }) => promptNames.has(promptName) && !there.has(subjectOf(promptName, suite)),
   );
-  const mine = gone.filter(({ promptName }) => mayUsePrompt(actor, promptName));
+  const mine = gone.filter(
+    ({ promptName, label }) => mayUsePrompt(actor, promptName) && mayUseLabel(actor, label),
+  );
   for (const probe of mine) await probes.register(probe, null, { actor: actor.name, gitCommit: null });
   return mine.map(probeNameOf);
 }
