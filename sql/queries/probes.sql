@@ -8,6 +8,12 @@ select * from (
  where schedule is not null
  order by prompt_name, suite
 
+-- name: findProbe
+select * from (
+  select * from probes where prompt_name = $1 and suite = $2 order by id desc limit 1
+) latest
+ where schedule is not null
+
 -- name: insertProbe
 insert into probes (prompt_name, suite, label, schedule, budget, daily_budget, on_failure, git_commit, actor)
 values ($1, $2, $3, $4, $5::text::numeric, $6::text::numeric, $7, $8, $9)

@@ -148,7 +148,7 @@ async function planRun(deps: EvaluateDependencies, request: EvaluateRequest): Pr
   const runId = resume ?? newId();
   const earlier =
     resume === undefined ? noEarlierCalls : await readEarlier(deps, request, suite, runId, subject);
-  const onTrial = createProgress(trials, request.onTrial);
+  const onTrial = countTrials(trials, request.onTrial);
   // Evidence is as old as its oldest answer, whenever the run is gone on with.
   const oldest = earlier.all.reduce((time, { createdAt }) => Math.min(time, createdAt.getTime()), begunAt);
   const startedAt = new Date(oldest);
@@ -203,9 +203,10 @@ async function runBaseline(
   return { held, result };
 }
 
-function createProgress(trials: number, tell: EvaluateRequest['onTrial']) {
+/** @returns what `runSuite` tells of each trial */
+export function countTrials(trials: number, tell: EvaluateRequest['onTrial']): SuiteRun['onTrial'] {
   const counts = { done: 0, passed: 0, failed: 0, open: 0 };
-  return ({ outcome }: Trial, { known }: RunResult['spent']) => {
+  return ({ outcome }, { known }) => {
     counts.done++;
     counts[outcome === 'passed' || outcome === 'failed' ? outcome : 'open']++;
     tell?.({ ...counts, trials, spent: known });

@@ -251,7 +251,10 @@ export function createGateway(
     listDriftFindings: (filter, page) => deps.drift.listFindings(filter, page),
     runProbe: (request) =>
       deps.inFlight.run(request.signal, (signal) =>
-        runProbe({ ...deps, execute, ...clock }, { ...request, signal }),
+        runProbe(
+          { ...deps, execute, ...clock, isStopping: deps.inFlight.isStopping },
+          { ...request, signal },
+        ),
       ),
     listProbes: () => deps.probes.list(),
     listProbeStates: () => deps.probes.listStates(),

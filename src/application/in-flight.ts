@@ -9,6 +9,7 @@ export interface InFlight {
   size(): number;
   /** Admits nothing from now on. */
   stop(): void;
+  isStopping(): boolean;
   /**
    * Resolves when all have ended. Those that have not after `timeoutMs`, or when `hurry` aborts, are cancelled: they end
    * with a row that says so.
@@ -51,6 +52,7 @@ export function createInFlight(): InFlight {
     stop() {
       stopping = true;
     },
+    isStopping: () => stopping,
     async drain(timeoutMs, hurry) {
       const timer = setTimeout(cancelAll, timeoutMs);
       if (hurry?.aborted) cancelAll();

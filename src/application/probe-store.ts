@@ -69,7 +69,7 @@ export interface ProbeStore {
   /** Begins a run, or finds the one of that time that began before: then `outcome` says whether it ended. */
   begin(
     run: Omit<ProbeRun, 'createdAt'>,
-  ): Promise<{ readonly run: ProbeRun; readonly isNew: boolean; readonly outcome: ProbeOutcome | null }>;
+  ): Promise<{ readonly run: ProbeRun; readonly outcome: ProbeOutcome | null }>;
   /**
    * What runs of this day (UTC) but this one have spent, as decimal text. One whose cost is not known, or not yet, counts as
    * its whole budget.

@@ -6,6 +6,7 @@
 
 import type { Actor } from '../domain/api-key.ts';
 import { PromptgateError } from '../domain/errors.ts';
+import type { EvaluationSuite } from '../domain/evaluation.ts';
 import { type CaseResult, openOutcomes, summariseRun } from '../domain/evaluation-run.ts';
 import { type CompiledSuite, compileSuite } from '../domain/evaluation-suite.ts';
 import { parseMoney } from '../domain/money.ts';
@@ -13,7 +14,7 @@ import { probeNameOf } from '../domain/probe.ts';
 import { authorizePrompt } from './authorize.ts';
 import type { RunStop } from './call-run.ts';
 import { noEarlierCalls, readEarlierCalls } from './earlier-trials.ts';
-import type { EvaluateDependencies } from './evaluate-version.ts';
+import { countTrials, type EvaluateDependencies, type TrialProgress } from './evaluate-version.ts';
 import { readRegistered, refuseImpossible } from './evaluation-subject.ts';
 import { newId } from './new-id.ts';
 import type { ProbeOutcome, ProbeRollback, ProbeRun, ProbeStore, RegisteredProbe } from './probe-store.ts';
@@ -25,6 +26,8 @@ import { type RunResult, runSuite, subjectOf } from './run-suite.ts';
 export interface ProbeDependencies extends EvaluateDependencies {
   readonly probes: ProbeStore;
   readonly registry: RegistryStore;
+  /** The gateway admits no calls any more. */
+  readonly isStopping: () => boolean;
   /** Hears of every run that ended. */
   readonly onProbe?: (report: ProbeReport) => void;
 }
@@ -39,6 +42,9 @@ export interface ProbeRequest {
   readonly dueAt: Date | null;
   readonly requestId: string;
   readonly signal: AbortSignal;
+  /** Before the first call; of a run that asks nothing never. */
+  readonly onStart?: (begun: { readonly run: ProbeRun; readonly trials: number }) => void;
+  readonly onTrial?: (progress: TrialProgress) => void;
 }
 
 export interface ProbeReport {
@@ -52,7 +58,7 @@ const timeoutMs = 900_000;
 /**
  * @returns null for a time whose run has ended, and where the label points at nothing yet
  * @throws PromptgateError not_found — no such probe, or its label was never set; cancelled — the gateway stops, and
- * another one goes on with what fell due
+ * another one goes on with what fell due; audit_unavailable — no call could be recorded, and none was made
  */
 export async function runProbe(deps: ProbeDependencies, request: ProbeRequest): Promise<ProbeReport | null> {
   const { promptName, suite: suiteName, dueAt, actor } = request;
@@ -79,9 +85,7 @@ export async function runProbe(deps: ProbeDependencies, request: ProbeRequest): 
   if (begun.outcome) return null;
   const { run } = begun;
   await deps.snapshot.refresh();
-  const path = registered.path ?? `${promptName}.eval.yaml`;
-  const suite = compileSuite(registered.source, path, registered.files, { promptName });
-  const outcome = await judgeRun(deps, request, run, probe, suite);
+  const outcome = await judgeRun(deps, request, run, probe, registered);
   const report = { run, outcome };
   if (await deps.probes.end(run.runId, outcome)) deps.onProbe?.(report);
   return report;
@@ -99,12 +103,14 @@ async function judgeRun(
   request: ProbeRequest,
   run: ProbeRun,
   probe: RegisteredProbe,
-  suite: CompiledSuite,
+  { source, files, path }: EvaluationSuite,
 ): Promise<ProbeOutcome> {
-  if (suite.checksum !== run.suiteChecksum) return undecided('the suite has changed since the run began');
-  const left = await findBudget(deps.probes, run, probe);
-  if (left === null) return { ...undecided('the budget of the day is spent'), cost: '0', currency: 'USD' };
+  const { promptName } = run;
   try {
+    const suite = compileSuite(source, path ?? `${promptName}.eval.yaml`, files, { promptName });
+    if (suite.checksum !== run.suiteChecksum) return undecided('the suite has changed since the run began');
+    const left = await findBudget(deps.probes, run, probe);
+    if (left === null) return { ...undecided('the budget of the day is spent'), cost: '0', currency: 'USD' };
     return await toOutcome(deps, run, probe, suite, await askCases(deps, request, run, suite, left));
   } catch (error) {
     if (error instanceof PromptgateError && foreseen.includes(error.code)) return undecided(error.message);
@@ -112,7 +118,7 @@ async function judgeRun(
   }
 }
 
-/** A suite that does not fit the version, a model that no provider takes, a run that was of another version. */
+/** A suite that this program refuses, or that does not fit the version, a model that no provider takes, a run that was of another version. */
 const foreseen: readonly string[] = [
   'invalid_request',
   'invalid_variables',
@@ -134,11 +140,12 @@ async function findBudget(
 
 async function askCases(
   deps: ProbeDependencies,
-  { requestId, signal }: ProbeRequest,
+  request: ProbeRequest,
   run: ProbeRun,
   suite: CompiledSuite,
   budget: string,
 ): Promise<RunResult> {
+  const { requestId, signal } = request;
   const actor = actorOf(run);
   const subject = readRegistered(deps, actor, run.promptName, run.version);
   const judge = suite.judge && readRegistered(deps, actor, suite.judge.name, suite.judge.version);
@@ -149,14 +156,28 @@ async function askCases(
     throw error;
   });
   const limits = { concurrency, budget, callsPerMinute: null, deadline: deps.now() + timeoutMs };
+  const trials = suite.cases.length * suite.repeats;
+  request.onStart?.({ run, trials });
+  const onTrial = countTrials(trials, request.onTrial);
   const result = await runSuite(deps, {
     ...{ runId: run.runId, actor, requestId, suite, subject, judge, repeats: suite.repeats, earlier, signal },
-    ...{ ...limits, retryUnanswered: false, purpose: 'probe', onTrial() {} },
+    ...{ ...limits, retryUnanswered: false, purpose: 'probe', onTrial },
   });
-  if (result.stopped === 'stopping' || result.stopped === 'cancelled') {
+  if (result.stopped === 'stopping' && !deps.isStopping()) {
+    throw new PromptgateError(
+      'audit_unavailable',
+      'The audit trail takes no records now, so the probe asks nothing more. Run it again.',
+    );
+  }
+  // What fell due is gone on with by another gateway; what somebody asked for is over.
+  if (isCut(result) && request.dueAt !== null) {
     throw new PromptgateError('cancelled', 'The gateway stopped before the probe had ended.');
   }
   return result;
+}
+
+function isCut({ stopped }: RunResult): boolean {
+  return stopped === 'stopping' || stopped === 'cancelled';
 }
 
 /** Calls and moves are the probe's own, whoever asked for the run. */
@@ -175,7 +196,7 @@ async function toOutcome(
   const { cost, currency } = result.spent;
   const why = result.stopped && whyStopped[result.stopped];
   const told = {
-    outcome: verdict,
+    outcome: isCut(result) ? ('insufficient' as const) : verdict,
     reasons: why ? [...reasons, why] : reasons,
     failures: result.cases.filter(({ passed }) => !passed).map(toFailure),
     caseCount: figures.caseCount,
@@ -186,7 +207,7 @@ async function toOutcome(
     cost,
     currency: cost === null ? null : currency,
   };
-  const isRolledBack = verdict === 'failed' && probe.onFailure === 'rollback';
+  const isRolledBack = told.outcome === 'failed' && probe.onFailure === 'rollback';
   const rollback = isRolledBack ? await rollLabelBack(deps, run, told) : null;
   return { ...told, rollback };
 }
@@ -195,6 +216,8 @@ const whyStopped: Partial<Record<RunStop, string>> = {
   budget: 'the next call could have cost more than the budget has left',
   cost_unknown: 'a call did not tell its cost, so the budget could not be kept',
   time: 'the time of the run was over',
+  cancelled: 'whoever asked for it went away, or the gateway stopped',
+  stopping: 'the gateway stopped',
 };
 
 function toFailure({ id, trials }: CaseResult): ProbeOutcome['failures'][number] {

@@ -4,8 +4,7 @@ import { basename, dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { isPartial } from '../application/definition-set.ts';
 import { PromptgateError } from '../domain/errors.ts';
-import type { EvaluationReportView } from '../http/evaluation-view.ts';
-import type { TrialProgressView } from '../http/evaluations-routes.ts';
+import type { EvaluationReportView, TrialProgressView } from '../http/evaluation-view.ts';
 import type { CliContext } from './context.ts';
 import { promptsDirectory, readDefinitionFiles } from './definition-files.ts';
 import { addEvalAddCommand } from './eval-add.ts';
@@ -102,7 +101,7 @@ export async function runEvaluation(
   return report;
 }
 
-function countTrials({ passed, failed, open }: TrialProgressView): string[] {
+export function countTrials({ passed, failed, open }: TrialProgressView): string[] {
   return [`${passed} passed`, `${failed} failed`, ...(open > 0 ? [`${open} without a verdict`] : [])];
 }
 

@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import type { ProbeRunView, ProbeStateView } from '../http/probe-view.ts';
 import type { CliContext } from './context.ts';
+import { countTrials } from './eval.ts';
 import { withGateway } from './gateway-client.ts';
 import { oneLine, paint, renderTable } from './render.ts';
+import { createProgress, followRun } from './run-progress.ts';
 import { renderTime } from './time.ts';
 
 /** As those of `eval`. */
@@ -35,7 +37,12 @@ export function addProbeCommand(
     .option('--json', 'print JSON')
     .action((prompt: string, { suite, json }: { suite: string; json?: boolean }) =>
       withGateway(context, async (client) => {
-        const run = await client.request<ProbeRunView>('POST', '/v1/probes/runs', { prompt, suite });
+        const run: ProbeRunView = await followRun(
+          client,
+          '/v1/probes/runs',
+          { prompt, suite },
+          { begin() {}, progress: createProgress(context, process.stderr, countTrials, json ?? false) },
+        );
         context.out(json ? JSON.stringify(run, null, 2) : renderRun(run));
         setExitCode(exitCodes[run.outcome?.outcome ?? 'insufficient']);
       }),

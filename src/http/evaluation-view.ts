@@ -4,6 +4,16 @@ import type { EvaluationReport } from '../application/evaluation-report.ts';
 import type { AssertionGrade } from '../domain/case-grade.ts';
 import type { Evaluation } from '../domain/evaluation.ts';
 import type { CaseResult, Trial } from '../domain/evaluation-run.ts';
+import { runProgress } from './run-request.ts';
+
+export const trialProgressSchema = z.object({
+  ...runProgress,
+  passed: z.number().int(),
+  failed: z.number().int(),
+  open: z.number().int().openapi({ description: 'Without a verdict.' }),
+});
+
+export type TrialProgressView = z.infer<typeof trialProgressSchema>;
 
 const count = z.number().int();
 const rate = z.number().nullable();

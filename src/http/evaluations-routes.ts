@@ -13,9 +13,10 @@ import {
   toEvaluationDetail,
   toEvaluationView,
   toReportView,
+  trialProgressSchema,
 } from './evaluation-view.ts';
 import { addRoute, pathParam, readBody, readQuery } from './route.ts';
-import { readRunId, retryUnansweredSchema, runLimits, runProgress } from './run-request.ts';
+import { readRunId, retryUnansweredSchema, runLimits } from './run-request.ts';
 import { streamRun } from './run-stream.ts';
 
 const version = z.number().int().min(1).max(maxVersionNumber);
@@ -60,15 +61,6 @@ const listQuerySchema = z.strictObject({
   limit: z.coerce.number().int().min(1).max(200).default(20),
   cursor: z.coerce.number().int().min(1).optional(),
 });
-
-const trialProgressSchema = z.object({
-  ...runProgress,
-  passed: z.number().int(),
-  failed: z.number().int(),
-  open: z.number().int().openapi({ description: 'Without a verdict.' }),
-});
-
-export type TrialProgressView = z.infer<typeof trialProgressSchema>;
 
 export function addEvaluationRoutes(
   app: OpenAPIHono<HttpEnvironment>,

@@ -1,20 +1,31 @@
 /** Probes: what is in force, and a run now. */
 import { type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Gateway } from '../application/gateway.ts';
+import type { ProbeRequest } from '../application/run-probe.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import { defaultSuiteName } from '../domain/evaluation-suite.ts';
 import type { HttpEnvironment } from './context.ts';
-import { probeRunSchema, probeStateSchema, toProbeRunView, toProbeStateView } from './probe-view.ts';
+import type { ErrorLog } from './error-response.ts';
+import { trialProgressSchema } from './evaluation-view.ts';
+import {
+  type ProbeRunView,
+  probeRunSchema,
+  probeStateSchema,
+  toProbeRunView,
+  toProbeStateView,
+} from './probe-view.ts';
 import { addRoute, readBody } from './route.ts';
+import { streamRun } from './run-stream.ts';
 
 const runRequestSchema = z
   .strictObject({
     prompt: z.string().min(1).max(200),
     suite: z.string().min(1).max(200).default(defaultSuiteName),
+    stream: z.boolean().default(false),
   })
   .openapi('ProbeRunRequest');
 
-export function addProbesRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gateway): void {
+export function addProbesRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gateway, log: ErrorLog): void {
   addRoute(
     app,
     {
@@ -37,19 +48,26 @@ export function addProbesRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gate
       scope: 'admin',
       body: runRequestSchema,
       response: probeRunSchema,
+      stream: z.union([trialProgressSchema, probeRunSchema]),
     },
     async (c) => {
-      const { prompt, suite } = await readBody(c, runRequestSchema);
-      const report = await gateway.runProbe({
-        actor: c.get('actor'),
-        promptName: prompt,
-        suite,
-        dueAt: null,
-        requestId: c.get('requestId'),
-        signal: c.req.raw.signal,
-      });
-      if (!report) throw new PromptgateError('internal', 'The run has no outcome.');
-      return c.json(toProbeRunView(report));
+      const { prompt: promptName, suite, stream } = await readBody(c, runRequestSchema);
+      const asked = { actor: c.get('actor'), promptName, suite, requestId: c.get('requestId') };
+      if (!stream) return c.json(await runNow(gateway, { ...asked, signal: c.req.raw.signal }));
+      return streamRun(c, log, ({ signal, started, progressed }) =>
+        runNow(gateway, {
+          ...asked,
+          signal,
+          onStart: ({ run, trials }) => started({ run_id: run.runId, trials }),
+          onTrial: progressed,
+        }),
+      );
     },
   );
+}
+
+async function runNow(gateway: Gateway, request: Omit<ProbeRequest, 'dueAt'>): Promise<ProbeRunView> {
+  const report = await gateway.runProbe({ ...request, dueAt: null });
+  if (!report) throw new PromptgateError('internal', 'The run has no outcome.');
+  return toProbeRunView(report);
 }

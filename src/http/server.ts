@@ -89,7 +89,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   addPortkeyRoutes(app, options.gateway, options.onError);
   addCoverageRoutes(app, options.gateway);
   addDriftRoutes(app, options.gateway);
-  addProbesRoutes(app, options.gateway);
+  addProbesRoutes(app, options.gateway, options.onError);
   addPromptRoutes(app, options.gateway);
   addVersionRoutes(app, options.gateway);
   addLabelRoutes(app, options.gateway);

@@ -9,6 +9,7 @@ import type { QueryCatalog, Row } from './query-catalog.ts';
 
 export function createProbeStore(pool: Pool, queries: QueryCatalog): ProbeStore {
   const listProbes = queries.bind('listProbes');
+  const findProbe = queries.bind('findProbe');
   const insertProbe = queries.bind('insertProbe');
   const insertProbeRun = queries.bind('insertProbeRun');
   const findProbeRun = queries.bind('findProbeRun');
@@ -27,9 +28,11 @@ export function createProbeStore(pool: Pool, queries: QueryCatalog): ProbeStore 
 
   return {
     list,
-    async find(promptName, suite) {
-      return (await list()).find((probe) => probe.promptName === promptName && probe.suite === suite);
-    },
+    find: (promptName, suite) =>
+      guard('reading', async () => {
+        const [row] = await findProbe(pool.sql, promptName, suite);
+        return row && toProbe(row);
+      }),
     register: ({ promptName, suite }, probe, { actor, gitCommit }) =>
       guard('registering', async () => {
         const { label = null, schedule = null, budget = null, dailyBudget = null } = probe ?? {};
@@ -44,10 +47,10 @@ export function createProbeStore(pool: Pool, queries: QueryCatalog): ProbeStore 
         const { runId, promptName, suite, dueAt } = run;
         const fixed = [run.label, run.version, run.deploymentId, run.suiteChecksum, run.actor];
         const [row] = await insertProbeRun(pool.sql, runId, promptName, suite, run.probeId, dueAt, ...fixed);
-        if (row) return { run: toRun(row), isNew: true, outcome: null };
+        if (row) return { run: toRun(row), outcome: null };
         const [before] = await findProbeRun(pool.sql, promptName, suite, dueAt);
         const found = toRun(before ?? {});
-        return { run: found, isNew: false, outcome: await findOutcome(found.runId) };
+        return { run: found, outcome: await findOutcome(found.runId) };
       }),
     spentToday: ({ runId, promptName, suite }) =>
       guard('reading', async () => {

@@ -114,7 +114,16 @@ describe.each(databases)('probes on $name', ({ create }) => {
     expect(rows[0]).toMatchObject({ purpose: 'probe', prompt_version: 1, actor: 'probe:steady/default' });
     expect(await gateway.query('select * from evaluations')).toEqual([]);
 
-    for (let time = 0; time < 2; time++) await run('steady');
+    await run('steady');
+    // As the command asks: a connection that is silent for minutes is cut on the way.
+    const { body: events } = await gateway.call('POST', '/v1/probes/runs', {
+      key: gateway.keys.admin,
+      body: { prompt: 'steady', stream: true },
+    });
+    expect(events.match(/^event: \w+$/gm)).toEqual(
+      ['run', 'progress', 'progress', 'progress', 'progress', 'report'].map((event) => `event: ${event}`),
+    );
+    expect(events).toContain('"outcome":"passed"');
     const since = new Date().toISOString();
     answer = (text) => ({ text: `${text}, my dear` });
     for (let time = 0; time < 2; time++) expect((await run('steady')).outcome.outcome).toBe('passed');
