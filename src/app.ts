@@ -11,8 +11,7 @@ import { createRollupKeeper } from './application/rollup-keeper.ts';
 import { createSchedules } from './application/schedules.ts';
 import { type Config, simulatedProviders, version } from './config.ts';
 import { errorTable, PromptgateError, toPromptgateError } from './domain/errors.ts';
-import { toDriftEvent } from './http/drift-view.ts';
-import { toProbeEvent } from './http/probe-view.ts';
+import { createNews } from './http/news.ts';
 import { createHttpApp, type HttpApp } from './http/server.ts';
 import { toSummaryEvent } from './http/summary-view.ts';
 import { createProviders } from './providers/providers.ts';
@@ -150,9 +149,11 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
     const webhook = createWebhook({
       url: values.PROMPTGATE_WEBHOOK_URL,
       secret: values.PROMPTGATE_WEBHOOK_SECRET,
+      onTaken: ({ id }) => store.webhooks.recordTaken(id),
       onLost: ({ type, id }, reason) => log.warn('a webhook was not taken', { type, id, reason }),
     });
     releasers.push(() => webhook?.close());
+    const news = webhook && createNews(webhook.post);
     const gateway = createGateway({
       budgets,
       budgetStore: store.budgets,
@@ -170,12 +171,13 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
       probes: store.probes,
       onDrift(report) {
         metrics.observeDrift(report.findings);
-        webhook?.post(toDriftEvent(report));
+        news?.drift(report);
       },
       onProbe(report) {
         metrics.observeProbe(report);
-        webhook?.post(toProbeEvent(report));
+        news?.probe(report);
       },
+      news,
       summaries: store.summaries,
       webhook,
       toSummaryEvent,

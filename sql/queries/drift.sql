@@ -89,3 +89,18 @@ select * from drift_findings
    and ($3::bigint is null or id < $3)
  order by id desc
  limit $4::integer
+
+-- name: listUntakenDriftRuns
+-- Runs of the week by the clock, older than $1 seconds, whose news nobody is known to have taken.
+select r.*
+  from drift_runs r
+ where r.id >= execution_id_at(clock_timestamp() - interval '7 days')
+   and r.created_at <= clock_timestamp() - make_interval(secs => $1::double precision)
+   and r.due_at is not null
+   and exists (select from drift_findings f where f.run_id = r.id and f.known_since is null)
+   and not exists (select from webhook_deliveries d where d.event_id = 'drift_' || r.id)
+ order by r.id
+ limit 100
+
+-- name: listDriftFindingsOfRun
+select * from drift_findings where run_id = $1::uuid order by id

@@ -51,3 +51,14 @@ returning run_id
 
 -- name: findLastProbeRun
 select * from probe_runs where prompt_name = $1 and suite = $2 order by created_at desc limit 1
+
+-- name: listUntakenProbeRuns
+-- Runs of the week that failed more than $1 seconds ago, of which nobody is known to have taken it. Through the failed ones only.
+select r.*
+  from probe_outcomes o
+  join probe_runs r on r.run_id = o.run_id
+ where o.outcome = 'failed' and o.run_id >= execution_id_at(clock_timestamp() - interval '7 days')
+   and o.created_at <= clock_timestamp() - make_interval(secs => $1::double precision)
+   and not exists (select from webhook_deliveries d where d.event_id = 'probe_' || o.run_id)
+ order by o.run_id
+ limit 100

@@ -33,6 +33,10 @@ export interface DriftStore {
   sample(promptName: string, since: Date, until: Date): Promise<DriftSample[]>;
   /** @returns null — the run of that time is recorded already */
   record(run: DriftRun, findings: readonly DriftFinding[]): Promise<StoredDriftFinding[] | null>;
+  /** Runs of the last week by the clock, older than `afterMs`, with news that no webhook is known to have taken. */
+  listUntaken(
+    afterMs: number,
+  ): Promise<{ readonly run: DriftRun; readonly findings: readonly StoredDriftFinding[] }[]>;
   /** Newest first. */
   listFindings(
     filter: { readonly promptName?: string; readonly since?: Date },

@@ -13,7 +13,7 @@ export interface ScheduleTimes {
 }
 
 export function gatewaySchedules(
-  gateway: Pick<Gateway, 'detectDueDrift' | 'postDueSummaries' | 'runProbe' | 'listProbes'>,
+  gateway: Pick<Gateway, 'detectDueDrift' | 'tellUntaken' | 'postDueSummaries' | 'runProbe' | 'listProbes'>,
   times: ScheduleTimes,
 ): Schedule[] {
   return [
@@ -21,7 +21,10 @@ export function gatewaySchedules(
       name: 'drift',
       kept: 'configuration',
       crons: timesOf(times.drift),
-      run: ({ dueAt }) => gateway.detectDueDrift(actorOf('drift'), dueAt),
+      async run({ dueAt }) {
+        await gateway.tellUntaken();
+        await gateway.detectDueDrift(actorOf('drift'), dueAt);
+      },
     },
     {
       name: 'costs',
@@ -34,7 +37,8 @@ export function gatewaySchedules(
       kept: 'database',
       crons: async () =>
         new Map((await gateway.listProbes()).map((probe) => [probeNameOf(probe), probe.schedule])),
-      run({ key, dueAt }) {
+      async run({ key, dueAt }) {
+        await gateway.tellUntaken();
         const [promptName = '', suite = ''] = key.split('/');
         const signal = new AbortController().signal;
         const requestId = `probe-${newId()}`;

@@ -82,6 +82,7 @@ import {
   summarizeDay,
 } from './summarize-day.ts';
 import { type SyncReport, type SyncRequest, syncPrompts } from './sync-prompts.ts';
+import { type TellUntakenDependencies, tellUntaken } from './tell-untaken.ts';
 
 export interface Gateway {
   /** Whether requests that bring their own prompt are let through. */
@@ -162,6 +163,8 @@ export interface Gateway {
   detectDrift(request: DetectDriftRequest): Promise<DriftReport>;
   /** The run of a time that fell due, once. */
   detectDueDrift(actor: Actor, dueAt: Date): Promise<void>;
+  /** What drift and probes found, again to a webhook that is not known to have taken it. */
+  tellUntaken(): Promise<void>;
   listDriftFindings(...args: Parameters<DriftStore['listFindings']>): Promise<StoredDriftFinding[]>;
   /** Counts among the calls in flight. A gateway that is told to stop gives it back after the calls on their way. */
   runProbe(request: ProbeRequest): Promise<ProbeReport | null>;
@@ -176,7 +179,8 @@ export interface Gateway {
 export function createGateway(
   deps: ExecuteDependencies &
     DetectDriftDependencies &
-    SummarizeDayDependencies & {
+    SummarizeDayDependencies &
+    Pick<TellUntakenDependencies, 'news'> & {
       registry: RegistryStore;
       audit: AuditStore;
       snapshot: RegistrySnapshot;
@@ -248,6 +252,7 @@ export function createGateway(
     postDueSummaries: (actor) => postDueSummaries(deps, actor),
     detectDrift: (request) => detectDrift(deps, request),
     detectDueDrift: (actor, dueAt) => detectDueDrift(deps, actor, dueAt),
+    tellUntaken: () => tellUntaken(deps),
     listDriftFindings: (filter, page) => deps.drift.listFindings(filter, page),
     runProbe: (request) =>
       deps.inFlight.run(request.signal, (signal) =>

@@ -78,4 +78,6 @@ export interface ProbeStore {
   /** @returns false — it had ended already */
   end(runId: string, outcome: ProbeOutcome): Promise<boolean>;
   listStates(): Promise<ProbeState[]>;
+  /** Runs of the last week that failed more than `afterMs` ago, of which no webhook is known to have taken it. */
+  listUntaken(afterMs: number): Promise<{ readonly run: ProbeRun; readonly outcome: ProbeOutcome }[]>;
 }

@@ -11,3 +11,8 @@ export interface WebhookPost {
   /** Once, without repeating. @returns why it was not taken; null: it was */
   tryPost(event: WebhookEvent): Promise<string | null>;
 }
+
+/** Port to the record of what was taken. */
+export interface WebhookStore {
+  recordTaken(eventId: string): Promise<void>;
+}

@@ -1,8 +1,8 @@
 /** What drift reads of `ai_executions`, and what it writes beside it. */
 import { z } from 'zod';
-import type { DriftStore, StoredDriftFinding } from '../application/drift-store.ts';
+import type { DriftRun, DriftStore, StoredDriftFinding } from '../application/drift-store.ts';
 import { hashJson } from '../domain/canonical-json.ts';
-import type { DriftFinding } from '../domain/drift.ts';
+import type { DriftCoverage, DriftFinding } from '../domain/drift.ts';
 import { type DriftSample, describeOutput } from '../domain/drift-sample.ts';
 import { driftDetectors } from '../domain/drift-signal.ts';
 import { type ErrorCode, errorTable } from '../domain/errors.ts';
@@ -69,11 +69,25 @@ const findingSchema = z.object({
   created_at: z.date(),
 });
 
+const runSchema = z.object({
+  id: z.string(),
+  actor: z.string(),
+  due_at: z.date().nullable(),
+  prompt_name: text,
+  baseline_since: z.date(),
+  since: z.date(),
+  until: z.date(),
+  tests: z.number(),
+  compared: z.array(z.custom<DriftCoverage>()),
+});
+
 export function createDriftStore(pool: Pool, queries: QueryCatalog): DriftStore {
   const sampleDrift = queries.bind('sampleDrift');
   const insertRun = queries.bind('insertDriftRun');
   const insertFindings = queries.bind('insertDriftFindings');
   const listFindings = queries.bind('listDriftFindings');
+  const listUntakenRuns = queries.bind('listUntakenDriftRuns');
+  const listFindingsOf = queries.bind('listDriftFindingsOfRun');
   const guard = bindGuard(pool);
 
   return {
@@ -94,6 +108,16 @@ export function createDriftStore(pool: Pool, queries: QueryCatalog): DriftStore 
           return insertFindings(tx, run.id, JSON.stringify(findings.map(fromFinding)));
         });
         return rows && [...rows].map(toFinding).sort((a, b) => a.id - b.id);
+      }),
+    listUntaken: (afterMs) =>
+      guard('reading', async () => {
+        const runs = (await listUntakenRuns(pool.sql, afterMs / 1_000)).map(toRun);
+        return Promise.all(
+          runs.map(async (run) => ({
+            run,
+            findings: (await listFindingsOf(pool.sql, run.id)).map(toFinding),
+          })),
+        );
       }),
     listFindings: ({ promptName, since }, { limit, before }) =>
       guard('reading', async () =>
@@ -165,6 +189,11 @@ function fromFinding(finding: DriftFinding): Row {
     evidence_after: finding.evidence.after,
     new_values: finding.newValues ?? null,
   };
+}
+
+function toRun(row: Row): DriftRun {
+  const { due_at, prompt_name, baseline_since, ...read } = runSchema.parse(row);
+  return { ...read, dueAt: due_at, promptName: prompt_name, baselineSince: baseline_since };
 }
 
 function toFinding(row: Row): StoredDriftFinding {

@@ -17,6 +17,7 @@ export function createProbeStore(pool: Pool, queries: QueryCatalog): ProbeStore 
   const findProbeOutcome = queries.bind('findProbeOutcome');
   const insertProbeOutcome = queries.bind('insertProbeOutcome');
   const sumProbeDay = queries.bind('sumProbeDay');
+  const listUntakenRuns = queries.bind('listUntakenProbeRuns');
   const guard = bindGuard(pool);
 
   const list = () => guard('reading', async () => (await listProbes(pool.sql)).map(toProbe));
@@ -62,6 +63,12 @@ export function createProbeStore(pool: Pool, queries: QueryCatalog): ProbeStore 
         'auditing',
         async () => (await insertProbeOutcome(pool.sql, runId, ...fromOutcome(outcome))).length > 0,
       ),
+    listUntaken: (afterMs) =>
+      guard('reading', async () => {
+        const runs = (await listUntakenRuns(pool.sql, afterMs / 1_000)).map(toRun);
+        const outcomes = await Promise.all(runs.map(({ runId }) => findOutcome(runId)));
+        return runs.flatMap((run, index) => (outcomes[index] ? [{ run, outcome: outcomes[index] }] : []));
+      }),
     async listStates() {
       const probes = await list();
       return guard('reading', () =>

@@ -10,6 +10,7 @@ import type { ProbeStore } from '../application/probe-store.ts';
 import type { RegistryStore } from '../application/registry-store.ts';
 import type { ReplayStore } from '../application/replay-store.ts';
 import type { SummaryStore } from '../application/summary-store.ts';
+import type { WebhookStore } from '../application/webhook-post.ts';
 import { createAuditKeeping } from './audit-keeping.ts';
 import { createAuditStore, type PostgresAuditStore } from './audit-store.ts';
 import { createBudgetStore } from './budget-store.ts';
@@ -34,6 +35,7 @@ import { createRegistryListener } from './registry-listener.ts';
 import { createRegistryStore, type MoveObserver } from './registry-store.ts';
 import { createReplayStore } from './replay-store.ts';
 import { createSummaryStore } from './summary-store.ts';
+import { createWebhookStore } from './webhook-store.ts';
 
 export interface OpenStoreOptions extends MoveObserver {
   /** The server stops a statement that takes longer, in milliseconds. PGlite has no such clock. */
@@ -57,6 +59,7 @@ export interface Store {
   readonly budgets: BudgetStore;
   readonly summaries: SummaryStore;
   readonly probes: ProbeStore;
+  readonly webhooks: WebhookStore;
   readonly replays: ReplayStore;
   /** The way of calls into the audit trail, on connections of its own; close it before the store. */
   openAuditTrail(options: OpenAuditTrailOptions): Promise<OpenAuditTrail>;
@@ -144,6 +147,7 @@ function storeAt(
     budgets: createBudgetStore(pool, queries),
     summaries: createSummaryStore(pool, queries),
     probes: createProbeStore(pool, queries),
+    webhooks: createWebhookStore(pool, queries),
     openAuditTrail: (options) => openAuditTrail({ url, queries, alone: embedded !== undefined }, options),
     openJobQueue: (onError) => openJobQueue({ url, embedded: embedded !== undefined, onError }),
     async migrate() {

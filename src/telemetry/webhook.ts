@@ -6,7 +6,10 @@ import { createHmac } from 'node:crypto';
 import type { WebhookEvent, WebhookPost } from '../application/webhook-post.ts';
 
 export interface Webhook extends WebhookPost {
-  /** Nobody waits for it; one that is never taken is told to `onLost`. Null: there is nothing to tell. */
+  /**
+   * Nobody waits for it; one that is never taken is told to `onLost`. Null: there is nothing to tell. One whose id is still
+   * being tried is not tried beside it.
+   */
   post(event: WebhookEvent | null): void;
   /** Ends the pauses between tries; resolves when those under way have ended, ten seconds at most. */
   close(): Promise<void>;
@@ -18,6 +21,8 @@ export interface WebhookOptions {
   readonly secret: string | undefined;
   /** Pauses between the tries, in milliseconds. */
   readonly pausesMs?: readonly number[];
+  /** Of those that are posted; a failure to write it down is told to `onLost` too. */
+  readonly onTaken: (event: WebhookEvent) => Promise<void>;
   readonly onLost: (event: WebhookEvent, reason: string) => void;
 }
 
@@ -34,15 +39,17 @@ export function createWebhook(options: WebhookOptions): Webhook | undefined {
 function openWebhook(
   url: string,
   secret: string,
-  { pausesMs = defaultPausesMs, onLost }: WebhookOptions,
+  { pausesMs = defaultPausesMs, onTaken, onLost }: WebhookOptions,
 ): Webhook {
   const closing = new AbortController();
-  const under = new Set<Promise<void>>();
+  const under = new Map<string, Promise<void>>();
 
   async function deliver(event: WebhookEvent): Promise<void> {
     for (const pause of [...pausesMs, null]) {
       const refusal = await send(event);
-      if (refusal === null) return;
+      if (refusal === null) {
+        return onTaken(event).catch(() => onLost(event, 'it was taken, and that could not be recorded'));
+      }
       if (pause !== null) await sleep(pause, closing.signal);
       if (pause === null || closing.signal.aborted) return onLost(event, refusal);
     }
@@ -77,13 +84,16 @@ function openWebhook(
   return {
     tryPost: send,
     post(event) {
-      if (event === null) return;
-      const delivery = deliver(event).finally(() => under.delete(delivery));
-      under.add(delivery);
+      if (event === null || under.has(event.id)) return;
+      const { id } = event;
+      under.set(
+        id,
+        deliver(event).finally(() => under.delete(id)),
+      );
     },
     async close() {
       closing.abort();
-      await Promise.all(under);
+      await Promise.all(under.values());
     },
   };
 }

@@ -177,6 +177,8 @@ describe.each(databases)('drift on $name', ({ name, create }) => {
       type: 'drift.found',
       data: { run_id: String(id).slice(6) },
     });
+    const taken = () => gateway.query(`select event_id from webhook_deliveries where event_id = '${id}'`);
+    await expect.poll(async () => (await taken()).length).toBe(1);
   });
 
   it('is counted in the metrics, refused to keys without admin, and never changed once recorded', async () => {

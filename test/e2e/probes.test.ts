@@ -156,6 +156,8 @@ describe.each(databases)('probes on $name', ({ create }) => {
     await expect
       .poll(() => posted.filter(({ type }) => type === 'probe.failed'))
       .toMatchObject([{ data: failed }]);
+    const taken = () => gateway.query("select event_id from webhook_deliveries where event_id like 'probe%'");
+    await expect.poll(taken).toEqual([{ event_id: `probe_${failed.run_id}` }]);
     // Version 1 fails as well, and nothing ran before it.
     expect((await run('fragile')).outcome.rollback.refusal).toContain('Nothing ran before version 1');
     // Whoever puts it there again has decided; and SQL may not go round that.

@@ -82,4 +82,23 @@ describe.each(databases)('findings of drift on $name', ({ create }) => {
     expect(await run('daily', [])).toEqual([]);
     expect(await run('daily', [{}], { actor, dueAt: new Date('2026-11-22T06:30:00Z') })).toEqual([false]);
   });
+
+  it('by the clock are told until they were taken; what nobody found news in, and what somebody asked for, is not', async () => {
+    const actor = 'schedule:drift';
+    const due = (day: number) => ({ actor, dueAt: new Date(Date.UTC(2026, 10, day, 7)) });
+    await run('told', [{}, model('b')], due(1));
+    await run('told', [{}], due(2));
+    await run('told', [], due(3));
+    await run('told', [model('c')]);
+    const untaken = async () =>
+      (await store.drift.listUntaken(0)).filter(({ findings }) => findings[0]?.promptName === 'told');
+    const [first, ...others] = await untaken();
+    expect(others).toEqual([]);
+    expect(first!.run).toEqual(driftRun({ id: first!.run.id, ...due(1), compared: first!.run.compared }));
+    expect(first!.findings.map(({ measure }) => measure)).toEqual(['latency', 'response_model']);
+    expect(await store.drift.listUntaken(3_600_000)).toEqual([]);
+    await store.webhooks.recordTaken(`drift_${first!.run.id}`);
+    await store.webhooks.recordTaken(`drift_${first!.run.id}`);
+    expect(await untaken()).toEqual([]);
+  });
 });

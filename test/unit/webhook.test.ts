@@ -10,13 +10,15 @@ async function openWith(receive: RequestListener) {
   const receiver = createServer(receive);
   await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
   const lost: string[] = [];
+  const taken: string[] = [];
   const webhook = createWebhook({
     url: `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`,
     secret: 'a secret of 24 characters',
     pausesMs: [3_600_000],
+    onTaken: async ({ id }) => void taken.push(id),
     onLost: ({ id }, reason) => lost.push(`${id}: ${reason}`),
   });
-  return { webhook: webhook!, lost, end: () => receiver.close() };
+  return { webhook: webhook!, lost, taken, end: () => receiver.close() };
 }
 
 describe('closing the webhook', () => {
@@ -24,7 +26,7 @@ describe('closing the webhook', () => {
     const asked = Promise.withResolvers<void>();
     const answer = Promise.withResolvers<void>();
     let isTaken = false;
-    const { webhook, lost, end } = await openWith(async (_, response) => {
+    const { webhook, lost, taken, end } = await openWith(async (_, response) => {
       asked.resolve();
       await answer.promise;
       isTaken = true;
@@ -36,7 +38,7 @@ describe('closing the webhook', () => {
     expect(isTaken).toBe(false);
     answer.resolve();
     await closed;
-    expect([isTaken, lost]).toEqual([true, []]);
+    expect([isTaken, lost, taken]).toEqual([true, [], ['one']]);
     end();
   });
 
@@ -45,6 +47,19 @@ describe('closing the webhook', () => {
     webhook.post(event);
     await webhook.close();
     expect(lost).toEqual(['one: it answered 503']);
+    end();
+  });
+
+  it('tries no event beside itself', async () => {
+    let requests = 0;
+    const { webhook, taken, end } = await openWith((_, response) => {
+      requests += 1;
+      response.end();
+    });
+    webhook.post(event);
+    webhook.post(event);
+    await webhook.close();
+    expect([requests, taken]).toEqual([1, ['one']]);
     end();
   });
 });
