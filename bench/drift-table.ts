@@ -58,6 +58,10 @@ console.log(`| wording, no input repeats | ${changeSizes.wording} | — | ${sing
 console.log('\n| nothing changed | runs of 100 with a false alarm |\n|---|--:|');
 for (const [name, world] of [
   ['temperature 0, 60 inputs', { inputs, deterministic: true }],
+  ['temperature 0, 60 inputs, 1 answer of 1,000 varies', { inputs, deterministic: true, wavering: 0.001 }],
+  ['temperature 0, 60 inputs, 1 answer of 200 varies', { inputs, deterministic: true, wavering: 0.005 }],
+  ['temperature 0, 60 inputs, 1 answer of 100 varies', { inputs, deterministic: true, wavering: 0.01 }],
+  ['temperature 0, 60 inputs, 1 answer of 10 varies', { inputs, deterministic: true, wavering: 0.1 }],
   ['answers that vary, 60 inputs', { inputs, deterministic: false }],
   ['no input repeats', { inputs: unrepeated, deterministic: false }],
 ] as const) {

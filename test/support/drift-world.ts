@@ -44,6 +44,8 @@ export interface WorldOptions {
   /** Distinct inputs; fewer than calls: they repeat. */
   readonly inputs: number;
   readonly deterministic?: boolean;
+  /** Share of the answers that are another one for no reason; default: none where they are deterministic, else half. */
+  readonly wavering?: number;
   readonly promptVersion?: number;
 }
 
@@ -91,7 +93,8 @@ function toSample(options: WorldOptions, random: () => number, index: number): D
   const cut = random() < 0.03;
   const optional = random() < 0.3 ? ',note:string' : '';
   const cost = (promptTokens * 0.15 + completionTokens * 0.6) / 1_000_000;
-  const wavering = deterministic ? 0 : random() < 0.5 ? index : 0;
+  const share = options.wavering ?? (deterministic ? 0 : 0.5);
+  const wavering = share > 0 && random() < share ? index : 0;
   return {
     id: `execution-${options.seed}-${index}`,
     ...{ promptName: 'summarize', promptVersion, purpose: 'call', simulated: false },
