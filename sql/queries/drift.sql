@@ -39,7 +39,7 @@ returning id
 -- $2: findings as a json array. One is known if the last run of the week before that compared its subject found it too, and
 -- of a model or a price the same one. A schedule goes by its own runs: what somebody looked at by hand is no reason to be
 -- silent. Runs are walked from the newest, by the time in their ids, as far as the first that compared it; one that had too
--- few executions for a test has not.
+-- few executions for a test has not, unless it found it.
 insert into drift_findings (
   run_id, prompt_name, prompt_version, purpose, simulated, provider, model, detector, measure, p_value, corrected_p,
   effect, baseline_count, now_count, before, after, evidence_before, evidence_after, new_values, known_since
@@ -61,21 +61,27 @@ select run.id, r.prompt_name, r.prompt_version, r.purpose, r.simulated, r.provid
         "promptName" text, "promptVersion" integer, purpose text, simulated boolean, provider text, model text,
         "baselineCount" integer, "nowCount" integer, note text
       )
-     where e.id < run.id and e.id >= execution_id_at(clock_timestamp() - interval '7 days')
+     where e.id < run.id and e.id >= execution_id_at(now() - interval '7 days')
        and (e.prompt_name is null or e.prompt_name = r.prompt_name)
        and (run.actor not like 'schedule:%' or e.actor = run.actor)
-       and c."promptName" = r.prompt_name and c."promptVersion" = r.prompt_version and c.purpose = r.purpose
-       and c.simulated = r.simulated and c.provider = r.provider and c.model = r.model
-       and c."baselineCount" > 0 and c."nowCount" > 0 and (r.p_value is null or c.note is null)
+       and (c."promptName", c."promptVersion", c.purpose, c.simulated, c.provider, c.model)
+         = (r.prompt_name, r.prompt_version, r.purpose, r.simulated, r.provider, r.model)
+       and c."baselineCount" > 0 and c."nowCount" > 0
+       and (r.p_value is null or c.note is null or exists (
+         select from drift_findings f
+          where f.run_id = e.id and (f.prompt_name, f.prompt_version, f.purpose, f.simulated, f.provider, f.model, f.measure)
+            = (r.prompt_name, r.prompt_version, r.purpose, r.simulated, r.provider, r.model, r.measure)
+       ))
      order by e.id desc
      limit 1
   ) earlier on true
   left join lateral (
     select coalesce(f.known_since, f.created_at) as since
       from drift_findings f
-     where f.run_id = earlier.id and f.prompt_name = r.prompt_name and f.prompt_version = r.prompt_version
-       and f.purpose = r.purpose and f.simulated = r.simulated and f.provider = r.provider and f.model = r.model
-       and f.measure = r.measure and (r.new_values is null or r.new_values <@ f.new_values)
+     where f.run_id = earlier.id
+       and (f.prompt_name, f.prompt_version, f.purpose, f.simulated, f.provider, f.model, f.measure)
+         = (r.prompt_name, r.prompt_version, r.purpose, r.simulated, r.provider, r.model, r.measure)
+       and (r.new_values is null or r.new_values <@ f.new_values)
      limit 1
   ) known on true
  where run.id = $1::uuid
@@ -94,8 +100,8 @@ select * from drift_findings
 -- Runs of the week by the clock, older than $1 seconds, whose news nobody is known to have taken.
 select r.*
   from drift_runs r
- where r.id >= execution_id_at(clock_timestamp() - interval '7 days')
-   and r.created_at <= clock_timestamp() - make_interval(secs => $1::double precision)
+ where r.id >= execution_id_at(now() - interval '7 days')
+   and r.created_at <= now() - make_interval(secs => $1::double precision)
    and r.due_at is not null
    and exists (select from drift_findings f where f.run_id = r.id and f.known_since is null)
    and not exists (select from webhook_deliveries d where d.event_id = 'drift_' || r.id)

@@ -57,8 +57,8 @@ select * from probe_runs where prompt_name = $1 and suite = $2 order by created_
 select r.*
   from probe_outcomes o
   join probe_runs r on r.run_id = o.run_id
- where o.outcome = 'failed' and o.run_id >= execution_id_at(clock_timestamp() - interval '7 days')
-   and o.created_at <= clock_timestamp() - make_interval(secs => $1::double precision)
+ where o.outcome = 'failed' and o.run_id >= execution_id_at(now() - interval '7 days')
+   and o.created_at <= now() - make_interval(secs => $1::double precision)
    and not exists (select from webhook_deliveries d where d.event_id = 'probe_' || o.run_id)
  order by o.run_id
  limit 100

@@ -57,11 +57,13 @@ describe.each(databases)('findings of drift on $name', ({ create }) => {
 
   it('are news again when a run in between compared the same and did not find it; one that could not says nothing', async () => {
     const slow = [{ measure: 'latency' }];
+    const few = 'numbers and rates need 30 on each side';
     expect(await run('slow', slow)).toEqual([true]);
     const [found] = await store.drift.listFindings({ promptName: 'slow' }, { limit: 1 });
     await run('other', []);
-    await run('slow', [], {}, 'numbers and rates need 30 on each side');
+    await run('slow', [], {}, few);
     await run('slow', [], { promptName: 'other' });
+    expect(await run('slow', slow, {}, few)).toEqual([false]);
     expect(await run('slow', slow)).toEqual([false]);
     const [again] = await store.drift.listFindings({ promptName: 'slow' }, { limit: 1 });
     expect(again!.knownSince).toEqual(found!.createdAt);
