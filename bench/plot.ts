@@ -34,6 +34,7 @@ export function plot({ systems, commit, date }: Results): string {
     ),
   ];
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12" fill="#808080">
+<title>CPU of each request and added latency, beside others</title>
 ${parts.join('\n')}
 </svg>
 `;
