@@ -17,7 +17,7 @@ select count(*)::integer as pending from execution_rollup_pending
 -- days and versions, never with executions. $15: nothing is asked that the sums of versions leave out, so they answer for
 -- the days. $3 is a json array of what to group by; $4 to $10 filter where they are not null. Planned for what is asked:
 -- the rest of the columns and tables costs nothing. Latency is summed only where it is asked for ($11), and so are the
--- products that a comparison needs ($12).
+-- products that a comparison needs ($12). At most $16 groups; null: all.
 with sums as (
   select day as at, prompt_name, prompt_version, null::text as label, null::text as model, null::text as key_id,
     null::text as purpose, null::text as status, currency, executions, succeeded, prompt_tokens, completion_tokens,
@@ -75,6 +75,7 @@ select p.day, p.prompt, p.version, p.label, p.model, p.key, p.purpose, p.status,
   sum(reasoning_tokens)::bigint as reasoning_tokens, sum(attempts)::bigint as attempts,
   (sum(unknown_costs) - sum(later_costs))::bigint as unknown_costs, sum(later_costs)::bigint as later_costs,
   sum(latency_us)::bigint as latency_us,
+  case when $11::boolean then (select sum(n)::bigint from unnest(sum_histograms(histogram)) n) end as measured,
   case when $11::boolean then latency_quantile_ms(sum_histograms(histogram), 0.5) end as p50_ms,
   case when $11::boolean then latency_quantile_ms(sum_histograms(histogram), 0.95) end as p95_ms,
   case when $11::boolean then latency_quantile_ms(sum_histograms(histogram), 0.99) end as p99_ms,
@@ -85,13 +86,17 @@ select p.day, p.prompt, p.version, p.label, p.model, p.key, p.purpose, p.status,
 from parts p
 group by 1, 2, 3, 4, 5, 6, 7, 8
 order by 1, 2, 3, 4, 5, 6, 7, 8
+limit $16::integer
 
 -- name: listUnpricedExecutions
--- What was billed and not priced, oldest first, past an id. $1 and $2 bound the start, $3 the page.
-select e.id, e.provider, e.model, e.started_at, e.price
+-- What was billed and not priced, oldest first, past an id. $1 and $2 bound the start, $3 the page. The bill of an unknown
+-- outcome is in what came of it later.
+select e.id, e.provider, e.model, e.started_at, coalesce(l.outcome -> 'price', e.price) as price
   from ai_executions e
+  left join ai_execution_late_outcomes l on l.execution_id = e.id and e.status = 'unknown'
  where e.started_at >= $1::timestamptz and e.started_at < $2::timestamptz and e.id > $3::uuid
-   and e.cost is null and e.status <> 'unknown' and not e.simulated and e.price ->> 'billed' is not null
+   and e.cost is null and l.outcome ->> 'cost' is null and not e.simulated
+   and coalesce(l.outcome -> 'price', e.price) ->> 'billed' is not null
    and not exists (select from execution_cost_backfills b where b.execution_id = e.id)
  order by e.id
  limit $4::integer

@@ -21,6 +21,8 @@ export interface CostQuestion extends CostFilter {
   readonly latency: boolean;
   /** Sum what a comparison needs; left out: those sums are 0. */
   readonly products?: boolean;
+  /** At most so many lines, the first in their order; left out: all. */
+  readonly limit?: number;
 }
 
 /** A call that was billed and could not be priced when it settled. */

@@ -27,11 +27,9 @@ export async function getExecution(
   if (!execution || !isVisible(actor, execution)) {
     throw new PromptgateError('not_found', 'There is no execution of that id, or this key may not see it.');
   }
-  return {
-    execution,
-    late: execution.status === 'unknown' ? await audit.findLateOutcome(id) : undefined,
-    backfilled: execution.price.billed === null ? undefined : await costs.findBackfilled(id),
-  };
+  const late = execution.status === 'unknown' ? await audit.findLateOutcome(id) : undefined;
+  const { billed } = (late ?? execution).price;
+  return { execution, late, backfilled: billed === null ? undefined : await costs.findBackfilled(id) };
 }
 
 /** A row may hold megabytes of variables and output: so many are read at once, and a page of so many characters ends. */

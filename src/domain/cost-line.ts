@@ -41,8 +41,8 @@ export interface CostLine {
   readonly unknownCosts: number;
   /** Calls whose cost became known after they had settled. */
   readonly laterCosts: number;
+  /** Of the calls that reached a provider. Null unless they were asked for. */
   readonly meanLatencyMs: number | null;
-  /** Null unless they were asked for. */
   readonly p50Ms: number | null;
   readonly p95Ms: number | null;
   readonly p99Ms: number | null;

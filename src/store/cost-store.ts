@@ -34,6 +34,7 @@ const lineSchema = z.object({
   unknown_costs: count,
   later_costs: count,
   latency_us: count,
+  measured: count.nullable(),
   p50_ms: z.number().nullable(),
   p95_ms: z.number().nullable(),
   p99_ms: z.number().nullable(),
@@ -179,6 +180,7 @@ function argumentsOf(question: CostQuestion) {
     question.products === true,
     ...wholeDaysOf(question),
     isOfVersions(question),
+    question.limit ?? null,
   ];
 }
 
@@ -197,7 +199,7 @@ function toCostLine(row: Row): CostLine {
     attempts: parsed.attempts,
     unknownCosts: parsed.unknown_costs,
     laterCosts: parsed.later_costs,
-    meanLatencyMs: parsed.executions === 0 ? null : parsed.latency_us / 1_000 / parsed.executions,
+    meanLatencyMs: parsed.measured ? parsed.latency_us / 1_000 / parsed.measured : null,
     p50Ms: parsed.p50_ms,
     p95Ms: parsed.p95_ms,
     p99Ms: parsed.p99_ms,

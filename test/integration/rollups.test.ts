@@ -152,6 +152,97 @@ describe.each(databases)('rollups on $name', ({ create, name }) => {
     expect(await sums()).toMatchObject([{ n: 100 }]);
   });
 
+  it('hold what is known, not what was sent: made-up names and models are one row, and refusals have no latency', async () => {
+    const startedAt = new Date(Math.floor(Date.now() / hourMs) * hourMs);
+    const known = { startedAt, purpose: 'call' as const, latencyMs: 500, label: 'production' };
+    const unanswered = { promptTokens: null, completionTokens: null, usageSource: 'none' as const };
+    const refused = { status: 'refused' as const, ...unanswered, attempts: [], latencyMs: 0.1, model: null };
+    const none = { promptVersionId: null, price: { ...execution().price, cost: null } };
+    const names = Array.from({ length: 300 }, (_, i) => `made-up-${i}`);
+    await store.audit.settle([
+      execution(known),
+      // A version that was found, and a draft that was run: their names are no inventions.
+      execution({ ...known, ...none, ...refused, promptVersionId: 7 }),
+      execution({ ...known, ...none, promptName: 'draft', promptVersion: null, label: null }),
+      ...names.map((name, i) =>
+        execution({ ...known, ...none, ...refused, promptName: name, promptVersion: i + 1, label: name }),
+      ),
+    ]);
+    const raw = {
+      ...known,
+      ...none,
+      purpose: 'raw' as const,
+      promptName: '',
+      promptVersion: null,
+      label: null,
+    };
+    await store.audit.settle([
+      ...names.map((model) => execution({ ...raw, ...unanswered, status: 'failed', model })),
+      execution({ ...raw, model: 'answers' }),
+    ]);
+    await catchUp();
+    expect(await findWrongSums(sql)).toEqual([]);
+    for (const table of ['execution_rollups', 'execution_rollups_daily']) {
+      const rows = await sql.unsafe(
+        `select prompt_name, prompt_version, label, model, purpose, status, executions::integer as n from ${table} order by n, 1, 4, 6`,
+      );
+      const other = { prompt_version: 0, label: '' };
+      const found = {
+        prompt_name: 'summarize',
+        prompt_version: 1,
+        label: 'production',
+        purpose: 'call',
+        n: 1,
+      };
+      expect([...rows]).toEqual([
+        { ...other, prompt_name: '', model: 'answers', purpose: 'raw', status: 'succeeded', n: 1 },
+        { ...other, prompt_name: 'draft', model: 'gpt-4o-mini', purpose: 'call', status: 'succeeded', n: 1 },
+        { ...found, model: '', status: 'refused' },
+        { ...found, model: 'gpt-4o-mini', status: 'succeeded' },
+        { ...other, prompt_name: '', model: '', purpose: 'raw', status: 'failed', n: 300 },
+        { ...other, prompt_name: '', model: '', purpose: 'call', status: 'refused', n: 300 },
+      ]);
+    }
+    const question = { since: startedAt, until: new Date(startedAt.getTime() + hourMs), latency: true };
+    const lines = await store.costs.sum({ ...question, by: ['purpose', 'status'], purpose: 'call' });
+    expect(lines).toMatchObject([
+      { group: { status: 'refused' }, executions: 301, p50Ms: null, meanLatencyMs: null },
+      { group: { status: 'succeeded' }, executions: 2, meanLatencyMs: 500 },
+    ]);
+    const [all] = await store.costs.sum({ ...question, by: [], purpose: 'call' });
+    expect(all).toMatchObject({ executions: 303, meanLatencyMs: 500 });
+    expect(all?.p50Ms).toBeGreaterThan(390);
+    expect(await store.costs.sum({ ...question, by: ['model'], limit: 2 })).toHaveLength(2);
+  });
+
+  it('take a cost that is worked out for an unknown call, whose outcome came late and without a price; once', async () => {
+    const lost = execution({
+      status: 'unknown',
+      promptTokens: null,
+      price: { ...execution().price, cost: null },
+    });
+    const billed = [{ model: 'm', tier: null, usage: { prompt_tokens: 9 } }];
+    const late = { ...lost, status: 'succeeded' as const, promptTokens: 9, price: { ...lost.price, billed } };
+    const period = { since: new Date(0), until: new Date('2100-01-01') };
+    const unpriced = () => store.costs.listUnpriced(period, '00000000-0000-0000-0000-000000000000', 9);
+    const run = await store.costs.beginBackfill(period, 'ada', 'The list knows it now');
+    const costs = [{ id: lost.id, price: { ...lost.price, cost: '0.25' } }];
+    await store.audit.settle([lost]);
+    // Nothing is known of it yet.
+    expect(await unpriced()).toEqual([]);
+    await expect(store.costs.recordBackfilled(run, costs)).rejects.toThrow();
+    await store.audit.settle([late]);
+    expect(await unpriced()).toMatchObject([{ id: lost.id, billed }]);
+    expect(await store.costs.recordBackfilled(run, costs)).toBe(1);
+    expect(await store.costs.recordBackfilled(run, costs)).toBe(0);
+    expect(await unpriced()).toEqual([]);
+    await catchUp();
+    expect(await findWrongSums(sql)).toEqual([]);
+    const [line] = await store.costs.sum({ ...period, by: [], latency: false });
+    expect(line).toMatchObject({ executions: 1, promptTokens: 9, unknownCosts: 0, laterCosts: 1 });
+    expect(line?.costs).toMatchObject([{ cost: '0.25', priced: 1, promptTokens: 9 }]);
+  });
+
   // PGlite has one session: there is nothing to interleave.
   it.runIf(name === 'PostgreSQL')(
     'are exact whatever order transactions begin, commit, fail and sum up in',

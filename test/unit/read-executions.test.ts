@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
 import type { AuditStore } from '../../src/application/audit-store.ts';
-import { listExecutions } from '../../src/application/read-executions.ts';
+import { getExecution, listExecutions } from '../../src/application/read-executions.ts';
 import type { StoredExecution } from '../../src/domain/execution.ts';
+import { execution } from '../support/records.ts';
 
 const admin = { name: 'system', keyId: null, scopes: ['admin'] } as const;
 
@@ -48,4 +49,26 @@ it('ends a page of large executions early, reads few at a time, and loses none',
   expect(pages.flat()).toEqual(rows.map(({ id }) => id));
   expect(Math.max(...pages.map((page) => page.length))).toBe(25);
   expect(largestRead()).toBeLessThanOrEqual(26);
+});
+
+it('a cost that was worked out is shown of an unknown call too, whose bill came late', async () => {
+  const { price } = execution();
+  const lost = {
+    ...execution({ status: 'unknown', price: { ...price, cost: null } }),
+    createdAt: new Date(),
+  };
+  const late = { ...lost, status: 'succeeded' as const, price: { ...lost.price, billed: [] } };
+  const backfilled = { price, actor: 'ada', reason: 'because', createdAt: new Date() };
+  const read = (lateOutcome: typeof late | undefined) =>
+    getExecution(
+      {
+        audit: { findExecution: async () => lost, findLateOutcome: async () => lateOutcome } as never,
+        costs: { findBackfilled: async () => backfilled },
+      },
+      admin,
+      lost.id,
+    );
+  expect((await read(late)).backfilled).toBe(backfilled);
+  // Nothing is known that could be worked out: nobody is asked.
+  expect((await read(undefined)).backfilled).toBeUndefined();
 });
