@@ -20,12 +20,13 @@ on conflict do nothing
 -- name: listDailySummaryTotals
 select day::text, totals from daily_summaries where day >= $1::date and day < $2::date order by daily_summaries.day
 
--- name: listUntakenDailySummaries
-select s.day::text as day
-  from daily_summaries s
- where s.day >= $1::date and s.day < $2::date
-   and not exists (select from daily_summary_deliveries d where d.day = s.day)
- order by s.day
+-- name: listUntakenDays
+-- A day that nobody has claimed either, because no gateway ran, is due; but none before the first that ever was.
+select d.day::text as day
+  from (select $1::date + i as day from generate_series(0, $2::date - $1::date - 1) i) d
+ where d.day >= (select min(s.day) from daily_summaries s)
+   and not exists (select from daily_summary_deliveries t where t.day = d.day)
+ order by d.day
 
 -- name: listBudgetsOfDay
 -- Those in force now, with what was taken in the day, or in the month, that the day lies in. A budget that was lifted since

@@ -96,8 +96,8 @@ export async function postSummary(
 }
 
 /**
- * What the clock calls: yesterday, and before it the days of the week that were claimed and never taken. One that was taken
- * costs a question, so this may be called as often as a day should be tried.
+ * What the clock calls: yesterday, and before it the days of the week that were never taken, though no gateway may have run
+ * to claim them. One that was taken costs a question, so this may be called as often as a day should be tried.
  * @throws PromptgateError provider_unavailable — one is not known to be taken, and whoever calls has to try again; the others
  * were tried all the same
  */

@@ -19,7 +19,7 @@ export interface SummaryStore {
   recordTaken(day: string, actor: string): Promise<void>;
   /** What summaries said of the days of [since, until). */
   listTotals(since: string, until: string): Promise<{ day: string; totals: DayTotals }[]>;
-  /** Days of [since, until) that were claimed and, as far as is known, not taken. */
+  /** Days of [since, until), from the first on that was ever claimed, that are not known to be taken. Claimed or not. */
   listUntaken(since: string, until: string): Promise<string[]>;
   /** What was taken of each budget in the periods that the day lies in; those by minute left out. */
   listBudgets(day: string): Promise<DayBudget[]>;

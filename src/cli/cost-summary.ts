@@ -98,21 +98,18 @@ async function post(
 }
 
 function renderSummary({ day, total, versions, ...rest }: SummaryView): string {
-  if (total.executions === 0 && total.costs.length === 0) return `Nothing ran on ${day} (UTC).`;
   const rows = versions.flatMap((line) => {
     const name =
       line.prompt === null ? 'no prompt' : `${line.prompt}${line.version ? ` v${line.version}` : ''}`;
     return toRows(oneLine(name), line);
   });
   const all = versions.length > 1 ? toRows('all', total) : [];
-  return [
-    paint('dim', `${day} (UTC)`),
-    renderTable(
-      ['version', 'runs', 'ok', 'in', 'out', 'cost', '', 'day before', 'week', 'unknown'],
-      [...rows, ...all],
-    ),
-    ...toNotes(rest),
-  ].join('\n');
+  const header = ['version', 'runs', 'ok', 'in', 'out', 'cost', '', 'day before', 'week', 'unknown'];
+  const told =
+    rows.length === 0
+      ? [`Nothing ran on ${day} (UTC), nor on the day before.`]
+      : [paint('dim', `${day} (UTC)`), renderTable(header, [...rows, ...all])];
+  return [...told, ...toNotes(rest)].join('\n');
 }
 
 function toNotes({

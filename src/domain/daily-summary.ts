@@ -62,7 +62,7 @@ export interface DailySummary {
   /** `2026-11-20` */
   readonly day: string;
   readonly total: DayFigures;
-  /** Dearest first, at most `linesMax`. */
+  /** What ran on the day or on the day before: that it stopped is told too. Dearest first, at most `linesMax`. */
   readonly lines: readonly DayLine[];
   readonly linesLeftOut: number;
   readonly budgets: readonly DayBudget[];
@@ -93,11 +93,12 @@ export function toDailySummary(
 ): DailySummary {
   const byVersion = Map.groupBy(lines, ({ group }) => JSON.stringify([group.prompt, group.version]));
   const all = [...byVersion.values()].flatMap((own): DayLine[] => {
-    if (!own.some(({ group }) => group.day === day)) return [];
+    if (!own.some(({ group }) => group.day === day || group.day === dayBeforeOf(day))) return [];
     const { prompt, version } = own[0]!.group;
     return [{ prompt: String(prompt ?? ''), version: Number(version ?? 0), ...figuresOf(day, own) }];
   });
-  const weight = ({ costs }: DayLine) => Math.max(0, ...costs.map(({ cost }) => Number(cost)));
+  const weight = ({ costs }: DayLine) =>
+    Math.max(0, ...costs.flatMap(({ cost, dayBefore }) => [Number(cost), Number(dayBefore)]));
   all.sort((a, b) => weight(b) - weight(a) || b.executions - a.executions);
   return {
     day,
@@ -120,16 +121,21 @@ export function yesterdayOf(now: number): string {
   return dayOf(now - dayMs);
 }
 
+function dayBeforeOf(day: string): string {
+  return dayOf(Date.parse(day) - dayMs);
+}
+
 function figuresOf(day: string, lines: readonly CostLine[]): DayFigures {
   const today = lines.filter(({ group }) => group.day === day);
   const before = lines.filter(({ group }) => String(group.day) < day);
+  const compared = lines.filter(({ group }) => group.day === day || group.day === dayBeforeOf(day));
   return {
     executions: sum(today, 'executions'),
     succeeded: sum(today, 'succeeded'),
     promptTokens: sum(today, 'promptTokens'),
     completionTokens: sum(today, 'completionTokens'),
     unknownCosts: sum(today, 'unknownCosts'),
-    costs: currenciesOf(today).map((currency) => costOf(day, currency, today, before)),
+    costs: currenciesOf(compared).map((currency) => costOf(day, currency, today, before)),
   };
 }
 
@@ -141,7 +147,7 @@ function costOf(
 ): DayCost {
   const money = moneyOf(today, currency);
   const dayBefore = moneyOf(
-    before.filter(({ group }) => group.day === dayOf(Date.parse(day) - dayMs)),
+    before.filter(({ group }) => group.day === dayBeforeOf(day)),
     currency,
   );
   const ran = new Set(before.map(({ group }) => group.day)).size;

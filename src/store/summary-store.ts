@@ -33,7 +33,7 @@ export function createSummaryStore(pool: Pool, queries: QueryCatalog): SummarySt
   const claim = queries.bind('claimDailySummary');
   const recordTaken = queries.bind('recordDailySummaryTaken');
   const listTotals = queries.bind('listDailySummaryTotals');
-  const listUntaken = queries.bind('listUntakenDailySummaries');
+  const listUntaken = queries.bind('listUntakenDays');
   const listBudgets = queries.bind('listBudgetsOfDay');
   const guard = bindGuard(pool);
 

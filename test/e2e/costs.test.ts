@@ -197,7 +197,7 @@ describe.each(databases)('costs on $name', ({ create }) => {
   describe('of a day', () => {
     const dayMs = 86_400_000;
     const dayBack = (days: number) => new Date(Date.now() - days * dayMs).toISOString().slice(0, 10);
-    const [day, next] = [dayBack(5), dayBack(4)];
+    const [day, next] = [dayBack(6), dayBack(5)];
     const post = (which: string) =>
       gateway.call('POST', '/v1/costs/summary', { key: gateway.keys.admin, body: { day: which } });
 
@@ -211,8 +211,8 @@ describe.each(databases)('costs on $name', ({ create }) => {
     }
 
     it('are summed up by version against the day before and the week, with budgets', async () => {
-      await settle(dayBack(7), ['0.3']);
-      await settle(dayBack(6), ['0.1']);
+      await settle(dayBack(8), ['0.3']);
+      await settle(dayBack(7), ['0.1']);
       await settle(day, ['0.1', '0.15', null]);
       await settle(day, ['0.02'], { promptVersion: 2, status: 'failed' });
       const budget = { scope: 'prompt', subject: 'greet', measure: 'cost', period: 'day', refuse_at: '2' };
@@ -251,6 +251,15 @@ describe.each(databases)('costs on $name', ({ create }) => {
       const event = { id: `costs_${next}`, type: 'costs.daily', timestamp: new Date(), data: { day: next } };
       await gateway.query(
         `insert into daily_summaries (day, event, totals, actor, created_at)
+      // The day after, nothing ran: that it stopped is told.
+      const stopped = (await get(`/v1/costs/summary?day=${next}`)).body;
+      expect(stopped.total).toMatchObject({
+        executions: 0,
+        costs: [{ cost: '0', day_before: '0.27', change: -1 }],
+      });
+      expect(await command('costs', 'summary', '--day', next)).toMatch(
+        /daily v1\s+0\s+0\s+0\s+0\s+0\s+USD\s+−100.0 %/,
+      );
          values ('${next}', '${JSON.stringify(event)}', '{"executions":0,"costs":{}}', 'dead', now() - interval '1 minute')`,
       );
       answer = 503;
@@ -264,7 +273,22 @@ describe.each(databases)('costs on $name', ({ create }) => {
       expect(JSON.parse(posted[2]!.body).data).toEqual({ day: next });
     });
 
-    it('are posted by the clock: yesterday, and what a dead gateway left in the week before', async () => {
+    it('say what came late to a day that was posted', async () => {
+      await settle(day, ['0.005', '0.005']);
+      const last = dayBack(4);
+      expect((await post(last)).body.outcome).toBe('taken');
+      expect(JSON.parse(posted.at(-1)!.body).data.late).toEqual([
+        { day, executions: 2, costs: { USD: '0.01' } },
+      ]);
+      // Also to who asks for a day on which nothing ran.
+      const told = await command('costs', 'summary', '--day', last);
+      expect(told).toContain(`Nothing ran on ${last} (UTC), nor on the day before.`);
+      expect(told).toContain(`late  ${day} has more than was posted: 2 executions, 0.01 USD`);
+      await expect(gateway.query('delete from daily_summaries')).rejects.toThrow();
+      await expect(gateway.query('delete from daily_summary_deliveries')).rejects.toThrow();
+    });
+
+    it('are posted by the clock: yesterday, and of the week before what a dead gateway left and what none ever claimed', async () => {
       const left = dayBack(3);
       const event = { id: `costs_${left}`, type: 'costs.daily', timestamp: new Date(), data: { day: left } };
       await gateway.query(
@@ -284,17 +308,10 @@ describe.each(databases)('costs on $name', ({ create }) => {
       const ids = posted.slice(before).map(({ id }) => id);
       expect(ids.filter((id) => id === event.id)).toHaveLength(2);
       expect(ids).toContain(`costs_${dayBack(1)}`);
-    });
-
-    it('say what came late to a day that was posted', async () => {
-      await settle(day, ['0.005', '0.005']);
-      const last = dayBack(2);
-      expect((await post(last)).body.outcome).toBe('taken');
-      expect(JSON.parse(posted.at(-1)!.body).data.late).toEqual([
-        { day, executions: 2, costs: { USD: '0.01' } },
-      ]);
-      await expect(gateway.query('delete from daily_summaries')).rejects.toThrow();
-      await expect(gateway.query('delete from daily_summary_deliveries')).rejects.toThrow();
+      // No gateway ran when it was due. Before the first day that was ever claimed, nobody had asked for any.
+      expect(ids).toContain(`costs_${dayBack(2)}`);
+      expect(ids).not.toContain(`costs_${dayBack(7)}`);
+      expect(ids).not.toContain(`costs_${day}`);
     });
   });
 });
