@@ -7,6 +7,8 @@ export interface CostReport {
   readonly since: Date;
   readonly until: Date;
   readonly lines: readonly CostLine[];
+  /** There are more lines than were asked for. */
+  readonly more: boolean;
   /** Executions that settled in the last seconds and are in no sum yet. */
   readonly pending: number;
 }
@@ -16,15 +18,19 @@ const catchUpMax = 250;
 
 /**
  * What executions cost, from the rollups. A key without `admin` sees its own calls only.
- * @returns one line for each group, in the order of its dimensions
+ * @returns one line for each group, in the order of its dimensions, at most `limit`
  */
 export async function readCosts(costs: CostStore, actor: Actor, question: CostQuestion): Promise<CostReport> {
   await costs.rollUp(catchUpMax);
+  const { since, until, limit } = question;
+  // One more tells whether there are more.
+  const asked = limit === undefined ? question : { ...question, limit: limit + 1 };
   const [lines, pending] = await Promise.all([
-    costs.sum({ ...question, ...ownOf(actor, question) }),
+    costs.sum({ ...asked, ...ownOf(actor, question) }),
     costs.pending(),
   ]);
-  return { since: question.since, until: question.until, lines, pending };
+  const more = limit !== undefined && lines.length > limit;
+  return { since, until, lines: lines.slice(0, limit), more, pending };
 }
 
 export interface CompareCostsRequest extends CostFilter {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { PromptgateError } from '../domain/errors.ts';
 import type { CliContext } from './context.ts';
+import { type ComparisonView, renderComparison, rounded } from './cost-comparison.ts';
 import { addCostSummaryCommand } from './cost-summary.ts';
 import { type GatewayClient, withGateway } from './gateway-client.ts';
 import { paint, renderTable } from './render.ts';
@@ -10,6 +11,7 @@ interface CostsView {
   readonly since: string;
   readonly until: string;
   readonly by: readonly string[];
+  readonly more: boolean;
   readonly pending: number;
   readonly data: readonly {
     readonly group: Readonly<Record<string, string | number | null>>;
@@ -28,35 +30,6 @@ interface CostsView {
       readonly per_1k_prompt_tokens: number | null;
     }[];
   }[];
-}
-
-interface ComparisonView {
-  readonly prompt: string;
-  readonly from: number;
-  readonly to: number;
-  readonly confidence: number;
-  readonly data: readonly {
-    readonly currency: string;
-    readonly from: RateView;
-    readonly to: RateView;
-    readonly per_execution: ChangeView | null;
-    readonly per_1k_prompt_tokens: ChangeView | null;
-  }[];
-}
-
-interface RateView {
-  readonly executions: number;
-  readonly cost: string;
-  readonly per_execution: number | null;
-  readonly per_1k_prompt_tokens: number | null;
-  readonly prompt_tokens_per_execution: number | null;
-}
-
-interface ChangeView {
-  readonly change: number;
-  readonly lower: number | null;
-  readonly upper: number | null;
-  readonly p_value: number | null;
 }
 
 interface CostsOptions {
@@ -88,7 +61,7 @@ export function addCostsCommand(
     )
     .option(
       '--compare <from..to>',
-      'versions of --prompt, e.g. 2..3, with the volume of their input taken out',
+      'versions of --prompt, e.g. 2..3: what a run costs, and 1,000 prompt tokens, with bounds',
     )
     .option('--prompt <name>', 'of one prompt')
     .option('--version <number>', 'of one version')
@@ -103,6 +76,7 @@ export function addCostsCommand(
     )
     .option('--until <time>', 'the same; default: now')
     .option('--latency', 'p50, p95 and p99 too')
+    .option('--limit <lines>', 'at most so many lines, up to 100000; default: 1000')
     .option('--csv', 'print CSV')
     .option('--json', 'print JSON')
     .action((options: CostsOptions) => withGateway(context, (client) => show(client, context, options)));
@@ -151,6 +125,7 @@ async function show(client: GatewayClient, context: CliContext, options: CostsOp
   if (options.compare !== undefined) return compare(client, context, query, options);
   query.set('by', options.by);
   if (options.latency) query.set('latency', 'true');
+  if (typeof options.limit === 'string') query.set('limit', options.limit);
   if (options.csv) {
     query.set('format', 'csv');
     return context.out((await client.text('GET', `/v1/costs?${query}`)).trimEnd());
@@ -159,7 +134,7 @@ async function show(client: GatewayClient, context: CliContext, options: CostsOp
   context.out(options.json ? JSON.stringify(view, null, 2) : renderCosts(view));
 }
 
-function renderCosts({ since, until, by, data, pending }: CostsView): string {
+function renderCosts({ since, until, by, data, more, pending }: CostsView): string {
   if (data.length === 0) return `Nothing ran from ${since} to ${until}.`;
   const withLatency = data.some(({ latency_ms }) => latency_ms);
   const rows = data.flatMap((line) => {
@@ -198,6 +173,9 @@ function renderCosts({ since, until, by, data, pending }: CostsView): string {
     (line) => line.succeeded > 0 && line.costs.length === 0 && line.unknown_costs === 0,
   );
   const notes = [
+    more
+      ? `Only the first ${data.length} lines: a higher --limit, fewer dimensions or a shorter time shows all.`
+      : '',
     isFree ? 'Without a cost, and none unknown: simulated answers, of which nothing was bought.' : '',
     later > 0 ? `${later} of these costs became known after the calls had settled.` : '',
     pending > 0 ? `${pending} that settled just now are not in it yet.` : '',
@@ -206,15 +184,9 @@ function renderCosts({ since, until, by, data, pending }: CostsView): string {
 }
 
 function nameOf(dimension: string, { group, key_name }: CostsView['data'][number]): string {
-  const value = group[dimension] ?? '—';
+  const value = group[dimension] ?? (dimension === 'prompt' ? '(none)' : '—');
   if (dimension === 'key') return key_name ?? String(value);
   return dimension === 'version' && value !== '—' ? `v${value}` : String(value);
-}
-
-/** Four digits that mean something; the exact amount is in JSON and CSV. */
-function rounded(amount: number | null | undefined): string {
-  if (amount == null) return '—';
-  return amount >= 1_000 ? amount.toFixed(2) : amount.toLocaleString('en', { maximumSignificantDigits: 4 });
 }
 
 async function compare(
@@ -237,44 +209,6 @@ async function compare(
   if (view.data.length === 0)
     return context.out('Neither version has executions of known cost in this period.');
   context.out(view.data.map((one) => renderComparison(view, one)).join('\n\n'));
-}
-
-function renderComparison(view: ComparisonView, one: ComparisonView['data'][number]): string {
-  const row = (version: number, rate: RateView) => [
-    `v${version}`,
-    String(rate.executions),
-    rounded(Number(rate.cost)),
-    rounded(rate.prompt_tokens_per_execution),
-    rounded(rate.per_execution),
-    rounded(rate.per_1k_prompt_tokens),
-  ];
-  return [
-    renderTable(
-      ['version', 'runs', one.currency, 'tokens in a run', 'a run', '1k in'],
-      [row(view.from, one.from), row(view.to, one.to)],
-    ),
-    '',
-    `For the same input, version ${view.to} ${sentence(one.per_1k_prompt_tokens, view.confidence)}`,
-    paint('dim', `As they were called, it ${sentence(one.per_execution, view.confidence)}`),
-  ].join('\n');
-}
-
-function sentence(change: ChangeView | null, confidence: number): string {
-  if (!change) return 'cannot be compared: one side has no execution of known cost.';
-  const { lower, upper } = change;
-  const says = `costs ${percent(change.change)}`;
-  if (lower === null || upper === null) return `${says}; too few executions to say how sure that is.`;
-  const sure = `${confidence * 100} % sure: ${signed(lower)} to ${signed(upper)}`;
-  const shown = lower > 0 || upper < 0;
-  return shown ? `${says} (${sure}).` : `${says}, which may be chance (${sure}).`;
-}
-
-function percent(change: number): string {
-  return `${Math.abs(change * 100).toFixed(1)} % ${change < 0 ? 'less' : 'more'}`;
-}
-
-function signed(change: number): string {
-  return `${change < 0 ? '−' : '+'}${Math.abs(change * 100).toFixed(1)} %`;
 }
 
 interface BackfillView {

@@ -1,6 +1,7 @@
 /**
- * Whether one version costs more than another, and how sure that is. Versions meet different inputs, so what is compared
- * beside the cost of an execution is the cost for a thousand prompt tokens: money over tokens, of all executions together.
+ * Whether one version costs more than another, and how sure that is: by the execution, as it is paid, and for a thousand
+ * prompt tokens, because versions meet different inputs: money over tokens, of all executions together. The tokens are those
+ * that the provider counts, so a version's own template is among them.
  *
  * The error of that ratio comes from sums of products that the rollups hold (the delta method), so no execution is read.
  * The relative change is judged on the scale of logarithms by Welch's t-test; jstat has Student's distribution.

@@ -47,6 +47,7 @@ export const costReportSchema = z
     until: z.iso.datetime(),
     by: z.array(z.enum(costDimensions)),
     data: z.array(lineSchema),
+    more: z.boolean().openapi({ description: 'There are more lines than `limit`.' }),
     pending: z
       .number()
       .int()
@@ -102,6 +103,7 @@ export function toCostReportView(
     until: report.until.toISOString(),
     by: [...by],
     data: report.lines.map((line) => toLineView(line, by, keyNames)),
+    more: report.more,
     pending: report.pending,
   };
 }

@@ -3,6 +3,7 @@ import type { CostFilter } from '../application/cost-store.ts';
 import type { Gateway } from '../application/gateway.ts';
 import { comparisonConfidence } from '../application/read-costs.ts';
 import { type CostDimension, costDimensions } from '../domain/cost-line.ts';
+import { PromptgateError } from '../domain/errors.ts';
 import { executionPurposes, executionStatuses } from '../domain/execution.ts';
 import type { HttpEnvironment } from './context.ts';
 import {
@@ -17,6 +18,7 @@ import { addRoute, readBody, readQuery } from './route.ts';
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 const defaultDays = 30;
+const linesMax = 100_000;
 
 const time = z.iso.datetime({ offset: true });
 const periodSchema = {
@@ -44,6 +46,7 @@ const querySchema = z.strictObject({
   version: version.optional(),
   ...filterSchema,
   latency: z.enum(['true', 'false']).default('false').openapi({ description: 'Percentiles too.' }),
+  limit: z.coerce.number().int().min(1).max(linesMax).default(1_000).openapi({ description: 'Lines.' }),
   format: z.enum(['json', 'csv']).default('json'),
 });
 
@@ -89,13 +92,13 @@ export function addCostRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gatewa
     async (c) => {
       const query = readQuery(c, querySchema);
       const by = costDimensions.filter((one) => query.by.includes(one));
-      const question = { ...periodOf(query), ...toFilter(query), by, latency: query.latency === 'true' };
-      const view = toCostReportView(
-        await gateway.readCosts(c.get('actor'), question),
-        by,
-        keyNames(gateway, by),
-      );
+      const { limit } = query;
+      const latency = query.latency === 'true';
+      const question = { ...periodOf(query), ...toFilter(query), by, latency, limit };
+      const report = await gateway.readCosts(c.get('actor'), question);
+      const view = toCostReportView(report, by, keyNames(gateway, by));
       if (query.format === 'json') return c.json(view);
+      if (view.more) throw tooManyLines(limit);
       return c.body(toCostsCsv(view), 200, { 'content-type': 'text/csv; charset=utf-8' });
     },
   );
@@ -104,7 +107,8 @@ export function addCostRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gatewa
     {
       method: 'get',
       path: '/v1/costs/comparison',
-      summary: 'Two versions of a prompt, with the volume of their input taken out, and how sure that is',
+      summary:
+        'What a run of one version costs against another, also for 1,000 prompt tokens; how sure that is',
       tag: 'costs',
       scope: 'execute',
       query: comparisonQuerySchema,
@@ -163,6 +167,14 @@ function addCostKeepingRoutes(app: OpenAPIHono<HttpEnvironment>, gateway: Gatewa
       const { since, until } = await readBody(c, rebuildBodySchema);
       return c.json({ summed: await gateway.rebuildCosts(new Date(since), new Date(until)) });
     },
+  );
+}
+
+/** Nothing in a table says that it was cut, and its sums would be too low. */
+function tooManyLines(limit: number): PromptgateError {
+  return new PromptgateError(
+    'invalid_request',
+    `There are more than ${limit} lines: ask for a shorter period, fewer dimensions, or a higher limit (at most ${linesMax}).`,
   );
 }
 

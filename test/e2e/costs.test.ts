@@ -124,6 +124,19 @@ describe.each(databases)('costs on $name', ({ create }) => {
     ]);
   });
 
+  it('are at most as many lines as are wanted: a list says that it was cut, and a table is not cut', async () => {
+    const cut = await get('/v1/costs?by=version&limit=1');
+    expect(cut.body).toMatchObject({ data: [{ group: { version: 2 } }], more: true });
+    expect((await get('/v1/costs?by=version&limit=2')).body.more).toBe(false);
+    const csv = await get('/v1/costs?by=version&limit=1&format=csv');
+    expect(csv.status).toBe(400);
+    expect(csv.body.error.message).toContain('more than 1 lines');
+    expect(await command('costs', '--limit', '1')).toContain('Only the first 1 lines');
+    // A name that nobody knows is none of the sums.
+    await gateway.execute('no-such-prompt', { variables: {} }, { key: gateway.keys.admin });
+    expect(await command('costs', '--status', 'refused')).toMatch(/^\(none\)\s+—\s+1\s+0/m);
+  });
+
   it('are its own for a key without admin, and refused where the question is wrong', async () => {
     const own = await get('/v1/costs?by=version', gateway.keys.execute);
     expect(own.body.data).toMatchObject([{ executions: 1, costs: [{ currency: 'EUR', cost: '0.5' }] }]);
@@ -143,7 +156,10 @@ describe.each(databases)('costs on $name', ({ create }) => {
     expect(usd.per_1k_prompt_tokens.lower).toBeGreaterThan(0.4);
     expect(usd.per_1k_prompt_tokens.p_value).toBeLessThan(0.001);
     const told = await command('costs', '--prompt', 'digest', '--compare', '2..3');
-    expect(told).toContain('For the same input, version 3 costs 42.7 % more (95 % sure: +4');
+    // What is paid comes first.
+    expect(told).toMatch(
+      /A run of version 3 costs 173\.1 % more \(95 % sure: \+1.*\n.*1,000 prompt tokens.* costs 42\.7 % more \(95 % sure: \+4/,
+    );
     expect(await command('costs', '--prompt', 'digest')).toMatch(
       /digest\s+v2\s+20\s+20\s+2190\s+200\s+0.00219\s+USD/,
     );
@@ -235,6 +251,15 @@ describe.each(databases)('costs on $name', ({ create }) => {
       const told = await command('costs', 'summary', '--day', day);
       expect(told).toMatch(/daily v1\s+3\s+3\s+\d+\s+\d+\s+0.25\s+USD\s+\+150.0 %\s+\+25.0 %\s+1/);
       expect(told).toContain('budget  prompt:greet  0.27 of 2 USD that day');
+      // The day after, nothing ran: that it stopped is told.
+      const stopped = (await get(`/v1/costs/summary?day=${next}`)).body;
+      expect(stopped.total).toMatchObject({
+        executions: 0,
+        costs: [{ cost: '0', day_before: '0.27', change: -1 }],
+      });
+      expect(await command('costs', 'summary', '--day', next)).toMatch(
+        /daily v1\s+0\s+0\s+0\s+0\s+0\s+USD\s+−100.0 %/,
+      );
       expect((await get(`/v1/costs/summary?day=${dayBack(0)}`)).status).toBe(400);
       expect((await get('/v1/costs/summary', gateway.keys.execute)).status).toBe(403);
     });
@@ -251,15 +276,6 @@ describe.each(databases)('costs on $name', ({ create }) => {
       const event = { id: `costs_${next}`, type: 'costs.daily', timestamp: new Date(), data: { day: next } };
       await gateway.query(
         `insert into daily_summaries (day, event, totals, actor, created_at)
-      // The day after, nothing ran: that it stopped is told.
-      const stopped = (await get(`/v1/costs/summary?day=${next}`)).body;
-      expect(stopped.total).toMatchObject({
-        executions: 0,
-        costs: [{ cost: '0', day_before: '0.27', change: -1 }],
-      });
-      expect(await command('costs', 'summary', '--day', next)).toMatch(
-        /daily v1\s+0\s+0\s+0\s+0\s+0\s+USD\s+−100.0 %/,
-      );
          values ('${next}', '${JSON.stringify(event)}', '{"executions":0,"costs":{}}', 'dead', now() - interval '1 minute')`,
       );
       answer = 503;

@@ -69,8 +69,8 @@ function plainQueries({ from, to, variables }: Picked): Record<string, string> {
       count(*) filter (where status = 'unknown'), coalesce(sum(prompt), 0), coalesce(sum(completion), 0), ${p(0.5)}, ${p(0.95)} from ${hours} group by 1 order by 2 desc, 1`,
     'promptgate-overview/@Label moves': moves,
     'promptgate-costs/Versions': `with v as (select prompt_name as prompt, version, count(*), coalesce(sum(t.prompt), 0), coalesce(sum(completion), 0),
-        sum(cost) filter (where ${mine}), sum(cost) filter (where ${mine}) / nullif(count(t.prompt) filter (where ${mine} and cost is not null), 0), ${perK} as per_k, ${unpriced} from ${days} where version > 0 group by 1, 2)
-      select v.*, v.per_k / before.per_k - 1 from v left join v before on before.prompt = v.prompt
+        sum(cost) filter (where ${mine}), sum(cost) filter (where ${mine}) / nullif(count(t.prompt) filter (where ${mine} and cost is not null), 0) as per_run, ${perK}, ${unpriced} from ${days} where version > 0 group by 1, 2)
+      select v.*, v.per_run / before.per_run - 1 from v left join v before on before.prompt = v.prompt
         and before.version = (select max(version) from v b where b.prompt = v.prompt and b.version < v.version) order by 1, 2 desc`,
     'promptgate-costs/Cost a day, by version': `select ${day}, named, sum(cost) from ${days} where ${mine} and cost is not null group by 1, 2 order by 1, 2`,
     'promptgate-costs/Cost of 1,000 prompt tokens, by version': `select ${day}, named, ${perK} from ${days} where ${mine} group by 1, 2 having sum(prompt) filter (where cost is not null) > 0 order by 1, 2`,
