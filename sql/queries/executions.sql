@@ -192,6 +192,11 @@ select * from ai_executions
  order by id desc
  limit $12::integer
 
+-- name: countCallsInFlight
+-- Reads the whole table: it has a row only for what is in flight.
+select count(distinct id)::integer as calls from ai_execution_intents
+ where run_id = $1::uuid and ($2::text is null or key_id = $2)
+
 -- name: countTraffic
 -- Calls of applications by key and purpose. The ids bound the months and the pages that are read: every execution of the
 -- time, once.

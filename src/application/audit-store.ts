@@ -41,6 +41,8 @@ export interface AuditStore {
     filter: ExecutionFilter,
     page: { limit: number; before?: string },
   ): Promise<StoredExecution[]>;
+  /** Calls of a run that have an intent and no outcome yet, of one key or (null) of all. */
+  countCallsInFlight(runId: string, keyId: string | null): Promise<number>;
   /** Calls of applications that started in [since, until), of one key or (null) of all. */
   countTraffic(filter: { since: Date; until: Date; keyId: string | null }): Promise<TrafficCount[]>;
 }

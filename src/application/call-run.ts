@@ -6,6 +6,7 @@ import { sha256 } from '../domain/canonical-json.ts';
 import { toPromptgateError } from '../domain/errors.ts';
 import type { Execution } from '../domain/execution.ts';
 import type { AuditStore } from './audit-store.ts';
+import type { EarlierCall } from './earlier-calls.ts';
 import type { Executed, ExecuteRequest } from './execute-prompt.ts';
 import { type BudgetStop, createRunBudget, type RunBudget } from './run-budget.ts';
 
@@ -38,7 +39,7 @@ export interface PlannedCall {
   /** Which call of the run it is. */
   readonly place: readonly (string | number)[];
   /** Calls that an earlier part of the run made for the place, oldest first. */
-  readonly before: readonly Execution[];
+  readonly before: readonly EarlierCall[];
   /** The most that it can cost; null: not known. */
   readonly bound: () => bigint | null;
   readonly request: Omit<ExecuteRequest, 'runId' | 'idempotencyKey'>;
@@ -73,20 +74,16 @@ const longestPauseMs = 8_000;
 /** A run that waits for its rate still hears that it has to stop. */
 const longestWaitMs = 500;
 
-/**
- * @param earlier every call that an earlier part of the run made
- * @param mostOf what one of them cost at most, where it does not say what it cost; null: nobody knows
- */
-export function createCallRun<Earlier extends Execution>(
+/** @param earlier every call that an earlier part of the run made */
+export function createCallRun(
   deps: CallRunDependencies,
   run: RunLimits,
-  earlier: readonly Earlier[],
-  mostOf: (execution: Earlier) => bigint | null = () => null,
+  earlier: readonly EarlierCall[],
 ): CallRun {
   const budget = createRunBudget(run.budget);
-  for (const execution of earlier) budget.add(execution, mostOf(execution));
+  for (const call of earlier) budget.add(call, call.most);
   const made = new Set(earlier.map(({ id }) => id));
-  let simulated = earlier.some((execution) => execution.simulated);
+  let simulated = earlier.some((call) => call.simulated);
   let stop: RunStop | null = null;
   let nextStart = 0;
 
@@ -114,7 +111,9 @@ export function createCallRun<Earlier extends Execution>(
 
   async function make(planned: PlannedCall): Promise<Execution | string> {
     const last = planned.before.at(-1);
-    if (last && (isAnswered(last) || !run.retryUnanswered)) return last;
+    if (last && (isAnswered(last) || !run.retryUnanswered)) {
+      return (await deps.audit.findExecution(last.id)) ?? 'its execution is not kept any more';
+    }
     await awaitTurn();
     if (stopped()) return endedBefore;
     const reservation = await budget.reserve(planned.bound());
@@ -175,6 +174,6 @@ export function createCallRun<Earlier extends Execution>(
 export const endedBefore = 'the run ended before it';
 
 /** An answer that breaks the schema of the definition is an answer: it was bought, and it fails. */
-function isAnswered({ status, errorCode }: Execution): boolean {
+function isAnswered({ status, errorCode }: EarlierCall): boolean {
   return status === 'succeeded' || errorCode === 'invalid_output';
 }

@@ -6,7 +6,6 @@ import { v5 } from 'uuid';
 import type { Actor } from '../domain/api-key.ts';
 import { PromptgateError } from '../domain/errors.ts';
 import type { Trial } from '../domain/evaluation-run.ts';
-import type { CompiledSuite } from '../domain/evaluation-suite.ts';
 import type { AuditStore } from './audit-store.ts';
 import { authorizeLabel, authorizePrompt } from './authorize.ts';
 import type { RunProgress } from './call-run.ts';
@@ -24,6 +23,7 @@ import { newId } from './new-id.ts';
 import { findNoEvidence, leftOf, recordEvaluation } from './record-evaluation.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
 import {
+  boundEarlier,
   type RunResult,
   type RunSubject,
   type RunSuiteDependencies,
@@ -35,7 +35,7 @@ import {
 export interface EvaluateDependencies extends RunSuiteDependencies {
   readonly snapshot: RegistrySnapshot;
   readonly evaluations: EvaluationStore;
-  readonly audit: Pick<AuditStore, 'findExecution' | 'listExecutions'>;
+  readonly audit: Pick<AuditStore, 'findExecution' | 'listExecutions' | 'countCallsInFlight'>;
 }
 
 export interface EvaluateRequest {
@@ -72,6 +72,8 @@ export interface EvaluateRequest {
   readonly retryUnanswered?: boolean;
   readonly requestId: string;
   readonly signal: AbortSignal;
+  /** Hears of calls of an earlier part that are in flight still, while they are waited for. */
+  readonly onWait?: (calls: number) => void;
   readonly onStart?: (run: StartedRun) => void;
   readonly onTrial?: (progress: TrialProgress) => void;
 }
@@ -147,7 +149,9 @@ async function planRun(deps: EvaluateDependencies, request: EvaluateRequest): Pr
   const trials = suite.cases.length * repeats * (baseline ? 2 : 1);
   const runId = resume ?? newId();
   const earlier =
-    resume === undefined ? noEarlierCalls : await readEarlier(deps, request, suite, runId, subject);
+    resume === undefined
+      ? noEarlierCalls
+      : await readEarlier(deps, request, { suite, judge }, runId, subject);
   const onTrial = countTrials(trials, request.onTrial);
   // Evidence is as old as its oldest answer, whenever the run is gone on with.
   const oldest = earlier.all.reduce((time, { createdAt }) => Math.min(time, createdAt.getTime()), begunAt);
@@ -158,13 +162,14 @@ async function planRun(deps: EvaluateDependencies, request: EvaluateRequest): Pr
 
 function readEarlier(
   deps: EvaluateDependencies,
-  { actor }: EvaluateRequest,
-  { checksum }: CompiledSuite,
+  { actor, signal, onWait }: EvaluateRequest,
+  { suite, judge }: Pick<Facts, 'suite' | 'judge'>,
   runId: string,
   subject: RunSubject,
 ): Promise<EarlierCalls> {
-  const expected = { suiteChecksum: checksum, subject: subjectOf(subject) };
-  return readEarlierCalls(deps.audit, actor, runId, expected);
+  const most = boundEarlier(deps, { subject, judge });
+  const expected = { suiteChecksum: suite.checksum, subject: subjectOf(subject), most };
+  return readEarlierCalls(deps, actor, runId, expected, { signal, onWait });
 }
 
 function runOne(
@@ -186,7 +191,7 @@ async function runBaseline(
   held: RunSubject,
   first: RunResult,
 ): Promise<{ held: RunSubject; result: RunResult }> {
-  const { request, suite } = plan;
+  const { request } = plan;
   const runId = v5('baseline', plan.runId);
   const isNew = (error: unknown) => {
     if (error instanceof PromptgateError && error.code === 'not_found') return noEarlierCalls;
@@ -195,7 +200,7 @@ async function runBaseline(
   const earlier =
     request.resume === undefined
       ? noEarlierCalls
-      : await readEarlier(deps, request, suite, runId, held).catch(isNew);
+      : await readEarlier(deps, request, plan, runId, held).catch(isNew);
   const budget = request.budget === undefined ? null : leftOf(request.budget, first.spent.known);
   const onTrial = (trial: Trial) => plan.onTrial(trial, first.spent);
   const result = await runOne(deps, plan, { runId, subject: held, budget, earlier, onTrial });

@@ -176,6 +176,11 @@ async function answerFor(
   clock: ExecutionClock,
 ): Promise<Executed> {
   const refusal = refuseClaim(claim, holder);
+  if (refusal && request.runId !== undefined && holder.fingerprint === claim.fingerprint) {
+    // Of a run it is the same call, which has its row or will: another one would say that it was refused, and cost nothing.
+    refusal.executionId = holder.executionId;
+    throw refusal;
+  }
   if (refusal) throw await refuse(deps, request, draft, refusal, clock);
   const stored = await deps.audit.findExecution(holder.executionId);
   if (!stored) throw new PromptgateError('internal', 'The stored result of this Idempotency-Key is gone.');

@@ -13,12 +13,11 @@ const inFlightRetryAfterMs = 1_000;
 
 /** Undefined: the caller sent no key. */
 export function claimOf(request: ExecuteRequest): IdempotencyClaim | undefined {
-  const { actor, idempotencyKey } = request;
+  const { idempotencyKey } = request;
   if (idempotencyKey === undefined) return undefined;
   const { promptName, label, version, draft, variables, messages, overrides, metadata } = request;
   return {
-    // A caller inside this process has no key; its name is as good.
-    scope: actor.keyId === null ? `actor:${actor.name}` : `key:${actor.keyId}`,
+    scope: scopeOf(request),
     key: idempotencyKey,
     fingerprint: hashJson({
       promptName,
@@ -31,6 +30,12 @@ export function claimOf(request: ExecuteRequest): IdempotencyClaim | undefined {
       metadata,
     }),
   };
+}
+
+/** A call of a run is one call, whoever goes on with the run. No client names a run; a caller in this process has no key. */
+function scopeOf({ actor, runId }: ExecuteRequest): string {
+  if (runId !== undefined) return `run:${runId}`;
+  return actor.keyId === null ? `actor:${actor.name}` : `key:${actor.keyId}`;
 }
 
 /** Why the holder's result cannot be given to this request; undefined when it can. */

@@ -18,7 +18,13 @@ import {
   type RunProgress,
   type RunStop,
 } from './call-run.ts';
-import { keepCalled, readRunRows } from './earlier-calls.ts';
+import {
+  awaitCallsInFlight,
+  type EarlierCall,
+  keepCalled,
+  readRunRows,
+  toEarlierCall,
+} from './earlier-calls.ts';
 import type { EvaluationStore } from './evaluation-store.ts';
 import type { ExecuteDependencies } from './execute-prompt.ts';
 import { newId } from './new-id.ts';
@@ -33,7 +39,7 @@ import type { ScriptRunner } from './script-runner.ts';
 export interface ReplayBatchDependencies
   extends CallRunDependencies,
     Pick<ExecuteDependencies, 'snapshot' | 'providers' | 'rawCalls'> {
-  readonly audit: Pick<AuditStore, 'findExecution' | 'listExecutions'>;
+  readonly audit: Pick<AuditStore, 'findExecution' | 'listExecutions' | 'countCallsInFlight'>;
   readonly evaluations: Pick<EvaluationStore, 'findSuite'>;
   readonly replays: ReplayStore;
   readonly scripts: ScriptRunner;
@@ -58,6 +64,8 @@ export interface ReplayBatchRequest {
   readonly readOnly?: boolean;
   readonly requestId: string;
   readonly signal: AbortSignal;
+  /** Hears of calls of an earlier part that are in flight still, while they are waited for. */
+  readonly onWait?: (calls: number) => void;
   readonly onStart?: (run: ReplayRun) => void;
   readonly onPair?: (progress: ReplayProgress) => void;
 }
@@ -98,7 +106,7 @@ export async function replayExecutions(
     ? await readReplayRun(deps.replays, actor, draw.resume)
     : await beginReplayRun(deps, actor, draw, newId(), request.dryRun ?? false);
   authorizePrompt(actor, run.promptName);
-  const earlier = isResumed ? keepCalled(await readRunRows(deps.audit, run.runId)) : [];
+  const earlier = isResumed ? await readEarlier(deps, request, run.runId) : [];
   const judge = await readSampleCases(deps, run.promptName, request.suite);
   const limits = {
     runId: run.runId,
@@ -109,7 +117,7 @@ export async function replayExecutions(
     retryUnanswered: request.retryUnanswered ?? false,
     signal: request.signal,
   };
-  const calls = createCallRun(deps, limits, earlier, (row) => mostOf(deps, request, row));
+  const calls = createCallRun(deps, limits, earlier);
   const collection = createReplayPairs(judge.grade);
   const before = Map.groupBy(earlier, ({ replayOf }) => replayOf ?? '');
   const tell = createProgress(run.executionIds.length, request.onPair);
@@ -137,6 +145,17 @@ export async function replayExecutions(
   };
 }
 
+/** Whoever only reads what has come so far waits for nothing. */
+async function readEarlier(
+  deps: ReplayBatchDependencies,
+  request: ReplayBatchRequest,
+  runId: string,
+): Promise<EarlierCall[]> {
+  if (!request.readOnly) await awaitCallsInFlight(deps, runId, null, request);
+  const most = (row: StoredExecution) => mostOf(deps, request, row);
+  return keepCalled(await readRunRows(deps.audit, runId, (row) => toEarlierCall(row, most)));
+}
+
 /** The new answer, or why there is none. */
 export interface OneReplay {
   readonly after: Execution | string;
@@ -149,7 +168,7 @@ function createReplays(
   { question: { instead } }: ReplayRun,
   calls: CallRun,
 ) {
-  return async (original: StoredExecution, before: readonly StoredExecution[]): Promise<OneReplay> => {
+  return async (original: StoredExecution, before: readonly EarlierCall[]): Promise<OneReplay> => {
     const planned = plan(deps, original, { actor, instead, requestId });
     if (typeof planned === 'string') return { after: planned, plan: null };
     if (dryRun) return { after: 'rendered only', plan: planned };

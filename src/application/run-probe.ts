@@ -21,7 +21,7 @@ import type { ProbeOutcome, ProbeRollback, ProbeRun, ProbeStore, RegisteredProbe
 import { leftOf } from './record-evaluation.ts';
 import type { RegistryStore } from './registry-store.ts';
 import { rollBack } from './roll-back.ts';
-import { type RunResult, runSuite, subjectOf } from './run-suite.ts';
+import { boundEarlier, type RunResult, runSuite, subjectOf } from './run-suite.ts';
 
 export interface ProbeDependencies extends EvaluateDependencies {
   readonly probes: ProbeStore;
@@ -150,8 +150,9 @@ async function askCases(
   const subject = readRegistered(deps, actor, run.promptName, run.version);
   const judge = suite.judge && readRegistered(deps, actor, suite.judge.name, suite.judge.version);
   refuseImpossible(deps, suite, subject, judge);
-  const expected = { suiteChecksum: suite.checksum, subject: subjectOf(subject) };
-  const earlier = await readEarlierCalls(deps.audit, actor, run.runId, expected).catch((error) => {
+  const most = boundEarlier(deps, { subject, judge });
+  const expected = { suiteChecksum: suite.checksum, subject: subjectOf(subject), most };
+  const earlier = await readEarlierCalls(deps, actor, run.runId, expected, { signal }).catch((error) => {
     if (error instanceof PromptgateError && error.code === 'not_found') return noEarlierCalls;
     throw error;
   });

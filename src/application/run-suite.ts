@@ -9,7 +9,7 @@ import { PromptgateError } from '../domain/errors.ts';
 import { readJudgement, toJudgeVariables } from '../domain/evaluation-judge.ts';
 import { type CaseResult, openOutcomes, type Trial, toCaseResult } from '../domain/evaluation-run.ts';
 import type { CompiledSuite } from '../domain/evaluation-suite.ts';
-import type { Execution, ExecutionPurpose } from '../domain/execution.ts';
+import type { Execution, ExecutionPurpose, StoredExecution } from '../domain/execution.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { SuiteCase } from '../domain/suite-case.ts';
 import {
@@ -61,10 +61,7 @@ export interface RunResult {
 }
 
 export async function runSuite(deps: RunSuiteDependencies, run: SuiteRun): Promise<RunResult> {
-  const calls = createCallRun(deps, run, run.earlier.all, ({ metadata, inputPayload, createdAt }) => {
-    const asked = metadata.judge !== undefined && run.judge ? run.judge : run.subject;
-    return boundOf(deps, asked, inputPayload.variables, createdAt);
-  });
+  const calls = createCallRun(deps, run, run.earlier.all);
   const tryCase = createTrials(deps, run, calls);
   const places = run.suite.cases.flatMap((suiteCase) =>
     Array.from({ length: run.repeats }, (_, index) => ({ suiteCase, repeat: index + 1 })),
@@ -86,6 +83,17 @@ export async function runSuite(deps: RunSuiteDependencies, run: SuiteRun): Promi
     stopped: isWhole ? null : calls.stopped(),
     spent: calls.spent(),
     ...calls.counts(),
+  };
+}
+
+/** What a call that an earlier part of the run made cost at most; null: nobody knows. */
+export function boundEarlier(
+  deps: Pick<RunSuiteDependencies, 'providers'>,
+  { subject, judge }: Pick<SuiteRun, 'subject' | 'judge'>,
+): (row: StoredExecution) => bigint | null {
+  return ({ metadata, inputPayload, createdAt }) => {
+    const asked = metadata.judge !== undefined && judge ? judge : subject;
+    return boundOf(deps, asked, inputPayload.variables, createdAt);
   };
 }
 
@@ -173,7 +181,7 @@ export function subjectOf({ definition }: RunSubject): string {
 }
 
 function boundOf(
-  deps: RunSuiteDependencies,
+  deps: Pick<RunSuiteDependencies, 'providers'>,
   { definition }: RunSubject,
   variables: JsonObject,
   at: Date,

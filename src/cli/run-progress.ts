@@ -32,7 +32,8 @@ export async function followRun<Started, P extends RunProgress, Report>(
   let report: Report | undefined;
   try {
     for await (const { event, data } of client.events('POST', path, { ...body, stream: true })) {
-      if (event === 'run') begin(data as Started);
+      if (event === 'waiting') progress.wait((data as { calls: number }).calls);
+      else if (event === 'run') begin(data as Started);
       else if (event === 'progress') progress.tell(data as P);
       else if (event === 'report') report = data as Report;
       else if (event === 'error') throw toFailure(data, 500);
@@ -45,6 +46,8 @@ export async function followRun<Started, P extends RunProgress, Report>(
 }
 
 export interface Drawn<P> {
+  /** Calls of an earlier part are in flight still, or their gateway died with them. */
+  wait(calls: number): void;
   tell(progress: P): void;
   end(): void;
 }
@@ -61,7 +64,16 @@ export function createProgress<P extends RunProgress>(
   let tenth = 0;
   let drawnAt = 0;
   let drawn = false;
+  let isWaiting = false;
   return {
+    wait(calls) {
+      if (isWaiting) return;
+      isWaiting = true;
+      const what = calls === 1 ? '1 call of the earlier part is' : `${calls} calls of the earlier part are`;
+      context.err(
+        `${what} in flight still; waiting, at most 30 s, until it is known how ${calls === 1 ? 'it ends' : 'they end'}`,
+      );
+    },
     tell(progress) {
       const isLast = progress.done === progress.trials;
       if (terminal.isTTY) {

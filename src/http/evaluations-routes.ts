@@ -86,10 +86,11 @@ export function addEvaluationRoutes(
       if (!body.stream) {
         return c.json(toReportView(await gateway.evaluateVersion({ ...request, signal: c.req.raw.signal })));
       }
-      return streamRun(c, log, async ({ signal, started, progressed }) => {
+      return streamRun(c, log, async ({ signal, waiting, started, progressed }) => {
         const report = await gateway.evaluateVersion({
           ...request,
           signal,
+          onWait: waiting,
           onStart: ({ runId, trials, warnings }) =>
             started({ run_id: runId, trials, warnings: warnings.map(toWarning) }),
           onTrial: progressed,

@@ -89,10 +89,11 @@ export function addReplayBatchRoutes(
         const batch = await gateway.replayExecutions({ ...request, signal: c.req.raw.signal });
         return c.json(toReplayBatchView(batch));
       }
-      return streamRun(c, log, async ({ signal, started, progressed }) => {
+      return streamRun(c, log, async ({ signal, waiting, started, progressed }) => {
         const batch = await gateway.replayExecutions({
           ...request,
           signal,
+          onWait: waiting,
           onStart: ({ runId, executionIds, population, question }) =>
             started({ run_id: runId, sample: executionIds.length, population, seed: question.seed }),
           onPair: progressed,

@@ -1,4 +1,7 @@
-/** A run of many calls as server-sent events: `run`, `progress` for each call, then `report` or `error`. */
+/**
+ * A run of many calls as server-sent events: `run`, `progress` for each call, then `report` or `error`. One that is gone on
+ * with may begin with `waiting`.
+ */
 import { toPromptgateError } from '../domain/errors.ts';
 import type { HttpContext } from './context.ts';
 import { type ErrorLog, toErrorBody, toFailedRequest } from './error-response.ts';
@@ -7,6 +10,8 @@ import { createEventStream } from './event-stream.ts';
 export interface RunEvents {
   /** Aborts when nobody listens any more. */
   readonly signal: AbortSignal;
+  /** For so many calls of an earlier part. */
+  waiting(calls: number): void;
   started(run: object): void;
   progressed(progress: object): void;
 }
@@ -26,13 +31,15 @@ export async function streamRun(
   const stream = createEventStream({ keepAliveMs, onGone: leave });
   const opened = Promise.withResolvers<void>();
   let isOpen = false;
+  const open = (event: string, data: object) => {
+    isOpen = true;
+    void stream.send({ event, data });
+    opened.resolve();
+  };
   const settled = run({
     signal: gone.signal,
-    started(data) {
-      isOpen = true;
-      void stream.send({ event: 'run', data });
-      opened.resolve();
-    },
+    waiting: (calls) => open('waiting', { calls }),
+    started: (run) => open('run', run),
     progressed: (data) => void stream.send({ event: 'progress', data }),
   })
     .then((data) => void stream.send({ event: 'report', data }))

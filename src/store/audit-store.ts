@@ -116,6 +116,8 @@ export function createAuditStore(
         (await run.countTraffic(pool.sql, from, to, since, until, keyId)).map(toTrafficCount),
       );
     },
+    countCallsInFlight: (runId, keyId) =>
+      guard('reading', async () => Number((await run.countCallsInFlight(pool.sql, runId, keyId))[0]?.calls)),
     async findLateOutcome(id) {
       if (!uuidPattern.test(id)) return undefined;
       const [row] = await guard('reading', () => run.findLateOutcome(pool.sql, id));
@@ -173,6 +175,7 @@ function bindQueries(queries: QueryCatalog) {
     endLease: queries.bind('endGatewayLease'),
     forgetGateways: queries.bind('forgetGateways'),
     ensurePartitions: queries.bind('ensureExecutionPartitions'),
+    countCallsInFlight: queries.bind('countCallsInFlight'),
     countTraffic: queries.bind('countTraffic'),
     recent: queries.bind('listExecutions'),
     ofPrompt: queries.bind('listExecutionsOfPrompt'),

@@ -151,6 +151,32 @@ describe.each(databases)('a batch of replays on $name', ({ create }) => {
     expect(provider.asked).toHaveLength(30);
   });
 
+  it('is gone on with by another key while it lasts, and neither asks what the other has in flight', async () => {
+    const held = Promise.withResolvers<void>();
+    answer = () => ({ after: held.promise });
+    const first = replay(draw({ seed: 'two', concurrency: 6 }));
+    await expect.poll(() => provider.asked.length).toBe(6);
+    const [{ run_id }] = await gateway.query(
+      'select distinct run_id from ai_execution_intents where run_id is not null',
+    );
+    const actor = { name: 'test', keyId: null, scopes: ['admin'] as const };
+    const { secret } = await gateway.app.gateway.createKey({ actor, name: 'operator', scopes: ['admin'] });
+    const stream = await fetch(`${gateway.url}/v1/replays`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${secret}` },
+      body: JSON.stringify({ resume: run_id, concurrency: 6, stream: true }),
+    });
+    held.resolve();
+    const told = await stream.text();
+    expect(told).toMatch(/^event: waiting\ndata: \{"calls":6\}/);
+    const second = JSON.parse(/event: report\ndata: (.*)/.exec(told)?.[1] ?? '{}');
+    const { body } = await first;
+    expect([provider.asked.length, new Set(provider.asked).size]).toEqual([30, 30]);
+    expect([second.pairs, second.call_count, second.cost]).toEqual([body.pairs, 30, body.cost]);
+    const rows = await gateway.query(`select status from ai_executions where run_id = '${run_id}'`);
+    expect(rows.map(({ status }) => status)).toEqual(Array(30).fill('succeeded'));
+  });
+
   it('takes what died without an answer for the most that it may have cost, and asks it again only when told to', async () => {
     const { body: begun } = await replay(draw({ seed: 'lost', budget: '0.0000001' }));
     expect([begun.stopped, provider.asked.length]).toEqual(['budget', 0]);

@@ -126,6 +126,17 @@ describe.each(databases)('the audit trail on $name', ({ create }) => {
     expect(await inFlight()).toBe(0);
   });
 
+  it('counts the calls of a run that are in flight, each once, of one key or of all', async () => {
+    const runId = v7();
+    const [mine, other] = [intent({ runId, attempt: 1 }), intent({ runId, attempt: 1, keyId: 'key_2' })];
+    await store.audit.writeIntents([mine, { ...mine, attempt: 2 }, other, intent()]);
+    const count = (keyId: string | null) => store.audit.countCallsInFlight(runId, keyId);
+    expect([await count(null), await count('key_2'), await count('')]).toEqual([2, 1, 0]);
+    await store.audit.settle([execution({ id: mine.id }), execution({ id: other.id })]);
+    expect(await count(null)).toBe(0);
+    await sql`delete from ai_execution_intents`;
+  });
+
   it('can be told the same twice: a COMMIT in doubt is repeated without harm', async () => {
     const admitted = intent();
     await store.audit.writeIntents([admitted]);
