@@ -58,7 +58,7 @@ export function createProgram(context: CliContext, setExitCode: (code: number) =
   addImportCommand(program, context, setExitCode);
   addExportCommand(program, context);
   addRunCommand(program, context);
-  addReplayCommand(program, context);
+  addReplayCommand(program, context, setExitCode);
   addExecutionsCommand(program, context);
   addDriftCommand(program, context, setExitCode);
   addProbeCommand(program, context, setExitCode);

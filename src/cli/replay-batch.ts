@@ -74,13 +74,14 @@ export async function replayBatch(
   context: CliContext,
   target: BatchTarget,
   options: ReplayBatchOptions,
-): Promise<void> {
+): Promise<ReplayBatchView> {
   const body = toBody(target, options);
   const report = await withGateway(context, (client) => run(context, client, body, options));
   const write = (file: string, text: string) => writeFile(resolve(context.directory, file), text);
   if (options.markdown) await write(options.markdown, renderMarkdown(report));
   if (options.html) await write(options.html, renderHtml(report));
   context.out(options.json ? JSON.stringify(report, null, 2) : renderBatch(report));
+  return report;
 }
 
 function run(
@@ -141,22 +142,26 @@ function toBody(target: BatchTarget, options: ReplayBatchOptions): object {
     );
   }
   const { from, to, since, until, sample, seed, stratify } = options;
-  if (to !== undefined && (target.version !== undefined || target.label !== undefined)) {
-    throw new PromptgateError(
-      'invalid_request',
-      '--to names a version or a label: leave out --version and --label.',
-    );
-  }
   const now = Date.now();
   const source = readSide(from);
   return {
     ...{ ...limits, prompt: options.prompt, sample, seed, stratify },
     ...{ from_label: source.label, from_version: source.version },
-    to: { ...target, ...(to === undefined ? {} : readSide(to)) },
+    to: readTarget(target, to),
     ...(since === undefined ? {} : { since: readTime(since, now) }),
     ...(until === undefined ? {} : { until: readTime(until, now) }),
     dry_run: options.dryRun ?? false,
   };
+}
+
+/** With what `--to` names. @throws PromptgateError invalid_request — it is named twice */
+export function readTarget(target: BatchTarget, to: string | undefined): BatchTarget {
+  if (to === undefined) return target;
+  if (target.version === undefined && target.label === undefined) return { ...target, ...readSide(to) };
+  throw new PromptgateError(
+    'invalid_request',
+    '--to names a version or a label: leave out --version and --label.',
+  );
 }
 
 /** A run says itself what it is of: another sample or target would be another run. */

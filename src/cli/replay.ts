@@ -12,7 +12,7 @@ import { promptsDirectory, readDefinitionFiles } from './definition-files.ts';
 import { renderSegments, showValue } from './difference.ts';
 import { withGateway } from './gateway-client.ts';
 import { paint } from './render.ts';
-import { addBatchOptions, type ReplayBatchOptions, replayBatch } from './replay-batch.ts';
+import { addBatchOptions, type ReplayBatchOptions, readTarget, replayBatch } from './replay-batch.ts';
 import { readVersion } from './version-argument.ts';
 
 export interface ReplayOptions extends ReplayBatchOptions {
@@ -45,7 +45,14 @@ interface ExecutionView {
   readonly error: { readonly code: string; readonly message: string } | null;
 }
 
-export function addReplayCommand(program: Command, context: CliContext): void {
+/** A dry run is to prove something: that it does not is no success. */
+const notReproduced = 1;
+
+export function addReplayCommand(
+  program: Command,
+  context: CliContext,
+  setExitCode: (code: number) => void,
+): void {
   const replay = program
     .command('replay')
     .description('Run an execution, or a sample of them, once more and show the answers against the old ones')
@@ -61,17 +68,36 @@ export function addReplayCommand(program: Command, context: CliContext): void {
   addBatchOptions(replay).action(async (id: string | undefined, options: ReplayOptions) => {
     const { version, label, model, param } = options;
     const definition = options.file ? await readDraft(context, options.file) : undefined;
-    const target = { version, label, definition, model, parameters: param };
-    if (id === undefined) return replayBatch(context, target, options);
-    if (options.prompt !== undefined || options.resume !== undefined) {
-      throw new PromptgateError('invalid_request', 'Name an execution, or a sample with --prompt: not both.');
+    const asked = { version, label, definition, model, parameters: param };
+    const isOther = [version, label, definition, options.to].some((named) => named !== undefined);
+    const end = (isReproduced: boolean) => {
+      if (options.dryRun && !isOther && !isReproduced) setExitCode(notReproduced);
+    };
+    if (id === undefined) {
+      const { reproduced, sample } = await replayBatch(context, asked, options);
+      return end(reproduced === sample);
     }
-    const body = { ...target, dry_run: options.dryRun ?? false };
+    refuseBatchOptions(options);
+    const body = { ...readTarget(asked, options.to), dry_run: options.dryRun ?? false };
     const one = await withGateway(context, (client) =>
       client.request<ReplayView>('POST', `/v1/executions/${encodeURIComponent(id)}/replays`, body),
     );
     context.out(options.json ? JSON.stringify(one, null, 2) : renderReplay(one));
+    end(one.reproduced);
   });
+}
+
+const ofOne: readonly string[] = ['version', 'label', 'file', 'to', 'model', 'param', 'dryRun', 'json'];
+
+/** What says how many are replayed, and within what. @throws PromptgateError invalid_request */
+function refuseBatchOptions(options: ReplayOptions): void {
+  const named = Object.keys(options).find((name) => !ofOne.includes(name));
+  if (named === undefined) return;
+  const flag = named.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  throw new PromptgateError(
+    'invalid_request',
+    `--${flag} is of a sample: leave it out, or leave out the execution and name a --prompt.`,
+  );
 }
 
 const examples = `
