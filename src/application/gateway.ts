@@ -97,6 +97,7 @@ export interface Gateway {
   findImportedPrompt(actor: Actor, promptId: string, promptVersion?: number): ImportedPrompt;
   /** Its call counts among those in flight. */
   replayExecution(request: ReplayRequest): Promise<Replay>;
+  /** As `evaluateVersion`, where the gateway stops. */
   replayExecutions(request: ReplayBatchRequest): Promise<ReplayBatch>;
   readReplays(request: ReadReplaysRequest): Promise<ReplayBatch>;
   getExecution(actor: Actor, id: string): Promise<ExecutionRecord>;
@@ -211,7 +212,10 @@ export function createGateway(
     getExecution: (actor, id) => getExecution(deps, actor, id),
     replayExecution: (request) =>
       deps.inFlight.run(request.signal, (signal) => replayExecution(deps, { ...request, signal })),
-    replayExecutions: (request) => replayExecutions({ ...deps, execute, ...clock }, request),
+    replayExecutions: (request) =>
+      deps.inFlight.run(request.signal, (signal) =>
+        replayExecutions({ ...deps, execute, ...clock }, { ...request, signal }),
+      ),
     readReplays: (request) => readReplays({ ...deps, execute, ...clock }, request),
     listExecutions: (actor, filter, page) => listExecutions(audit, actor, filter, page),
     readCoverage: (actor, window) => readCoverage(audit, actor, window),
