@@ -68,6 +68,10 @@ delete from idempotency_keys where scope = $1 and key = $2 and execution_id = $3
 -- Daily. An expired claim that is still there counts as released.
 delete from idempotency_keys where created_at < clock_timestamp() - interval '1 day'
 
+-- name: findRetention
+-- Whether, and when, a month (2026_11) of executions was dropped.
+select created_at from audit_retentions where partition = 'ai_executions_' || $1 order by id limit 1
+
 -- name: dropExecutionPartitions
 -- See the function for what it refuses and how it locks.
 select * from drop_execution_partitions($1::integer, $2)

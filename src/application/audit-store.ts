@@ -34,6 +34,8 @@ export interface AuditStore {
    */
   settle(executions: readonly Execution[]): Promise<void>;
   findExecution(id: string): Promise<StoredExecution | undefined>;
+  /** When the month that the id is of was let go by retention; undefined: it is kept, or never was. */
+  findRetention(id: string): Promise<Date | undefined>;
   /** What a gateway that was given up brought home after recovery had made the outcome `unknown`. */
   findLateOutcome(id: string): Promise<StoredExecution | undefined>;
   /** Newest first. `before` is an execution id: only older ones are returned. */

@@ -17,13 +17,20 @@ export interface ExecutionRecord {
   readonly backfilled: BackfilledCost | undefined;
 }
 
-/** @throws PromptgateError not_found — also when it belongs to another key */
+/** @throws PromptgateError not_found — also when it belongs to another key, or its month is not kept any more */
 export async function getExecution(
   { audit, costs }: { readonly audit: AuditStore; readonly costs: Pick<CostStore, 'findBackfilled'> },
   actor: Actor,
   id: string,
 ): Promise<ExecutionRecord> {
   const execution = await audit.findExecution(id);
+  const dropped = execution ? undefined : await audit.findRetention(id);
+  if (dropped) {
+    throw new PromptgateError(
+      'not_found',
+      `Retention let the executions of that month go on ${dropped.toISOString().slice(0, 10)}: input and answer of this one are not kept, so it can be neither shown nor replayed.`,
+    );
+  }
   if (!execution || !isVisible(actor, execution)) {
     throw new PromptgateError('not_found', 'There is no execution of that id, or this key may not see it.');
   }

@@ -4,7 +4,6 @@
  */
 import { type AnswerComparison, compareAnswers } from '../domain/answer-comparison.ts';
 import type { Actor } from '../domain/api-key.ts';
-import { hashJson } from '../domain/canonical-json.ts';
 import { type Definition, parseDefinition } from '../domain/definition.ts';
 import { PromptgateError, toPromptgateError } from '../domain/errors.ts';
 import type { DefinitionText, Execution, StoredExecution } from '../domain/execution.ts';
@@ -17,6 +16,7 @@ import type { CostStore } from './cost-store.ts';
 import { type ExecuteDependencies, type ExecuteRequest, executePrompt } from './execute-prompt.ts';
 import { type ReadCall, readCall } from './prepare-execution.ts';
 import { getExecution } from './read-executions.ts';
+import { type Departure, findDepartures, findRetired } from './replay-departures.ts';
 
 export interface ReplayRequest {
   readonly actor: Actor;
@@ -38,12 +38,6 @@ export interface ReplayTarget extends Pick<Overrides, 'model' | 'parameters'> {
   readonly label?: string;
   /** A definition that is no version of the registry. */
   readonly definition?: DefinitionText;
-}
-
-/** One thing that is not as it was when the original ran. */
-export interface Departure {
-  readonly part: 'prompt' | 'messages' | 'provider' | 'model' | 'parameters';
-  readonly reason: string;
 }
 
 export interface Replay {
@@ -73,7 +67,9 @@ export async function replayExecution(deps: Dependencies, request: ReplayRequest
   const { messages, renderedHash } = rendered;
   const execution = request.dryRun ? null : await run(deps, repeated);
   const comparison = execution && compareAnswers(original, execution);
-  return { original, messages, renderedHash, departures, execution, comparison };
+  const retired = execution && findRetired(original, execution);
+  const all = retired ? [...departures, retired] : departures;
+  return { original, messages, renderedHash, departures: all, execution, comparison };
 }
 
 export interface PlannedReplay extends Pick<ReadCall, 'definition' | 'rendered'> {
@@ -89,13 +85,38 @@ export function planReplay(
   request: Omit<ReplayRequest, 'executionId'>,
 ): PlannedReplay {
   const repeated = repeat(original, request);
-  const { definition, rendered } = readCall(deps, repeated);
+  const { definition, rendered } = readRepeated(deps, original, repeated, request.instead ?? {});
   const departures = findDepartures(deps, original, request.instead ?? {}, {
     renderedHash: rendered.renderedHash,
+    variablesHash: rendered.variablesHash,
     model: definition.model,
     parameters: definition.parameters,
   });
   return { repeated, definition, rendered, departures };
+}
+
+/** What was rendered once and is no more has not the variables that it had. @throws PromptgateError — as `planReplay` */
+function readRepeated(
+  deps: Pick<Dependencies, 'snapshot' | 'rawCalls'>,
+  original: StoredExecution,
+  repeated: ExecuteRequest,
+  { version, label, definition }: ReplayTarget,
+): ReadCall {
+  try {
+    return readCall(deps, repeated);
+  } catch (error) {
+    const isOther = namedTargets([version, label, definition]).length > 0;
+    const isChanged =
+      error instanceof PromptgateError &&
+      error.code === 'invalid_variables' &&
+      original.renderedHash !== null;
+    if (isOther || !isChanged) throw error;
+    throw new PromptgateError(
+      'invalid_request',
+      `The variables in the row of execution ${original.id} are not those that were rendered then: they were erased or changed since, so it cannot be replayed.`,
+      { issues: error.issues },
+    );
+  }
 }
 
 /** The request that an application would have to make to be answered by the same call, or by what is wanted instead. */
@@ -190,56 +211,4 @@ async function run(deps: Dependencies, request: ExecuteRequest): Promise<Executi
     if (!failed || failed.status === 'refused') throw error;
     return failed;
   }
-}
-
-/** What makes the new call another one than the old, whether it was asked for or happened since. */
-function findDepartures(
-  { providers, snapshot }: Pick<Dependencies, 'providers' | 'snapshot'>,
-  original: StoredExecution,
-  instead: ReplayTarget,
-  now: Pick<Definition, 'model' | 'parameters'> & { readonly renderedHash: string },
-): Departure[] {
-  const departures: Departure[] = [];
-  const add = (part: Departure['part'], reason: string) => departures.push({ part, reason });
-  if (instead.version !== undefined && instead.version !== original.promptVersion) {
-    add('prompt', `version ${instead.version} instead of ${original.promptVersion ?? 'none'}`);
-  }
-  if (instead.label !== undefined) {
-    const holds = snapshot.find(original.promptName)?.labels.get(instead.label)?.version;
-    if (holds !== original.promptVersion) {
-      add(
-        'prompt',
-        `${instead.label} holds version ${holds ?? 'none'}, and it was ${original.promptVersion ?? 'none'}`,
-      );
-    }
-  }
-  if (instead.definition) add('prompt', 'a definition that is no version of the registry');
-  if (original.renderedHash === null) {
-    add('messages', `the original was refused before it was rendered (${original.errorCode})`);
-  } else if (original.renderedHash !== now.renderedHash) {
-    add('messages', 'the messages are not those that were sent: their hashes differ');
-  }
-  const route = providers.route(now.model);
-  if (original.provider !== null && route?.provider !== original.provider) {
-    add(
-      'provider',
-      `${original.provider} answered, and now ${route ? `${route.provider} does` : 'none is configured'}`,
-    );
-  }
-  if (original.model !== null && route && route.model !== original.model) {
-    add('model', `${route.model} instead of ${original.model}`);
-  }
-  if (route && original.provider !== null && route.simulated !== original.simulated) {
-    add(
-      'provider',
-      route.simulated ? 'a simulated provider answers now' : 'a simulated provider answered then',
-    );
-  }
-  if (!sameParameters(original, now)) add('parameters', 'the parameters are not those of the original');
-  return departures;
-}
-
-function sameParameters(original: StoredExecution, { parameters }: Pick<Definition, 'parameters'>): boolean {
-  if (original.renderedHash === null) return true;
-  return hashJson(original.parameters) === hashJson(parameters);
 }

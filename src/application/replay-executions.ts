@@ -28,6 +28,7 @@ import {
 import type { EvaluationStore } from './evaluation-store.ts';
 import type { ExecuteDependencies } from './execute-prompt.ts';
 import { newId } from './new-id.ts';
+import { findRetired } from './replay-departures.ts';
 import { type PlannedReplay, planReplay, type ReplayTarget } from './replay-execution.ts';
 import { createReplayPairs, type PairCollection } from './replay-pairs.ts';
 import { beginReplayRun, type ReplayDraw, readReplayRun } from './replay-run.ts';
@@ -127,7 +128,7 @@ export async function replayExecutions(
     const original = await deps.audit.findExecution(id);
     const replay = original
       ? await replayOne(original, before.get(id) ?? [])
-      : { after: 'the execution is not kept any more', plan: null };
+      : { after: 'not kept any more: retention let its month go, with input and answer', plan: null };
     tell(await collection.add(id, original, replay), calls.spent().known);
   });
   const { shown, departures, judged } = collection;
@@ -179,8 +180,10 @@ function createReplays(
       bound: () => boundOf(deps, planned, new Date(deps.now())),
       request: planned.repeated,
     });
-    const isLost = typeof after !== 'string' && after.status === 'unknown';
-    return { after: isLost ? lost : after, plan: planned };
+    if (typeof after === 'string') return { after, plan: planned };
+    const retired = findRetired(original, after);
+    const departures = [...planned.departures, ...(retired ? [retired] : [])];
+    return { after: after.status === 'unknown' ? lost : after, plan: { ...planned, departures } };
   };
 }
 

@@ -8,7 +8,7 @@ import {
   showOutcome,
   toSide,
 } from '../domain/replay-pair.ts';
-import type { Departure } from './replay-execution.ts';
+import type { Departure } from './replay-departures.ts';
 import type { OneReplay } from './replay-executions.ts';
 import type { GradeAnswer } from './sample-assertions.ts';
 

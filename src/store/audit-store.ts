@@ -118,6 +118,11 @@ export function createAuditStore(
     },
     countCallsInFlight: (runId, keyId) =>
       guard('reading', async () => Number((await run.countCallsInFlight(pool.sql, runId, keyId))[0]?.calls)),
+    async findRetention(id) {
+      if (!uuidPattern.test(id)) return undefined;
+      const [row] = await guard('reading', () => run.findRetention(pool.sql, monthOf(id)));
+      return row && z.date().parse(row.created_at);
+    },
     async findLateOutcome(id) {
       if (!uuidPattern.test(id)) return undefined;
       const [row] = await guard('reading', () => run.findLateOutcome(pool.sql, id));
@@ -167,6 +172,7 @@ function bindQueries(queries: QueryCatalog) {
     findExecution: queries.bind('findExecution'),
     keepLateOutcomes: queries.bind('keepLateOutcomes'),
     findLateOutcome: queries.bind('findLateOutcome'),
+    findRetention: queries.bind('findRetention'),
     findClaim: queries.bind('findIdempotencyKey'),
     releaseClaim: queries.bind('releaseIdempotencyKey'),
     forgetClaims: queries.bind('forgetIdempotencyKeys'),
@@ -235,6 +241,12 @@ function listArguments(filter: ExecutionFilter, limit: number, before: string | 
     filter.runId ?? null,
     limit,
   ];
+}
+
+/** `2026_11`: the partition that a UUIDv7 belongs to. */
+function monthOf(id: string): string {
+  const epochMs = Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
+  return new Date(epochMs).toISOString().slice(0, 7).replace('-', '_');
 }
 
 /** The smallest UUIDv7 of a millisecond. */

@@ -142,6 +142,13 @@ describe.each(databases)('keeping the audit trail on $name', ({ create }) => {
         names.slice(0, 2),
       );
       await expect(sql`delete from audit_retentions`).rejects.toThrow();
+      const idIn = (partition: string) => {
+        const [year, month] = partition.split('_').slice(-2).map(Number);
+        return v7({ msecs: Date.UTC(year!, month! - 1, 15) });
+      };
+      const told = await Promise.all(names.map((name) => store.audit.findRetention(idIn(name))));
+      expect(told).toEqual([expect.any(Date), expect.any(Date), undefined, undefined]);
+      expect(Math.abs(told[0]!.getTime() - Date.now())).toBeLessThan(60_000);
       expect(await broken()).toEqual([]);
     });
 
