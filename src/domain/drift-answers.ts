@@ -7,7 +7,7 @@
  */
 import { type DriftSample, type DriftWindows, isAnswered } from './drift-sample.ts';
 import { type DriftSignal, toPercent } from './drift-signal.ts';
-import { compareSigns } from './drift-statistics.ts';
+import { compareSigns } from './paired-test.ts';
 
 /** Share of the inputs whose answers changed; under it nobody need be told. */
 const leastEffect = 0.1;

@@ -67,28 +67,6 @@ function logChoose(n: number, k: number): number {
   return jstat.jStat.gammaln(n + 1) - jstat.jStat.gammaln(k + 1) - jstat.jStat.gammaln(n - k + 1);
 }
 
-/** The sign test: of `rises + falls` changes, so many went up. 1 where nothing changed. */
-export function compareSigns(rises: number, falls: number): number {
-  const changed = rises + falls;
-  if (changed === 0) return 1;
-  return Math.min(1, 2 * jstat.jStat.binomial.cdf(Math.min(rises, falls), changed, 0.5));
-}
-
-/**
- * Holm's correction for many tests, in the order given: at most a share alpha of all runs in which nothing changed has
- * any corrected value below alpha, however the tests depend on each other.
- */
-export function correctForMany(pValues: readonly number[]): number[] {
-  const order = pValues.map((p, index) => ({ p, index })).sort((a, b) => a.p - b.p);
-  const corrected = new Array<number>(pValues.length).fill(1);
-  let least = 0;
-  for (const [rank, { p, index }] of order.entries()) {
-    least = Math.max(least, Math.min(1, p * (pValues.length - rank)));
-    corrected[index] = least;
-  }
-  return corrected;
-}
-
 export function medianOf(values: readonly number[]): number {
   const sorted = values.toSorted((x, y) => x - y);
   const middle = sorted.length / 2;

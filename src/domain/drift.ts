@@ -9,7 +9,7 @@ import { detectShifts, leastSamples } from './drift-distribution.ts';
 import { detectOtherModel } from './drift-identity.ts';
 import { type DriftSubject, type DriftWindows, groupSamples } from './drift-sample.ts';
 import type { DriftSignal } from './drift-signal.ts';
-import { correctForMany } from './drift-statistics.ts';
+import { correctForMany } from './paired-test.ts';
 
 /** Of runs in which nothing changed, at most this share has any finding of a test. */
 const falseAlarmRate = 0.01;

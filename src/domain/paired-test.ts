@@ -71,7 +71,17 @@ function shareAtMost(sum: number, count: number): number {
   return ways.slice(0, sum + 1).reduce((total, one) => total + one, 0) / 2 ** count;
 }
 
-/** Holm's correction, in the order given: of many tests, one that finds something by chance is as rare as of one alone. */
+/** The sign test, which of pairs that pass or fail is McNemar's: of `rises + falls` changes, so many went up. 1 where nothing changed. */
+export function compareSigns(rises: number, falls: number): number {
+  const changed = rises + falls;
+  if (changed === 0) return 1;
+  return Math.min(1, 2 * jstat.jStat.binomial.cdf(Math.min(rises, falls), changed, 0.5));
+}
+
+/**
+ * Holm's correction for many tests, in the order given: at most a share alpha of all runs in which nothing changed has
+ * any corrected value below alpha, however the tests depend on each other.
+ */
 export function correctForMany(pValues: readonly number[]): number[] {
   const order = pValues.map((_, index) => index).sort((a, b) => pValues[a]! - pValues[b]!);
   const corrected = new Array<number>(pValues.length);

@@ -4,6 +4,7 @@
  * and agrees with stdlib's port of Boost, which brings 224, to nine digits.
  */
 import jstat from 'jstat';
+import { compareSigns } from './paired-test.ts';
 
 /** Least rate that `passed` of `count` proves, one-sided: at 0.95, 20 of 20 prove 0.861. Null of nothing. */
 export function lowerBound(passed: number, count: number, confidence: number): number | null {
@@ -50,13 +51,7 @@ export function comparePaired(
   const fixed = pairs.filter(({ before, now }) => before < 1 && now === 1).length;
   const each = 1 - (1 - confidence) / 2;
   const lower = (lowerBound(gained, count, each) ?? 0) - (upperBound(lost, count, each) ?? 1);
-  return { difference: (gained - lost) / count, lower, broken, fixed, pValue: mcNemar(broken, fixed) };
-}
-
-function mcNemar(broken: number, fixed: number): number {
-  const changed = broken + fixed;
-  if (changed === 0) return 1;
-  return Math.min(1, 2 * jstat.jStat.binomial.cdf(Math.min(broken, fixed), changed, 0.5));
+  return { difference: (gained - lost) / count, lower, broken, fixed, pValue: compareSigns(fixed, broken) };
 }
 
 /** Cases that have all to pass to prove a rate: 29 for 0.9 at 0.95. */

@@ -32,6 +32,31 @@ const files = {
     '{ items(array): { name: string }, on: boolean, count: number }',
     '{{#each items}}{{@index}}. {{name}}\n{{else}}none{{/each}}{{#if on}}on{{else}}off{{/if}}{{#unless on}} really{{/unless}} {{count}} {{json items}}',
   ),
+  'paths.prompt': define(
+    'paths',
+    '{ ticket: { subject: string, owner: { name: string } }, tags(array): string, level: integer, closed: boolean }',
+    [
+      '{{ticket.subject}} of {{ticket.owner.name}}, {{tags.[0]}}: {{json ticket indent=2}}',
+      '{{#if closed}}closed{{else if level}}level {{level}}{{else if tags}}tagged{{else}}open{{/if}}',
+      '{{#unless closed}}on{{else}}off{{/unless}} { {{~level~}} } \\\\{{level}}{{!-- a {{note}} --}}',
+      '{{role "model"}}',
+      'Which?',
+      '{{role "user"}}',
+      '{{#each tags}}{{#if @first}}<{{/if}}{{@index}} {{this}}{{#unless @last}}, {{else}}>{{/unless}}{{/each}}',
+    ].join('\n'),
+  ),
+  'loops.prompt': define(
+    'loops',
+    '{ unit: string, rows(array): { name: string, cells(array): string }, marks(object): { (*): number } }',
+    [
+      '{{#each rows}}',
+      '{{name}} ({{unit}}): {{#each cells}}{{@index}}={{this}}{{#unless @last}};{{/unless}}{{else}}none{{/each}}',
+      '{{#each cells as |cell at|}}{{at}}{{cell}}{{name}}{{/each}}',
+      '{{/each}}',
+      '{{#each marks}}{{@key}} {{this}}{{#if @last}}.{{/if}} {{/each}}',
+      '{{#each marks as |mark key|}}{{key}}:{{mark}}{{/each}}',
+    ].join('\n'),
+  ),
   'turns.prompt': define(
     'turns',
     '{ text: string }',
@@ -92,6 +117,22 @@ const requestAt = (index: number): ExecuteRequest => {
         items: Array.from({ length: index % 4 }, (_, at) => ({ name: `${text}${at}` })),
         on: index % 3 === 0,
         count: index / 7,
+      }),
+    () =>
+      call('paths', {
+        ticket: { subject: text, owner: { name: odd[index % 5]! } },
+        tags: Array.from({ length: 1 + (index % 3) }, (_, at) => `${text}${at}`),
+        level: index % 2,
+        closed: index % 4 === 0,
+      }),
+    () =>
+      call('loops', {
+        unit: text,
+        rows: Array.from({ length: index % 4 }, (_, at) => ({
+          name: `${text}${at}`,
+          cells: odd.slice(0, (index + at) % 4),
+        })),
+        marks: Object.fromEntries(odd.slice(0, index % 5).map((key, at) => [key || 'empty', at / 3])),
       }),
     () => call('turns', { text }, { messages: earlier }),
     () =>
