@@ -3,7 +3,7 @@
  * like any other, with its row; one that an earlier part of the run made is not made again.
  */
 import { sha256 } from '../domain/canonical-json.ts';
-import { toPromptgateError } from '../domain/errors.ts';
+import { type PromptgateError, toPromptgateError } from '../domain/errors.ts';
 import type { Execution } from '../domain/execution.ts';
 import type { AuditStore } from './audit-store.ts';
 import type { EarlierCall } from './earlier-calls.ts';
@@ -132,6 +132,8 @@ export function createCallRun(
         return `${error.code}: ${error.message}`;
       }
       execution = error.executionId === null ? undefined : await deps.audit.findExecution(error.executionId);
+      // Another part of the run has it in flight, and this one was told to stop before it ended.
+      if (!execution && isInFlight(error)) return endedBefore;
       if (!execution) return `${error.code}: ${error.message}`;
     } finally {
       reservation.settle(execution);
@@ -150,7 +152,7 @@ export function createCallRun(
       } catch (thrown) {
         const error = toPromptgateError(thrown);
         // Another part of the run has it in flight, or died with it: recovery says which.
-        if (error.code !== 'conflict' || error.retryAfterMs === null || stopped()) throw error;
+        if (!isInFlight(error) || stopped()) throw error;
         await deps.wait(pause);
       }
     }
@@ -172,6 +174,10 @@ export function createCallRun(
 }
 
 export const endedBefore = 'the run ended before it';
+
+function isInFlight({ code, retryAfterMs }: PromptgateError): boolean {
+  return code === 'conflict' && retryAfterMs !== null;
+}
 
 /** An answer that breaks the schema of the definition is an answer: it was bought, and it fails. */
 function isAnswered({ status, errorCode }: EarlierCall): boolean {

@@ -79,34 +79,40 @@ function page(): string {
   );
 }
 
-/** What the browser itself says of the page: it alone may run this, the page's own policy has to be lifted for it. */
-const probe = `<script>addEventListener('load', () => {
-  const root = document.documentElement;
-  const all = (selector) => [...document.querySelectorAll(selector)];
-  const isCut = (box) => box.getBoundingClientRect().right > innerWidth && !box.closest('.wide, svg');
-  parent.tell({ width: innerWidth, over: root.scrollWidth - innerWidth, cut: all('main *').filter(isCut).length,
+/**
+ * What the browser itself says of the page, whose own policy is in force: it runs no script, so the frames are looked at
+ * from outside. At last a picture from elsewhere is put into it, which the policy has to refuse.
+ */
+const probe = `const told = [];
+async function look(frame) {
+  const page = frame.contentDocument, view = frame.contentWindow, root = page.documentElement;
+  const all = (selector) => [...page.querySelectorAll(selector)];
+  const isCut = (box) => box.getBoundingClientRect().right > view.innerWidth && !box.closest('.wide, svg');
+  const seen = { width: view.innerWidth, over: root.scrollWidth - view.innerWidth, cut: all('main *').filter(isCut).length,
     plots: all('svg').filter((svg) => svg.getBoundingClientRect().height > 40).length,
     headings: all('h2, summary').map((heading) => heading.textContent), articles: all('article').length,
-    asked: performance.getEntriesByType('resource').length });
-});</script>`;
+    asked: view.performance.getEntriesByType('resource').length };
+  const refused = new Promise((done) => page.addEventListener('securitypolicyviolation', (event) => done(event.effectiveDirective)));
+  page.body.append(Object.assign(page.createElement('img'), { src: 'https://example.com/x.png' }));
+  told.push({ ...seen, refused: await refused });
+  document.documentElement.dataset.told = JSON.stringify(told);
+}`;
 
 const widths = [390, 1280];
 
 /** The page in frames of these widths: a window cannot be as narrow as a telephone. */
 function frames(html: string): string {
   const attribute = html.replaceAll('&', '&amp;').replaceAll('"', '&quot;');
-  return `<script>const told = []; function tell(what) { told.push(what); document.documentElement.dataset.told = JSON.stringify(told); }</script>
-${widths.map((width) => `<iframe style="width:${width}px;height:900px;border:0" srcdoc="${attribute}"></iframe>`).join('\n')}`;
+  const frame = (width: number) =>
+    `<iframe onload="look(this)" style="width:${width}px;height:900px;border:0" srcdoc="${attribute}"></iframe>`;
+  return `<script>${probe}</script>\n${widths.map(frame).join('\n')}`;
 }
 
 describe.skipIf(!chromium)('the page of a batch of replays in Chromium', () => {
   it('is whole and not wider than the screen of a telephone or a desk, and asks for nothing', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'promptgate-page-'));
     const file = join(directory, 'page.html');
-    const probed = page()
-      .replace(/<meta http-equiv[^>]*>/, '')
-      .replace('</body>', `${probe}</body>`);
-    await writeFile(file, frames(probed));
+    await writeFile(file, frames(page()));
     const flags = [
       ...['--headless', '--no-sandbox', '--disable-gpu', '--hide-scrollbars', '--dump-dom'],
       ...['--host-resolver-rules=MAP * ~NOTFOUND', `--user-data-dir=${directory}/profile`],
@@ -118,7 +124,7 @@ describe.skipIf(!chromium)('the page of a batch of replays in Chromium', () => {
     );
     const told = /data-told="([^"]*)"/.exec(stdout)?.[1]?.replaceAll('&quot;', '"') ?? '[]';
     const whole = {
-      ...{ over: 0, cut: 0, plots: 7, articles: 10, asked: 0 },
+      ...{ over: 0, cut: 0, plots: 7, articles: 10, asked: 0, refused: 'img-src' },
       headings: ['How the figures moved', 'Outcomes and models', 'Most changed answers', 'All 30 pairs'],
     };
     const seen = (JSON.parse(told) as { width: number }[]).sort((a, b) => a.width - b.width);
