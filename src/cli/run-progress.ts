@@ -67,7 +67,7 @@ export function createProgress<P extends RunProgress>(
   let isWaiting = false;
   return {
     wait(calls) {
-      if (isWaiting) return;
+      if (isWaiting || (quiet && !terminal.isTTY)) return;
       isWaiting = true;
       const what = calls === 1 ? '1 call of the earlier part is' : `${calls} calls of the earlier part are`;
       context.err(

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { Command } from 'commander';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { addBatchOptions } from '../../src/cli/replay-batch.ts';
+import { createProgress } from '../../src/cli/run-progress.ts';
 import { runAgainst } from '../support/run-against.ts';
 
 const asked: { readonly url: string; readonly body: object }[] = [];
@@ -63,6 +64,22 @@ describe('replay of one execution', () => {
       expect(asked).toEqual([]);
     },
   );
+});
+
+it('says once that a run which is gone on with waits, and nothing where nobody watches', () => {
+  const said: string[] = [];
+  const drawn = (quiet: boolean) =>
+    createProgress(
+      { err: (text) => void said.push(text) },
+      { isTTY: false, write: () => true },
+      () => [],
+      quiet,
+    );
+  for (const progress of [drawn(false), drawn(true)]) {
+    progress.wait(3);
+    progress.wait(2);
+  }
+  expect(said).toEqual([expect.stringMatching(/^3 calls of the earlier part are in flight still; waiting/)]);
 });
 
 describe.each([
