@@ -49,6 +49,7 @@ const files = {
     'loops',
     '{ unit: string, rows(array): { name: string, cells(array): string }, marks(object): { (*): number } }',
     [
+      'By {{unit}}:',
       '{{#each rows}}',
       '{{name}} ({{unit}}): {{#each cells}}{{@index}}={{this}}{{#unless @last}};{{/unless}}{{else}}none{{/each}}',
       '{{#each cells as |cell at|}}{{at}}{{cell}}{{name}}{{/each}}',
