@@ -1,6 +1,6 @@
 // A run that somebody goes on with: what another part of it has in flight, or died with, is never made again or passed over.
 import { describe, expect, it } from 'vitest';
-import type { AuditTrail, ClaimHolder } from '../../src/application/audit-trail.ts';
+import type { AuditTrail, ClaimHolder, IdempotencyClaim } from '../../src/application/audit-trail.ts';
 import { createCallRun, type RunLimits } from '../../src/application/call-run.ts';
 import {
   awaitCallsInFlight,
@@ -45,11 +45,17 @@ function createWorld() {
   let at = 0;
   let onWait = () => {};
   const answered = Promise.withResolvers<void>();
+  const keyOf = (claim?: IdempotencyClaim) => `${claim?.scope} ${claim?.key}`;
+  const findHolder = (claim?: IdempotencyClaim): ClaimHolder | undefined => {
+    const held = claims.get(keyOf(claim));
+    return held && { ...held, status: rows.get(held.executionId)?.status ?? null };
+  };
   const trail: AuditTrail = {
-    async writeIntent(intent, claim): Promise<ClaimHolder | undefined> {
-      const key = `${claim?.scope} ${claim?.key}`;
-      const held = claims.get(key);
-      if (held) return { ...held, status: rows.get(held.executionId)?.status ?? null };
+    findHolder: async (claim) => findHolder(claim),
+    async writeIntent(intent, claim) {
+      const key = keyOf(claim);
+      const held = findHolder(claim);
+      if (held) return held;
       if (claim) claims.set(key, { executionId: intent.id, fingerprint: claim.fingerprint });
       intents.set(intent.id, intent);
       return undefined;
