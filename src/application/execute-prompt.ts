@@ -20,6 +20,7 @@ import { estimateCall } from './estimate-call.ts';
 import { type ExecutionClock, startExecutionClock } from './execution-clock.ts';
 import {
   toAnswered,
+  toEnd,
   toFailed,
   toRefused,
   toWritableAttempt,
@@ -80,7 +81,7 @@ export interface ExecuteDependencies {
   readonly rawCalls: RawCalls;
   /** Deadline of an execution whose definition states none, in milliseconds. */
   readonly defaultTimeoutMs: number;
-  /** Hears of every execution once it is settled: metrics, traces and log. */
+  /** Hears of every execution once it is settled, or cannot be: metrics, traces and log. */
   readonly onExecution?: (execution: Execution, trace: TraceContext | null) => void;
 }
 
@@ -240,7 +241,7 @@ async function settle(
   if (failure?.code === 'audit_unavailable' && result.attempts.length === 0) {
     // Nothing was called because nothing can be written. The row is still owed, but nobody waits for it.
     settling.catch(() => {});
-    throw failure;
+    throw tellUnrecorded(deps, request, execution, failure);
   }
   try {
     await settling;
@@ -250,7 +251,7 @@ async function settle(
       `The call was made, as execution ${execution.id}: its intent is recorded, and its outcome follows or becomes unknown`,
     );
     lost.executionId = execution.id;
-    throw lost;
+    throw tellUnrecorded(deps, request, execution, lost);
   }
   deps.onExecution?.(execution, request.trace ?? null);
   if (!failure) return execution;
@@ -282,10 +283,22 @@ async function refuse(
   try {
     await deps.trail.settle(execution);
   } catch (cause) {
-    return auditUnavailable(cause, 'The request was refused, and the refusal could not be recorded');
+    const lost = auditUnavailable(cause, 'The request was refused, and the refusal could not be recorded');
+    return tellUnrecorded(deps, request, execution, lost);
   }
   deps.onExecution?.(execution, request.trace ?? null);
   error.executionId = execution.id;
+  return error;
+}
+
+/** An execution as its caller hears of it: while nothing can be recorded, only metrics, traces and log tell of it. */
+function tellUnrecorded(
+  deps: Pick<ExecuteDependencies, 'onExecution'>,
+  request: Pick<ExecuteRequest, 'trace'>,
+  execution: Execution,
+  error: PromptgateError,
+): PromptgateError {
+  deps.onExecution?.({ ...execution, ...toEnd(error) }, request.trace ?? null);
   return error;
 }
 

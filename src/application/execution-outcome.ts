@@ -90,7 +90,8 @@ function toWritableParts(answer: Pick<PartialAnswer, 'toolCalls' | 'reasoning'>)
   };
 }
 
-function toEnd(error: PromptgateError): Pick<Execution, 'status' | 'errorCode' | 'errorMessage'> {
+/** How an execution ended, by the error that its caller hears. */
+export function toEnd(error: PromptgateError): Pick<Execution, 'status' | 'errorCode' | 'errorMessage'> {
   const errorMessage = toWritableText(error.message).text;
   return { status: error.auditStatus, errorCode: error.code, errorMessage };
 }

@@ -44,20 +44,28 @@ describe('a gateway whose PostgreSQL goes away', () => {
     gateway.execute('greet', { variables: { name: 'Ada' } }, { headers });
   const rows = () => gateway.query(`select id, status from ai_executions order by id`);
 
-  it('strict: calls no provider, answers 503 within its deadline, and is back by itself', async () => {
+  it('strict: calls no provider, answers 503 within its deadline, counts what it refused, and is back by itself', async () => {
     await start('strict');
     expect((await execute()).status).toBe(200);
     const before = await gateway.providerRequests();
     await allow(false);
     const from = performance.now();
-    const refused = await Promise.all(Array.from({ length: 20 }, () => execute()));
+    const unfit = () => gateway.execute('greet', { variables: {} });
+    const refused = await Promise.all(Array.from({ length: 20 }, (_, i) => (i < 5 ? unfit() : execute())));
     expect(performance.now() - from).toBeLessThan(3_000);
     for (const answer of refused) {
       expect([answer.status, answer.body.error.code]).toEqual([503, 'audit_unavailable']);
-      expect(answer.headers.get('retry-after')).toBe('1');
-      expect(answer.headers.get('x-should-retry')).toBeNull();
+    }
+    for (const { headers } of refused.slice(5)) {
+      expect([headers.get('retry-after'), headers.get('x-should-retry')]).toEqual(['1', null]);
     }
     expect(await gateway.providerRequests()).toBe(before);
+    // The alerts read this: rows there are none.
+    const { body: metrics } = await gateway.call('GET', '/metrics');
+    const unrecorded = metrics.matchAll(
+      /^promptgate_executions_total\{.*error_code="audit_unavailable".*\} (\d+)$/gm,
+    );
+    expect([...unrecorded].reduce((sum, [, count]) => sum + Number(count), 0)).toBe(20);
     await allow(true);
     await expect.poll(async () => (await execute()).status, { timeout: 5_000 }).toBe(200);
   });
