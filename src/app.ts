@@ -9,7 +9,7 @@ import { toUnknownExecution } from './application/recover-intents.ts';
 import { createRegistrySnapshot } from './application/registry-snapshot.ts';
 import { createRollupKeeper } from './application/rollup-keeper.ts';
 import { createSchedules } from './application/schedules.ts';
-import { type Config, simulatedProviders, version } from './config.ts';
+import { type Config, simulatedProviders, traceSettingsOf, version } from './config.ts';
 import { errorTable, PromptgateError, toPromptgateError } from './domain/errors.ts';
 import { createNews } from './http/news.ts';
 import { createHttpApp, type HttpApp } from './http/server.ts';
@@ -260,14 +260,12 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
   }
 }
 
-/** Null where no receiver is named: the SDK is not even loaded then. */
+/** Null where nobody wants them: the SDK is not even loaded then. */
 async function openTraces({ values }: Config): Promise<Traces | null> {
-  const base = values.OTEL_EXPORTER_OTLP_ENDPOINT;
-  const url = values.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? (base && `${base.replace(/\/$/, '')}/v1/traces`);
-  if (!url) return null;
+  const wanted = traceSettingsOf(values);
+  if (wanted === null) return null;
   const { createTraces } = await import('./telemetry/traces.ts');
-  const content = values.OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT === 'true';
-  return createTraces({ url, version, ratio: values.OTEL_TRACES_SAMPLER_ARG, content });
+  return createTraces({ ...wanted, version });
 }
 
 function retentionOf({ serving, config }: OpenAppOptions): { retentionMonths?: number } {

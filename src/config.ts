@@ -78,6 +78,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv, directory: string): C
   if (values.PROMPTGATE_COSTS_SCHEDULE !== 'off' && !values.PROMPTGATE_WEBHOOK_URL) {
     issues.push({ path: 'PROMPTGATE_COSTS_SCHEDULE', message: 'needs PROMPTGATE_WEBHOOK_URL to post to' });
   }
+  issues.push(...findUnspokenProtocol(values));
   if (issues.length > 0) {
     throw new PromptgateError('invalid_request', 'The configuration is wrong.', { issues });
   }
@@ -173,6 +174,34 @@ function* builtInProviders(
       simulated: false,
     };
   }
+}
+
+/** Where traces go, which, and with what; null where nobody wants them. */
+export function traceSettingsOf(values: SettingValues) {
+  if (values.OTEL_SDK_DISABLED === 'true' || values.OTEL_TRACES_EXPORTER === 'none') return null;
+  const base = values.OTEL_EXPORTER_OTLP_ENDPOINT?.replace(/\/$/, '');
+  const url = values.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? (base && `${base}/v1/traces`);
+  if (!url) return null;
+  return {
+    url,
+    sampler: values.OTEL_TRACES_SAMPLER,
+    ratio: values.OTEL_TRACES_SAMPLER_ARG,
+    content: values.OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT === 'true',
+  };
+}
+
+/** A receiver that waits for gRPC would be posted to in vain, and nobody be told. */
+function findUnspokenProtocol(values: SettingValues): Issue[] {
+  const own = values.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL;
+  if ((own ?? values.OTEL_EXPORTER_OTLP_PROTOCOL) !== 'grpc' || traceSettingsOf(values) === null) return [];
+  const path = own ? 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL' : 'OTEL_EXPORTER_OTLP_PROTOCOL';
+  return [
+    {
+      path,
+      message:
+        'is grpc, and traces go over HTTP only; name the HTTP port of the receiver (4318) and http/json',
+    },
+  ];
 }
 
 function withPrices(provider: ProviderSettings, prices: readonly ContractPrice[]): ProviderSettings {

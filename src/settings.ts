@@ -12,6 +12,7 @@ export interface Setting<T> {
 
 const milliseconds = z.coerce.number().int().min(1).max(600_000);
 const byteCount = z.coerce.number().int().min(1_048_576).max(1_099_511_627_776);
+const otlpProtocol = z.enum(['http/json', 'http/protobuf', 'grpc']);
 const optionalText = z.string().min(1).optional();
 /** Times that recur, or `off`. */
 const schedule = z.string().superRefine((text, context) => {
@@ -170,10 +171,41 @@ export const settings = {
     httpUrl.optional(),
     'Whole address for traces; instead of OTEL_EXPORTER_OTLP_ENDPOINT.',
   ),
+  OTEL_EXPORTER_OTLP_PROTOCOL: setting(
+    'http/json',
+    otlpProtocol,
+    'What the receiver is spoken to: HTTP. Traces go as JSON; `grpc` is refused.',
+  ),
+  OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: setting(
+    undefined,
+    otlpProtocol.optional(),
+    'The same for traces alone; instead of OTEL_EXPORTER_OTLP_PROTOCOL.',
+  ),
+  OTEL_SDK_DISABLED: setting(
+    'false',
+    z
+      .string()
+      .toLowerCase()
+      .pipe(z.enum(['true', 'false'])),
+    '`true`: no traces, whatever else is set.',
+  ),
+  OTEL_TRACES_EXPORTER: setting('otlp', z.enum(['otlp', 'none']), '`none`: no traces, whatever else is set.'),
+  OTEL_TRACES_SAMPLER: setting(
+    'parentbased_traceidratio',
+    z.enum([
+      'always_on',
+      'always_off',
+      'traceidratio',
+      'parentbased_always_on',
+      'parentbased_always_off',
+      'parentbased_traceidratio',
+    ]),
+    "Which traces are exported; `parentbased_…`: a caller's own decision comes first.",
+  ),
   OTEL_TRACES_SAMPLER_ARG: setting(
     1,
     z.coerce.number().min(0).max(1),
-    "Share of the traces that begin here that is exported; a caller's own decision comes first.",
+    'Share of the traces that a `…traceidratio` exports.',
   ),
   OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT: setting(
     'false',

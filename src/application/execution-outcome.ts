@@ -33,6 +33,7 @@ export function toAnswered(
     systemFingerprint: answer.systemFingerprint,
     serviceTier: answer.serviceTier,
     providerRequestId: answer.providerRequestId,
+    responseId: answer.responseId,
     ...toSpent(admission, route, [...billed, answer]),
   };
 }

@@ -41,6 +41,8 @@ export interface ProviderAnswer extends Bill {
   readonly finishReason: FinishReason;
   readonly systemFingerprint: string | null;
   readonly providerRequestId: string | null;
+  /** What the provider calls the answer itself: `chatcmpl-…`, `resp_…`, `msg_…`. */
+  readonly responseId: string | null;
 }
 
 export interface AttemptControl {

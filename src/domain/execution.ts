@@ -123,6 +123,8 @@ export interface Execution extends Admission, Usage {
   readonly systemFingerprint: string | null;
   readonly serviceTier: string | null;
   readonly providerRequestId: string | null;
+  /** What the provider calls its answer. For the trace alone: no row keeps it. */
+  readonly responseId?: string | null;
   /** `provider` when the provider reported the tokens, `none` when nobody did. */
   readonly usageSource: 'provider' | 'none';
   readonly price: Price;

@@ -41,7 +41,7 @@ export interface WireClient {
 /** What a converter makes of a parsed body: the answer, or why it is none. */
 export type ReadAnswer = (
   body: unknown,
-) => Omit<ProviderAnswer, 'providerRequestId'> | { unusable: string; bill?: Bill };
+) => Omit<ProviderAnswer, 'providerRequestId' | 'responseId'> | { unusable: string; bill?: Bill };
 
 /** Parameters that a wire has no place for. The others are sent as they are, for the provider to accept or refuse. */
 const missingOnWire: Readonly<Record<Wire, readonly (keyof Parameters)[]>> = {
@@ -133,6 +133,7 @@ export function proveAnswer(asked: Asked, response: Response, body: unknown, rea
       ...named(answer),
       systemFingerprint: toName(answer.systemFingerprint),
       providerRequestId: readRequestId({ headers, body }),
+      responseId: isRecord(body) ? toName(readString(body.id)) : null,
     },
   };
 }

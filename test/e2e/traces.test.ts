@@ -103,13 +103,18 @@ describe.each(databases)('traces, on $name', ({ create }) => {
     }
   });
 
-  it('names the prompt, its version, the model and the usage', () => {
+  it('names the prompt and its version, and at the attempt that answered the model, the usage and the answer', () => {
     const span = spanOf(rows.joined);
+    const answered = below(span).at(-2);
     expect(attributeOf(span, 'gen_ai.prompt.name')).toBe('greet');
     expect(Number(attributeOf(span, 'gen_ai.prompt.version'))).toBe(1);
-    expect(attributeOf(span, 'gen_ai.request.model')).toBe('gpt-4o-mini');
-    expect(Number(attributeOf(span, 'gen_ai.usage.input_tokens'))).toBe(rows.joined.usage.prompt_tokens);
-    expect(Number(attributeOf(span, 'gen_ai.usage.output_tokens'))).toBe(rows.joined.usage.completion_tokens);
+    expect(attributeOf(answered, 'gen_ai.request.model')).toBe('gpt-4o-mini');
+    expect(Number(attributeOf(answered, 'gen_ai.usage.input_tokens'))).toBe(rows.joined.usage.prompt_tokens);
+    expect(Number(attributeOf(answered, 'gen_ai.usage.output_tokens'))).toBe(
+      rows.joined.usage.completion_tokens,
+    );
+    expect(attributeOf(answered, 'gen_ai.response.id')).toMatch(/^chatcmpl-/);
+    expect(attributeOf(answered, 'promptgate.provider.request_id')).toBe(rows.joined.provider_request_id);
   });
 
   it('begins a trace for a caller without one, under the id of the row', () => {

@@ -79,6 +79,7 @@ describe.each(databases)('hostile content on $name', ({ create }) => {
   const answerOf = (output: string, text: string): ProviderAnswer => ({
     ...{ output, toolCalls: [], reasoning: [], finishReason: 'stop', usage: noUsage, rawUsage: null },
     ...{ responseModel: text, systemFingerprint: text, serviceTier: text, providerRequestId: text },
+    responseId: text,
   });
 
   it('in an answer, its ids and its attempts is recorded, flagged and hashed as it came', async () => {

@@ -137,6 +137,7 @@ describe('the answer', () => {
         responseModel: 'claude-haiku-4-5-20251001',
         serviceTier: 'standard',
         providerRequestId: 'req_1',
+        responseId: 'msg_1',
       },
     });
     expect(`${headers?.get('authorization')} ${headers?.get('x-api-key')}`).toContain(testKey);

@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig, traceSettingsOf } from '../../src/config.ts';
 import { PromptgateError } from '../../src/domain/errors.ts';
 import { parseMoney } from '../../src/domain/money.ts';
 
@@ -49,6 +49,36 @@ describe('configuration', () => {
     expect(issuesOf({ PROMPTGATE_COSTS_SCHEDULE: '0 6 * * *' })).toEqual([
       'PROMPTGATE_COSTS_SCHEDULE: needs PROMPTGATE_WEBHOOK_URL to post to',
     ]);
+  });
+
+  it('wants traces only of a receiver that is named, and not where the standard switches are off', () => {
+    const receiver = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318/' };
+    const settingsOf = (environment: Record<string, string>) =>
+      traceSettingsOf(loadConfig(environment, empty).values);
+    expect(settingsOf({})).toBeNull();
+    expect(settingsOf({ ...receiver, OTEL_TRACES_SAMPLER: 'always_on' })).toEqual({
+      url: 'http://127.0.0.1:4318/v1/traces',
+      sampler: 'always_on',
+      ratio: 1,
+      content: false,
+    });
+    expect(settingsOf({ ...receiver, OTEL_SDK_DISABLED: 'TRUE' })).toBeNull();
+    expect(settingsOf({ ...receiver, OTEL_TRACES_EXPORTER: 'none' })).toBeNull();
+  });
+
+  it('refuses gRPC where traces would be sent, and says what to set', () => {
+    const grpc = { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' };
+    const receiver = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4317' };
+    expect(issuesOf({ ...grpc, ...receiver })).toEqual([
+      expect.stringMatching(/^OTEL_EXPORTER_OTLP_PROTOCOL: is grpc.*4318.*http\/json/),
+    ]);
+    for (const rest of [
+      {},
+      { ...receiver, OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/protobuf' },
+      { ...receiver, OTEL_TRACES_EXPORTER: 'none' },
+    ]) {
+      expect(loadConfig({ ...grpc, ...rest }, empty).values.PORT).toBe(8080);
+    }
   });
 
   it('masks keys and passwords, and says where each value came from', () => {

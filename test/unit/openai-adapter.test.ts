@@ -154,6 +154,7 @@ describe('the answer', () => {
         systemFingerprint: 'fp_1',
         serviceTier: 'default',
         providerRequestId: 'req_1',
+        responseId: 'chatcmpl-1',
       },
     });
   });

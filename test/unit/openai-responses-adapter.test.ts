@@ -144,6 +144,7 @@ describe('the answer', () => {
         responseModel: 'gpt-5-2025-08-07',
         serviceTier: 'default',
         providerRequestId: 'req_1',
+        responseId: 'resp_1',
       },
     });
   });

@@ -90,6 +90,7 @@ describe.runIf(recordingsArePresent)('recorded answers', () => {
       expect(answer.rawUsage).toEqual(recording.response.body?.usage);
       expect(answer.responseModel).toBe(recording.response.body?.model);
       expect(answer.providerRequestId).toEqual(expect.any(String));
+      expect(answer.responseId).toBe(recording.response.body?.id ?? null);
       expect(attempts).toHaveLength(1);
     },
   );

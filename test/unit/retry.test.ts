@@ -19,6 +19,7 @@ const answer: ProviderAnswer = {
   systemFingerprint: null,
   serviceTier: null,
   providerRequestId: 'req_1',
+  responseId: 'chatcmpl-1',
 };
 const success = { answer, httpStatus: 200 };
 
