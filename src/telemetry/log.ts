@@ -19,29 +19,7 @@ export function createLog(level: string, worker?: number): Log {
     info: (message, fields = {}) => logger.info(fields, message),
     warn: (message, fields = {}) => logger.warn(fields, message),
     execution(execution) {
-      logger.info(
-        {
-          execution_id: execution.id,
-          request_id: execution.requestId,
-          trace_id: execution.traceId,
-          prompt: execution.promptName,
-          version: execution.promptVersion,
-          label: execution.label,
-          status: execution.status,
-          error_code: execution.errorCode,
-          provider: execution.provider,
-          model: execution.model,
-          simulated: execution.simulated,
-          attempts: execution.attempts.length,
-          prompt_tokens: execution.promptTokens,
-          completion_tokens: execution.completionTokens,
-          cost: execution.price.cost,
-          latency_ms: execution.latencyMs,
-          overhead_ms: execution.overheadMs,
-          actor: execution.actor,
-        },
-        'execution',
-      );
+      logger.info(toFields(execution), 'execution');
     },
     error(error, request) {
       logger[error.kind.logLevel](
@@ -57,6 +35,32 @@ export function createLog(level: string, worker?: number): Log {
         error.code === 'provider_rejected' ? 'The provider refused the request.' : error.message,
       );
     },
+  };
+}
+
+/** What a line says of an execution: nothing that its caller sent, nothing that a model answered. */
+export function toFields(execution: Execution) {
+  const { cost, currency } = execution.price;
+  return {
+    execution_id: execution.id,
+    request_id: execution.requestId,
+    trace_id: execution.traceId,
+    prompt: execution.promptName,
+    version: execution.promptVersion,
+    label: execution.label,
+    status: execution.status,
+    error_code: execution.errorCode,
+    provider: execution.provider,
+    model: execution.model,
+    simulated: execution.simulated,
+    attempts: execution.attempts.length,
+    prompt_tokens: execution.promptTokens,
+    completion_tokens: execution.completionTokens,
+    cost,
+    currency: cost === null ? null : currency,
+    latency_ms: execution.latencyMs,
+    overhead_ms: execution.overheadMs,
+    actor: execution.actor,
   };
 }
 
