@@ -76,6 +76,7 @@ async function start(kind: AuditKind, databaseUrl: string, providerUrl: string) 
     snapshotAgeMs: snapshot.health().ageMs,
     audit: trail.health(),
     budgets: [],
+    rollups: { pending: 0, failures: 0 },
   }));
   const trail = await store.openAuditTrail({
     timeoutMs: values.PROMPTGATE_AUDIT_TIMEOUT_MS,

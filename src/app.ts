@@ -78,7 +78,12 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
   try {
     const log = createLog(options.logLevel ?? config.values.PROMPTGATE_LOG_LEVEL, fellows?.worker);
     const metrics = createMetrics(
-      () => ({ snapshotAgeMs: snapshot.health().ageMs, audit: trail.health(), budgets: budgets.uses() }),
+      () => ({
+        snapshotAgeMs: snapshot.health().ageMs,
+        audit: trail.health(),
+        budgets: budgets.uses(),
+        rollups: rollups.health(),
+      }),
       fellows?.heirloom,
     );
     fellows?.answer('metrics', () => metrics.share());
@@ -190,13 +195,11 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
         traces?.record(execution, place);
       },
     });
-    if (options.serving) {
-      const rollups = createRollupKeeper(store.costs, {
-        onError: () => log.warn('the rollups of costs cannot be kept; trying again'),
-      });
-      rollups.start();
-      releasers.push(() => rollups.stop());
-    }
+    const rollups = createRollupKeeper(store.costs, {
+      onError: () => log.warn('the rollups of costs cannot be kept; trying again'),
+    });
+    releasers.push(() => rollups.stop());
+    if (options.serving) rollups.start();
     const times = { drift: values.PROMPTGATE_DRIFT_SCHEDULE, costs: values.PROMPTGATE_COSTS_SCHEDULE };
     const schedules = createSchedules({
       schedules: gatewaySchedules(gateway, times),

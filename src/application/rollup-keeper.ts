@@ -8,8 +8,16 @@ export interface RollupKeeper {
   start(): void;
   /** Adds everything that has settled by now, unless another process is at it. */
   catchUp(): Promise<void>;
+  health(): RollupHealth;
   /** Resolves when nothing is under way. */
   stop(): Promise<void>;
+}
+
+export interface RollupHealth {
+  /** Executions that are in no sum yet, whichever gateway is behind with them; as they were counted last. */
+  readonly pending: number;
+  /** Times that this gateway tried in vain. */
+  readonly failures: number;
 }
 
 export interface RollupKeeperOptions {
@@ -20,14 +28,20 @@ export interface RollupKeeperOptions {
 const defaultIntervalMs = 5_000;
 /** A batch takes some tens of milliseconds: short locks, and little to repeat after a failure. */
 const batch = 2_000;
+/** Twice a minute is often enough for an alert, and seldom enough for a table that has grown long. */
+const turnsPerCount = 6;
 
 export function createRollupKeeper(
-  store: Pick<CostStore, 'rollUp'>,
+  store: Pick<CostStore, 'rollUp' | 'pending'>,
   { intervalMs = defaultIntervalMs, onError }: RollupKeeperOptions,
 ): RollupKeeper {
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
+  let turning: Promise<void> | undefined;
   let stopped = false;
+  let turns = 0;
+  let pending = 0;
+  let failures = 0;
 
   async function run(): Promise<void> {
     while (!stopped && (await store.rollUp(batch)) === batch);
@@ -40,15 +54,31 @@ export function createRollupKeeper(
     return running;
   }
 
+  async function turn(): Promise<void> {
+    await catchUp().catch((error) => {
+      failures++;
+      onError(error);
+    });
+    if (stopped || turns++ % turnsPerCount !== 0) return;
+    // Where nothing can be counted nothing could be added: that is told already.
+    pending = await store.pending().catch(() => pending);
+  }
+
   return {
     start() {
-      timer ??= setInterval(() => void catchUp().catch(onError), intervalMs).unref();
+      timer ??= setInterval(() => {
+        turning ??= turn().finally(() => {
+          turning = undefined;
+        });
+      }, intervalMs).unref();
     },
     catchUp,
+    health: () => ({ pending, failures }),
     async stop() {
       stopped = true;
       clearInterval(timer);
       await running?.catch(() => {});
+      await turning;
     },
   };
 }

@@ -8,7 +8,7 @@ import type { Json, JsonObject } from './json.ts';
 import { formatMoney, parseMoney } from './money.ts';
 import { findListPrices, findPriceList, type PriceList, priceSource, readCounts } from './price-list.ts';
 import { priceCounts, type TokenCounts, type UnitPrices, UnknownPrice } from './unit-prices.ts';
-import { noUsage, type Usage } from './usage.ts';
+import { noUsage, tokensMax, type Usage } from './usage.ts';
 
 /** What a provider reported of one request, be it an answer or a failure that it billed. */
 export interface Bill {
@@ -240,7 +240,11 @@ function countTokens(
   usage: Usage | null,
 ): TokenCounts {
   const read = readCounts(list, model, rawUsage);
-  if (read) return read;
+  if (read) {
+    const isCount = Object.values(read).every((count) => count === undefined || count <= tokensMax);
+    if (!isCount) throw new UnknownPrice('the reported usage is beyond any bill');
+    return read;
+  }
   if (usage?.promptTokens == null || usage.completionTokens == null) {
     throw new UnknownPrice('the reported usage has no token counts');
   }

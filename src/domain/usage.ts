@@ -11,6 +11,12 @@ export interface Usage {
   readonly reasoningTokens: number | null;
 }
 
+/**
+ * More than any answer takes: a count beyond it is none, and unknown. Sums of such counts would leave the range of the
+ * columns that hold them, and one row stop the sums of all.
+ */
+export const tokensMax = 1_000_000_000;
+
 export const noUsage: Usage = {
   promptTokens: null,
   completionTokens: null,

@@ -7,6 +7,7 @@ import type { Json, JsonObject } from '../domain/json.ts';
 import type { Message } from '../domain/message.ts';
 import type { Bill } from '../domain/price.ts';
 import type { Parameters } from '../domain/prompt-version.ts';
+import { tokensMax } from '../domain/usage.ts';
 import { anthropicContentProblems } from './anthropic-content.ts';
 import {
   type Asked,
@@ -163,10 +164,12 @@ export function joinText(content: Json | undefined): string {
     .join('');
 }
 
-/** A count as reported; null when absent or no count. */
+/** A count as reported; null when absent or no count that an answer can have. */
 export function readCount(container: Json | undefined, name: string): number | null {
   const value = isRecord(container) ? container[name] : undefined;
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null;
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= tokensMax
+    ? value
+    : null;
 }
 
 export function readString(value: Json | undefined): string | null {

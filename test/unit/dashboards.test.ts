@@ -15,7 +15,8 @@ const rules: { alert: string; expr: string }[] = yaml('prometheus/rules.yaml').g
 
 async function metricNames(): Promise<string[]> {
   const audit = { queued: 0, open: 0, dropped: 0, recovered: 0, spooling: false, spoolBytes: 0 };
-  const { body } = await createMetrics(() => ({ snapshotAgeMs: 0, audit, budgets: [] })).render();
+  const rollups = { pending: 0, failures: 0 };
+  const { body } = await createMetrics(() => ({ snapshotAgeMs: 0, audit, budgets: [], rollups })).render();
   return [...body.matchAll(/^# TYPE (\S+) (\S+)/gm)].flatMap(([, name = '', type]) =>
     type === 'histogram' ? ['_bucket', '_sum', '_count'].map((end) => name + end) : [name],
   );

@@ -15,7 +15,8 @@ const budgets = [0.25, 1.5].map((ratio, index) => ({
   },
   ratio,
 }));
-const create = () => createMetrics(() => ({ snapshotAgeMs: 1_500, audit, budgets }));
+const rollups = { pending: 12, failures: 2 };
+const create = () => createMetrics(() => ({ snapshotAgeMs: 1_500, audit, budgets, rollups }));
 
 async function linesOf(metrics: ReturnType<typeof create>, name: string): Promise<string[]> {
   const { body } = await metrics.render();
@@ -101,6 +102,7 @@ describe('metrics', () => {
         snapshotAgeMs,
         audit: { ...audit, queued: 3, spooling: index === 1 },
         budgets,
+        rollups,
       })),
     );
     for (const [index, metrics] of workers.entries()) {
@@ -121,6 +123,9 @@ describe('metrics', () => {
     expect(numberOf(both, 'promptgate_registry_snapshot_age_seconds')).toBe(9);
     expect(numberOf(both, 'promptgate_audit_queue_rows')).toBe(6);
     expect(numberOf(both, 'promptgate_audit_spooling')).toBe(1);
+    // All workers tell of the same rows; what each tried in vain is its own.
+    expect(numberOf(both, 'promptgate_rollups_pending_rows')).toBe(12);
+    expect(numberOf(both, 'promptgate_rollups_failures_total')).toBe(4);
     expect(numberOf(both, 'promptgate_workers')).toBe(2);
 
     const one = await scrape([shares[0]!.answer], [shares[1]!.heirloom], 1);
@@ -130,7 +135,10 @@ describe('metrics', () => {
       [1, 1],
     );
 
-    const successor = createMetrics(() => ({ snapshotAgeMs: 0, audit, budgets }), shares[1]!.heirloom);
+    const successor = createMetrics(
+      () => ({ snapshotAgeMs: 0, audit, budgets, rollups }),
+      shares[1]!.heirloom,
+    );
     successor.observe(execution({ latencyMs: 1_000 }));
     const next = await successor.share();
     expect(
@@ -146,7 +154,7 @@ describe('metrics', () => {
     const values = (await create().share()).answer as { name: string; type: string; aggregator: string }[][];
     const ours = values.flat().filter(({ name }) => name.startsWith('promptgate_'));
     expect(ours.length).toBeGreaterThan(5);
-    const states = ours.filter(({ name }) => /_age_|_spooling$|_ratio$/.test(name));
+    const states = ours.filter(({ name }) => /_age_|_spooling$|_ratio$|_pending_/.test(name));
     expect(states.map(({ aggregator }) => aggregator)).toEqual(states.map(() => 'max'));
   });
 });

@@ -228,6 +228,14 @@ describe('the answer', () => {
     });
     expect(fromOpenaiBody({ ...completion, usage: undefined })).toMatchObject({ rawUsage: null });
   });
+
+  test('more tokens than any answer takes are no count: a thousand of them would overflow the sums', () => {
+    const usage = { prompt_tokens: 1_000_000_000, completion_tokens: Number.MAX_SAFE_INTEGER };
+    expect(fromOpenaiBody({ ...completion, usage })).toMatchObject({
+      usage: { promptTokens: 1_000_000_000, completionTokens: null },
+      rawUsage: usage,
+    });
+  });
 });
 
 describe('a failure', () => {

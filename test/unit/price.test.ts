@@ -238,6 +238,11 @@ describe('NULL, never a guess', () => {
     ['simulated', { simulated: true, rawUsage: chatUsage }, /simulated: nothing was bought/],
     ['no usage', { rawUsage: null }, /reported no usage/],
     ['usage without counts', { rawUsage: { total: 3 } }, /./],
+    [
+      'more tokens than any answer takes',
+      { rawUsage: { ...chatUsage, prompt_tokens: 2e9 } },
+      /beyond any bill/,
+    ],
     ['an unknown model', { responseModel: 'gpt-99', rawUsage: chatUsage }, /model gpt-99/],
     ['a fine-tuned model', { responseModel: 'ft:gpt-4o-mini:org::x', rawUsage: chatUsage }, /ft:gpt/],
     ['an unknown provider', { provider: 'local', rawUsage: chatUsage }, /provider local/],
