@@ -1,9 +1,10 @@
 // There was no Docker where compose.yaml was written: what it names is at least there, and what it sets is at least read.
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { parse as parseYaml } from 'yaml';
 import { settings } from '../../src/settings.ts';
+import { connect } from '../../src/store/connection.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -14,7 +15,8 @@ interface Service {
   readonly ports?: string[];
   readonly command?: string[];
   readonly depends_on?: Record<string, { condition: string }>;
-  readonly healthcheck?: object;
+  readonly healthcheck?: { test: string[] };
+  readonly restart?: string;
 }
 
 const text = read('compose.yaml');
@@ -57,7 +59,29 @@ describe('compose.yaml', () => {
     );
     const names = [...Object.keys(services.gateway?.environment ?? {}), ...inImage];
     expect(names).toContain('DATABASE_URL');
-    for (const name of names) expect([...Object.keys(settings), 'NODE_ENV']).toContain(name);
+    // The last one is the database client's own.
+    for (const name of names) expect([...Object.keys(settings), 'NODE_ENV', 'PGPASSWORD']).toContain(name);
+  });
+
+  it('gives the gateway a password that no character of it can break, as no URL holds it', () => {
+    const { DATABASE_URL = '', ...environment } = services.gateway?.environment ?? {};
+    expect(environment.PGPASSWORD).toMatch(/^\$\{POSTGRES_PASSWORD:\?\}$/);
+    for (const [, { environment: set = {} }] of all) {
+      for (const value of Object.values(set)) if (value.includes('://')) expect(value).not.toMatch(/\$\{/);
+    }
+    vi.stubEnv('PGPASSWORD', 'a/b@c#d?e:f%g');
+    const { options } = connect(DATABASE_URL);
+    vi.unstubAllEnvs();
+    expect(options).toMatchObject({ user: 'promptgate', host: ['postgres'], pass: 'a/b@c#d?e:f%g' });
+  });
+
+  it('takes PostgreSQL for ready only over TCP, where it does not listen while it makes the database', () => {
+    expect(services.postgres?.healthcheck?.test.join(' ')).toContain('pg_isready -h 127.0.0.1');
+  });
+
+  it('starts again what ended, but for what ends by itself', () => {
+    for (const [name, { restart }] of all)
+      expect(restart, name).toBe(name === 'reader' ? undefined : 'unless-stopped');
   });
 
   it('waits only for what says that it is ready, or that it has ended', () => {
