@@ -66,6 +66,16 @@ describe('metrics', () => {
     ]);
   });
 
+  it('time only what asked a provider: a flood of refusals makes no latency look better', async () => {
+    const metrics = create();
+    metrics.observe(execution({ latencyMs: 1_000 }));
+    const refused = { status: 'refused', errorCode: 'rate_limited', attempts: [], latencyMs: 0.1 } as const;
+    for (let call = 0; call < 50; call++) metrics.observe(execution(refused));
+    for (const name of ['gen_ai_client_operation_duration_seconds', 'promptgate_overhead_seconds']) {
+      expect(await linesOf(metrics, `${name}_count`)).toEqual([expect.stringMatching(/ 1$/)]);
+    }
+  });
+
   it('tell retries by what had failed, and attempts apart from them', async () => {
     const metrics = create();
     metrics.observe(execution({ attempts: [attempt, { ...attempt, number: 2, errorCode: null }] }));
