@@ -19,6 +19,7 @@ import { type ClosedDelivery, openDelivery, type StreamReader } from './delivery
 import { estimateCall } from './estimate-call.ts';
 import { type ExecutionClock, startExecutionClock } from './execution-clock.ts';
 import {
+  refuseOutput,
   toAnswered,
   toEnd,
   toFailed,
@@ -28,7 +29,7 @@ import {
 } from './execution-outcome.ts';
 import { claimOf, refuseClaim, replayStored } from './idempotency.ts';
 import { draftAdmission, type Prepared, prepareExecution, toWritableDraft } from './prepare-execution.ts';
-import type { AttemptControl, ProviderAnswer, ProviderResult, Providers } from './provider.ts';
+import type { AttemptControl, ProviderResult, Providers } from './provider.ts';
 import type { RegistrySnapshot } from './registry-snapshot.ts';
 
 export interface ExecuteRequest {
@@ -257,19 +258,6 @@ async function settle(
   if (!failure) return execution;
   failure.executionId = execution.id;
   throw failure;
-}
-
-/** What is wrong with a whole answer, by the schema of its definition. */
-function refuseOutput({ definition }: Prepared, answer: ProviderAnswer): PromptgateError | undefined {
-  const issues = definition.validateOutput(answer.output, answer.finishReason);
-  const [first] = issues;
-  if (!first) return undefined;
-  const more = issues.length > 1 ? `, and ${issues.length - 1} more` : '';
-  return new PromptgateError(
-    'invalid_output',
-    `The answer of the model is not what the definition promises: ${first.path} ${first.message}${more}.`,
-    { issues },
-  );
 }
 
 async function refuse(

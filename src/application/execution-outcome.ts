@@ -1,6 +1,6 @@
 /** The outcome of an execution as it is recorded: pure, from what was admitted and what came of it. */
 import { hashJson, sha256 } from '../domain/canonical-json.ts';
-import type { PromptgateError } from '../domain/errors.ts';
+import { PromptgateError } from '../domain/errors.ts';
 import type { Admission, Attempt, Execution } from '../domain/execution.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import { type Bill, computePrice, noPrice } from '../domain/price.ts';
@@ -10,6 +10,7 @@ import { noUsage, sumUsage } from '../domain/usage.ts';
 import { toWritableJson, toWritableText } from '../domain/writable-text.ts';
 import type { ExecutionClock } from './execution-clock.ts';
 import { nothingYet, type PartialAnswer } from './partial-answer.ts';
+import type { Prepared } from './prepare-execution.ts';
 import type { ModelRoute, ProviderAnswer, ProviderResult } from './provider.ts';
 
 /** A whole answer. @param refusal why it is not what the definition promises, though it was bought */
@@ -51,6 +52,22 @@ function toSpent(admission: Admission, route: ModelRoute, bills: readonly Bill[]
 function hashAnswer({ output, toolCalls }: ProviderAnswer): string {
   if (toolCalls.length === 0) return sha256(output);
   return hashJson({ output, toolCalls: toolCalls.map(({ name, arguments: said }) => ({ name, said })) });
+}
+
+/** What is wrong with a whole answer, by the schema of its definition. */
+export function refuseOutput(
+  { definition }: Pick<Prepared, 'definition'>,
+  answer: ProviderAnswer,
+): PromptgateError | undefined {
+  const issues = definition.validateOutput(answer.output, answer.finishReason);
+  const [first] = issues;
+  if (!first) return undefined;
+  const more = issues.length > 1 ? `, and ${issues.length - 1} more` : '';
+  return new PromptgateError(
+    'invalid_output',
+    `The answer of the model is not what the definition promises: ${first.path} ${first.message}${more}.`,
+    { issues },
+  );
 }
 
 /** A request that was refused: no provider was called. */

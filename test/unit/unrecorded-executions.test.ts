@@ -18,7 +18,12 @@ const answer = {
   choices: [{ index: 0, message: { content: 'Hello.' }, finish_reason: 'stop' }],
   usage: { prompt_tokens: 10, completion_tokens: 2 },
 };
-const written: AuditTrail = { writeIntent: async () => undefined, settle: async () => {}, leave() {} };
+const written: AuditTrail = {
+  writeIntent: async () => undefined,
+  findHolder: async () => undefined,
+  settle: async () => {},
+  leave() {},
+};
 const away = async () => {
   throw new Error('the database is away');
 };
