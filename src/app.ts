@@ -266,9 +266,7 @@ export async function openApp(options: OpenAppOptions): Promise<App> {
 /** Null where nobody wants them: the SDK is not even loaded then. */
 async function openTraces({ values }: Config): Promise<Traces | null> {
   const wanted = traceSettingsOf(values);
-  if (wanted === null) return null;
-  const { createTraces } = await import('./telemetry/traces.ts');
-  return createTraces({ ...wanted, version });
+  return wanted && (await import('./telemetry/traces.ts')).createTraces({ ...wanted, version });
 }
 
 function retentionOf({ serving, config }: OpenAppOptions): { retentionMonths?: number } {
