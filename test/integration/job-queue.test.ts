@@ -44,9 +44,13 @@ describe.each(databases)('the job queue on $name', ({ create }) => {
         done.push(job);
       });
     }
-    await expect.poll(() => done.length, { timeout: 15_000 }).toBeGreaterThan(0);
-    expect(done[0]).toEqual(givenBack[0]);
-    const { key, dueAt } = done[0]!;
+    // A minute may end meanwhile: then the next one's job is done beside it.
+    await expect
+      .poll(() => done.some(({ dueAt }) => dueAt.getTime() === givenBack[0]?.dueAt.getTime()), {
+        timeout: 15_000,
+      })
+      .toBe(true);
+    const { key, dueAt } = givenBack[0]!;
     expect([key, dueAt.getTime() % 60_000, Date.now() - dueAt.getTime() < 120_000]).toEqual(['a/b', 0, true]);
     // Until both have looked again at what is due, more than once each.
     const looks = new Set<string>();
