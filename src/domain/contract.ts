@@ -5,7 +5,7 @@
  * difference counts as a break: a false alarm costs one line in a definition, a missed one costs an incident.
  */
 import { canonicalJson } from './canonical-json.ts';
-import type { Json, JsonObject } from './json.ts';
+import { isObject, type Json, type JsonObject } from './json.ts';
 import { type Overridable, toOverridableSchema } from './overridable.ts';
 
 export interface Contract {
@@ -301,8 +301,4 @@ function requiredOf(schema: JsonObject): ReadonlySet<Json> {
 
 function isOpen(schema: JsonObject): boolean {
   return schema.additionalProperties !== false && schema.unevaluatedProperties !== false;
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

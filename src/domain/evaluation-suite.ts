@@ -13,14 +13,13 @@ import {
 } from './definition-error.ts';
 import { readMapping } from './definition-keys.ts';
 import { type JudgeReference, readJudge } from './evaluation-judge.ts';
-import type { Json, JsonObject } from './json.ts';
+import { isObject, type Json, type JsonObject } from './json.ts';
 import { parseLocatedYaml } from './located-yaml.ts';
 import { promptNamePattern } from './names.ts';
 import { type Probe, readProbe } from './probe.ts';
 import {
   type CaseReader,
   createProblems,
-  isObject,
   passOver,
   type ReadCase,
   readDefaults,

@@ -3,7 +3,7 @@
  * and numbers that lose digits are refused, so the value is exactly what a reader sees.
  */
 import { type DefinitionIssue, SourceText } from './definition-error.ts';
-import type { Json, JsonObject } from './json.ts';
+import { isObject, type JsonObject } from './json.ts';
 import { type LocatedYaml, parseLocatedYaml } from './located-yaml.ts';
 
 export interface FrontMatter extends Pick<LocatedYaml, 'issueAt'> {
@@ -61,8 +61,4 @@ function splitSource(text: string): Split | undefined {
     body: text.slice(bodyStart),
     bodyLine: text.slice(0, bodyStart).split('\n').length,
   };
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -3,7 +3,7 @@
  * `field(array)`, `field(object)`, `field(enum)`; `(*)` types the fields that are not named. Objects take no other
  * fields. What is JSON Schema already (a `type` it knows, or `properties`) passes through.
  */
-import type { Json, JsonObject } from './json.ts';
+import { isObject, type Json, type JsonObject } from './json.ts';
 import { isPrototypeName, nearestName } from './names.ts';
 
 const scalarTypes = ['string', 'number', 'integer', 'boolean', 'null', 'any'];
@@ -178,8 +178,4 @@ function splitDescription(source: string): { head: string; description: string }
   const comma = source.indexOf(',');
   if (comma === -1) return { head: source.trim(), description: '' };
   return { head: source.slice(0, comma).trim(), description: source.slice(comma + 1).trim() };
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -4,7 +4,7 @@
  */
 import { type ContractPrice, findContractPrice } from './contract-price.ts';
 import type { Price } from './execution.ts';
-import type { Json, JsonObject } from './json.ts';
+import { isObject, type Json, type JsonObject } from './json.ts';
 import { formatMoney, parseMoney } from './money.ts';
 import { findListPrices, findPriceList, type PriceList, priceSource, readCounts } from './price-list.ts';
 import { priceCounts, type TokenCounts, type UnitPrices, UnknownPrice } from './unit-prices.ts';
@@ -254,8 +254,4 @@ function countTokens(
     ...(usage.cachedTokens === null ? {} : { cache_read_tokens: usage.cachedTokens }),
     ...(usage.cacheWriteTokens === null ? {} : { cache_write_tokens: usage.cacheWriteTokens }),
   };
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

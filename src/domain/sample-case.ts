@@ -2,10 +2,10 @@
 import { hashJson } from './canonical-json.ts';
 import { DefinitionError, normaliseSource, SourceText } from './definition-error.ts';
 import { compileSuite, type SuiteDefaults } from './evaluation-suite.ts';
-import type { JsonObject } from './json.ts';
+import { isObject, type JsonObject } from './json.ts';
 import { parseLocatedYaml } from './located-yaml.ts';
 import type { CompiledAssertion } from './suite-assertions.ts';
-import { isObject, type SuiteCase } from './suite-case.ts';
+import type { SuiteCase } from './suite-case.ts';
 
 export interface SampleCase {
   readonly suiteCase: SuiteCase;

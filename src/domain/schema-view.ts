@@ -3,7 +3,7 @@
  * list of alternatives that may describe the place (unions, references and combinations are flattened); it errs
  * towards "perhaps", because the schema itself is enforced on every call.
  */
-import type { Json, JsonObject } from './json.ts';
+import { isObject, type Json, type JsonObject } from './json.ts';
 import type { MediaKind } from './media.ts';
 
 type Alternative = JsonObject | true;
@@ -174,8 +174,4 @@ function patternOf(schema: JsonObject, name: string): Json | undefined {
 
 function unique(view: SchemaView): SchemaView {
   return view.includes(true) ? anything : [...new Set(view)];
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -3,7 +3,7 @@ import { hashJson } from './canonical-json.ts';
 import { type RawCase, readCases, type TakeFile } from './case-files.ts';
 import type { DefinitionIssue } from './definition-error.ts';
 import { readMapping, type Values } from './definition-keys.ts';
-import type { Json, JsonObject } from './json.ts';
+import { isObject, type Json, type JsonObject } from './json.ts';
 import type { LocatedYaml } from './located-yaml.ts';
 import { type CompiledAssertion, compileAssertions, decides } from './suite-assertions.ts';
 import { optionKeys, passedOver, type suiteKeys, testKeys } from './suite-keys.ts';
@@ -252,8 +252,4 @@ export function passOver(
       return false;
     }),
   );
-}
-
-export function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

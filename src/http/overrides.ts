@@ -3,7 +3,7 @@
  * what we know; whether it counts is decided by the definition.
  */
 import { PromptgateError } from '../domain/errors.ts';
-import type { Json, JsonObject } from '../domain/json.ts';
+import { isObject, type Json, type JsonObject } from '../domain/json.ts';
 import { type Overrides, type OverrideWording, readParameters } from '../domain/overrides.ts';
 import { type Tool, toolNamePattern } from '../domain/tool.ts';
 import { refuseOtherKeys, saysNothing } from './body-keys.ts';
@@ -164,8 +164,4 @@ function readOutput(value: Json | undefined, path: string): Overrides['output'] 
 function refuse(path: string, expected: string): PromptgateError {
   const message = `expected ${expected}`;
   return new PromptgateError('invalid_request', `${path}: ${message}.`, { issues: [{ path, message }] });
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

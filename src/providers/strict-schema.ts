@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../domain/json.ts';
+import { isObject, type Json, type JsonObject } from '../domain/json.ts';
 
 /**
  * Whether OpenAI's strict mode takes this schema: every object closed, every property required. Asking for strict mode
@@ -18,8 +18,4 @@ function everyObject(value: Json, holds: (schema: JsonObject) => boolean): boole
   const types = Array.isArray(value.type) ? value.type : [value.type];
   if (types.includes('object') && !holds(value)) return false;
   return Object.values(value).every((child) => everyObject(child, holds));
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
