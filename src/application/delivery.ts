@@ -14,7 +14,7 @@ export interface StreamReader {
   admitted(admission: Admission): void;
   /** What the provider has counted before the first piece, where its wire tells. */
   counted?(usage: Usage): void;
-  /** @returns a promise of room for more when there is none now; it need not settle once the reader is gone */
+  /** @returns a promise of room for more when there is none now; it settles, too, when the reader is gone */
   write(delta: StreamDelta): Promise<void> | undefined;
   /** Aborts when the reader went away. */
   readonly gone: AbortSignal;
@@ -52,8 +52,8 @@ export function openDelivery(
   admission: Admission,
   elapsedMs: () => number,
 ): OpenDelivery {
-  const left = new AbortController();
-  const giveUp = new AbortController();
+  /** Aborts with the call's own signal, and when the reader is not worth waiting for any more. */
+  const end = new AbortController();
   const answer = collectAnswer();
   let timeToFirstTokenMs: number | null = null;
   let deliveredBytes = 0;
@@ -63,10 +63,9 @@ export function openDelivery(
   function leave(): void {
     if (disconnectedAt) return;
     disconnectedAt = new Date();
-    left.abort();
     // Before the first content there is nothing to wait for.
-    if (timeToFirstTokenMs === null) giveUp.abort();
-    else drain = setTimeout(() => giveUp.abort(), drainMs);
+    if (timeToFirstTokenMs === null) end.abort();
+    else drain = setTimeout(() => end.abort(), drainMs);
   }
 
   function onDelta(delta: StreamDelta): Promise<void> | undefined {
@@ -79,34 +78,36 @@ export function openDelivery(
   }
 
   async function awaitRoom(room: Promise<void>): Promise<void> {
-    const { promise: gone, resolve } = Promise.withResolvers<void>();
-    left.signal.addEventListener('abort', () => resolve(), { once: true });
+    const { promise: impatience, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(() => {
       reader.drop();
       leave();
-    }, patienceMs);
-    try {
-      await Promise.race([room, gone]);
-    } finally {
-      clearTimeout(timer);
       resolve();
-    }
+    }, patienceMs);
+    await Promise.race([room, impatience]);
+    clearTimeout(timer);
   }
 
   if (reader.gone.aborted) leave();
   else reader.gone.addEventListener('abort', leave, { once: true });
 
   return {
-    control: (control) => ({
-      ...control,
-      signal: AbortSignal.any([control.signal, giveUp.signal]),
-      async beforeAttempt(number, earlier) {
-        await control.beforeAttempt(number, earlier);
-        if (number === 1) reader.admitted(admission);
-      },
-      onDelta,
-      onUsage: (usage) => reader.counted?.(usage),
-    }),
+    control(control) {
+      const { signal } = control;
+      const stop = () => end.abort(signal.reason);
+      if (signal.aborted) stop();
+      else signal.addEventListener('abort', stop, { once: true });
+      return {
+        ...control,
+        signal: end.signal,
+        async beforeAttempt(number, earlier) {
+          await control.beforeAttempt(number, earlier);
+          if (number === 1) reader.admitted(admission);
+        },
+        onDelta,
+        onUsage: (usage) => reader.counted?.(usage),
+      };
+    },
     close() {
       reader.gone.removeEventListener('abort', leave);
       clearTimeout(drain);

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
 import type { Context, MiddlewareHandler } from 'hono';
 import type { Actor } from '../domain/api-key.ts';
 import type { PromptgateError } from '../domain/errors.ts';
@@ -9,7 +10,7 @@ export interface HttpEnvironment {
     /** Set only by callers inside this process (the CLI); a request from the network cannot carry it. */
     actor?: Actor;
     /** The side of the connection that answers go out by; absent when the caller is inside this process. */
-    outgoing?: { destroy(): void };
+    outgoing?: ServerResponse;
   };
   Variables: {
     requestId: string;

@@ -1,7 +1,10 @@
 /**
- * Server-sent events to one client, with backpressure and keep-alive comments. Memory per client is bounded by the
- * buffer here and the socket's own. It knows nothing of what the events say.
+ * Server-sent events to one client, with backpressure and keep-alive comments. Memory per client is bounded by what its
+ * sink holds. It knows nothing of what the events say.
  */
+import type { HttpContext } from './context.ts';
+import { openEventSink } from './event-sink.ts';
+
 export interface ServerSentEvent {
   /** Left out: the wire names no events. */
   readonly event?: string;
@@ -10,81 +13,76 @@ export interface ServerSentEvent {
 }
 
 export interface EventStream {
-  readonly body: ReadableStream<Uint8Array>;
-  /** @returns a promise of room when the buffer is full */
+  /** Sends status and headers; comes once, before anything else. @returns what the handler is to answer */
+  begin(): Response;
+  /** @returns a promise of room when the buffer is full; it settles, too, when the client has gone */
   send(event: ServerSentEvent): Promise<void> | undefined;
   /** Ends the response after what was sent. */
   end(): void;
 }
 
-/** A few hundred deltas; what lies here is lost when the client goes. */
-const bufferBytes = 16 * 1024;
+/**
+ * Pause after which a comment tells that the connection lives, in milliseconds: proxies commonly cut one that is silent
+ * for 30 seconds or more.
+ */
+export const keepAliveMs = 10_000;
 
-export interface EventStreamOptions {
-  /** Pause after which a comment tells proxies that the connection lives, in milliseconds. */
-  readonly keepAliveMs: number;
-  /** Called when the client has gone before the end. */
-  readonly onGone: () => void;
-}
+const headers = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  // no-transform: a proxy that compresses would hold events back; x-accel-buffering tells nginx the same.
+  'cache-control': 'no-cache, no-transform',
+  'x-accel-buffering': 'no',
+};
 
-export function createEventStream({ keepAliveMs, onGone }: EventStreamOptions): EventStream {
-  const encoder = new TextEncoder();
-  let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+/** @param onGone called when the client has gone before the end */
+export function createEventStream(c: HttpContext, onGone: () => void): EventStream {
+  let state: 'waiting' | 'open' | 'over' = 'waiting';
   let room: PromiseWithResolvers<void> | undefined;
-  let open = true;
+  let keepAlive: NodeJS.Timeout | undefined;
 
-  const body = new ReadableStream<Uint8Array>(
-    {
-      start(given) {
-        controller = given;
-      },
-      pull() {
-        room?.resolve();
-        room = undefined;
-      },
-      cancel() {
-        close();
-        onGone();
-      },
-    },
-    new ByteLengthQueuingStrategy({ highWaterMark: bufferBytes }),
-  );
-  // A client with a full buffer needs no sign of life: it has something to read.
-  const keepAlive = setInterval(() => {
-    if (hasRoom()) write(': keep-alive\n\n');
-  }, keepAliveMs);
-  keepAlive.unref();
-
-  function close(): void {
-    open = false;
-    clearInterval(keepAlive);
+  function makeRoom(): void {
     room?.resolve();
     room = undefined;
   }
 
-  function hasRoom(): boolean {
-    return (controller?.desiredSize ?? 0) > 0;
+  function close(): boolean {
+    const wasOver = state === 'over';
+    state = 'over';
+    clearInterval(keepAlive);
+    makeRoom();
+    return !wasOver;
   }
 
-  function write(text: string): void {
-    controller?.enqueue(encoder.encode(text));
-  }
+  const sink = openEventSink(c, {
+    onRoom: makeRoom,
+    onClose() {
+      if (close()) onGone();
+    },
+  });
 
   return {
-    body,
+    begin() {
+      if (state === 'waiting') {
+        state = 'open';
+        // A client with a full buffer needs no sign of life: it has something to read.
+        keepAlive = setInterval(() => {
+          if (sink.hasRoom()) sink.write(': keep-alive\n\n');
+        }, keepAliveMs).unref();
+      }
+      return sink.begin(headers);
+    },
     send({ event, data }) {
-      if (!open) return undefined;
+      if (state !== 'open') return undefined;
       const name = event === undefined ? '' : `event: ${event}\n`;
-      write(`${name}data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`);
-      keepAlive.refresh();
-      if (hasRoom()) return undefined;
+      sink.write(`${name}data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`);
+      keepAlive?.refresh();
+      if (sink.hasRoom()) return undefined;
       room ??= Promise.withResolvers<void>();
       return room.promise;
     },
     end() {
-      if (!open) return;
-      close();
-      controller?.close();
+      const begun = state === 'open';
+      if (close() && begun) sink.end();
     },
   };
 }

@@ -16,9 +16,6 @@ export interface RunEvents {
   progressed(progress: object): void;
 }
 
-/** Proxies commonly cut a connection that is silent for 30 seconds or more. */
-const keepAliveMs = 10_000;
-
 /** What fails before the run begins is an ordinary answer. @param run resolves with the report */
 export async function streamRun(
   c: HttpContext,
@@ -26,15 +23,13 @@ export async function streamRun(
   run: (events: RunEvents) => Promise<object>,
 ): Promise<Response> {
   const gone = new AbortController();
-  const leave = () => gone.abort();
-  c.req.raw.signal.addEventListener('abort', leave, { once: true });
-  const stream = createEventStream({ keepAliveMs, onGone: leave });
-  const opened = Promise.withResolvers<void>();
+  const stream = createEventStream(c, () => gone.abort());
+  const { promise: opened, resolve: markOpened } = Promise.withResolvers<Response>();
   let isOpen = false;
   const open = (event: string, data: object) => {
+    if (!isOpen) markOpened(stream.begin());
     isOpen = true;
     void stream.send({ event, data });
-    opened.resolve();
   };
   const settled = run({
     signal: gone.signal,
@@ -42,21 +37,17 @@ export async function streamRun(
     started: (run) => open('run', run),
     progressed: (data) => void stream.send({ event: 'progress', data }),
   })
-    .then((data) => void stream.send({ event: 'report', data }))
+    .then((data) => {
+      open('report', data);
+      return opened;
+    })
     .catch((thrown: unknown) => {
       if (!isOpen) throw thrown;
       const error = toPromptgateError(thrown);
       log(error, toFailedRequest(c));
       void stream.send({ event: 'error', data: toErrorBody(error, c.get('requestId')) });
+      return opened;
     })
-    .finally(() => {
-      c.req.raw.signal.removeEventListener('abort', leave);
-      stream.end();
-    });
-  await Promise.race([settled, opened.promise]);
-  return c.body(stream.body, 200, {
-    'content-type': 'text/event-stream; charset=utf-8',
-    'cache-control': 'no-cache, no-transform',
-    'x-accel-buffering': 'no',
-  });
+    .finally(() => stream.end());
+  return Promise.race([settled, opened]);
 }

@@ -11,11 +11,8 @@ import type { Usage } from '../domain/usage.ts';
 import type { HttpContext } from './context.ts';
 import type { AnswerEvents } from './dialect.ts';
 import { type ErrorLog, toFailedRequest } from './error-response.ts';
-import { createEventStream, type ServerSentEvent } from './event-stream.ts';
+import { createEventStream, keepAliveMs, type ServerSentEvent } from './event-stream.ts';
 import { describeAdmission } from './execution-headers.ts';
-
-/** Proxies commonly cut a connection that is silent for 30 seconds or more. */
-const keepAliveMs = 10_000;
 
 /** @throws PromptgateError — what `execute` throws before the stream has begun */
 export async function respondWithStream(
@@ -25,12 +22,8 @@ export async function respondWithStream(
   execute: (reader: StreamReader) => Promise<Executed>,
 ): Promise<Response> {
   const gone = new AbortController();
-  const leave = () => gone.abort();
-  const connection = c.req.raw.signal;
-  if (connection.aborted) leave();
-  else connection.addEventListener('abort', leave, { once: true });
-  const stream = createEventStream({ keepAliveMs, onGone: leave });
-  const { promise: opened, resolve: markOpened } = Promise.withResolvers<void>();
+  const stream = createEventStream(c, () => gone.abort());
+  const { promise: opened, resolve: markOpened } = Promise.withResolvers<Response>();
   let isOpen = false;
   let head: Admission | undefined;
   let counted: Usage | undefined;
@@ -48,8 +41,8 @@ export async function respondWithStream(
     isOpen = true;
     clearTimeout(firstSign);
     describeAdmission(c, execution);
+    markOpened(stream.begin());
     void send(events.begin(execution, 'promptTokens' in execution ? execution : counted));
-    markOpened();
   }
 
   const reader: StreamReader = {
@@ -78,6 +71,7 @@ export async function respondWithStream(
           void send(events.piece(piece));
       }
       void send(events.finish(execution));
+      return opened;
     })
     .catch((thrown: unknown) => {
       // Not begun: the failure is an ordinary response.
@@ -85,17 +79,11 @@ export async function respondWithStream(
       const error = toPromptgateError(thrown);
       log(error, toFailedRequest(c));
       void send(events.fail(error, c.get('requestId')));
+      return opened;
     })
     .finally(() => {
       clearTimeout(firstSign);
-      connection.removeEventListener('abort', leave);
       stream.end();
     });
-  await Promise.race([settled, opened]);
-  // no-transform: a proxy that compresses would hold events back; x-accel-buffering tells nginx the same.
-  return c.body(stream.body, 200, {
-    'content-type': 'text/event-stream; charset=utf-8',
-    'cache-control': 'no-cache, no-transform',
-    'x-accel-buffering': 'no',
-  });
+  return Promise.race([settled, opened]);
 }

@@ -72,6 +72,8 @@ class Exchange implements Dispatcher.DispatchHandler, Pieces {
     headers: Dispatcher.ResponseData['headers'],
   ): void {
     if (status < 200) return;
+    // Told once more, as bytes: while an answer streams they would hold what they came in, some KiB.
+    controller.rawHeaders = null;
     if (redirects.has(status)) controller.abort(new TransportError('redirect'));
     else this.#settle.resolve(new PooledResponse(status, headers, this));
   }

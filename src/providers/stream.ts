@@ -80,12 +80,12 @@ export async function streamExchange(request: StreamRequest): Promise<WireAnswer
   const clock = startClock(request);
   let response: Response | undefined;
   let delivered = false;
-  const deliver = async (delta: StreamDelta) => {
+  const deliver = (delta: StreamDelta) => {
     const counted = delivered ? null : assembler.usage?.();
     if (counted) request.onUsage?.(counted);
     delivered = true;
     const taken = request.onDelta(delta);
-    if (taken) await clock.pause(taken);
+    return taken ? clock.pause(taken) : undefined;
   };
   try {
     response = await request.send(clock.signal);
@@ -104,6 +104,9 @@ export async function streamExchange(request: StreamRequest): Promise<WireAnswer
   }
 }
 
+/** @returns a promise when the reader has no room for more */
+type Deliver = (delta: StreamDelta) => Promise<void> | undefined;
+
 /** A stream may break after its last counts have come: the work was done and billed. */
 function billed(failure: AttemptFailure, { assembler, read }: StreamRequest): AttemptFailure {
   if (failure.bill !== null) return failure;
@@ -120,7 +123,7 @@ async function readWhole(
   request: StreamRequest,
   response: Response,
   signal: AbortSignal,
-  deliver: (delta: StreamDelta) => Promise<void>,
+  deliver: Deliver,
 ): Promise<WireAnswer> {
   const answered = await proveText(request.asked, response, signal, request.read);
   for (const piece of piecesOf(answered.answer)) await deliver(piece);
@@ -131,7 +134,7 @@ async function readStream(
   response: Response,
   assembler: StreamAssembler,
   clock: Clock,
-  deliver: (delta: StreamDelta) => Promise<void>,
+  deliver: Deliver,
 ): Promise<void> {
   if (!response.body) return;
   const reader = response.body.getReader();
@@ -148,7 +151,11 @@ async function readStream(
       for (const event of done ? parser.end() : parser.push(value)) {
         const deltas = assembler.push(event);
         if (deltas) clock.progress(deltas.length > 0);
-        for (const delta of deltas ?? []) await deliver(delta);
+        for (const delta of deltas ?? []) {
+          const taken = deliver(delta);
+          // Most readers have room: a promise for each token would cost more than the token.
+          if (taken) await taken;
+        }
         if (assembler.ended) break;
       }
       if (done) return;

@@ -78,9 +78,11 @@ describe('the delivery of a stream', () => {
   });
 
   it('goes on at once when a reader leaves while room is awaited, and cancels after the drain', async () => {
-    const { control, leave } = open(() => new Promise(() => {}));
+    const { promise: room, resolve: settle } = Promise.withResolvers<void>();
+    const { control, leave } = open(() => room);
     const taken = Promise.resolve(control.onDelta(text('a')));
     leave();
+    settle();
     await taken;
     await vi.advanceTimersByTimeAsync(4_999);
     expect(control.signal.aborted).toBe(false);
