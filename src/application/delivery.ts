@@ -16,8 +16,8 @@ export interface StreamReader {
   counted?(usage: Usage): void;
   /** @returns a promise of room for more when there is none now; it settles, too, when the reader is gone */
   write(delta: StreamDelta): Promise<void> | undefined;
-  /** Aborts when the reader went away. */
-  readonly gone: AbortSignal;
+  /** Hears when the reader has gone away, at once where it has gone already. */
+  onGone(leave: () => void): void;
   /** The reader is given up: it did not read. Nothing is written any more. */
   drop(): void;
 }
@@ -59,9 +59,10 @@ export function openDelivery(
   let deliveredBytes = 0;
   let disconnectedAt: Date | null = null;
   let drain: NodeJS.Timeout | undefined;
+  let closed = false;
 
   function leave(): void {
-    if (disconnectedAt) return;
+    if (closed || disconnectedAt) return;
     disconnectedAt = new Date();
     // Before the first content there is nothing to wait for.
     if (timeToFirstTokenMs === null) end.abort();
@@ -88,8 +89,7 @@ export function openDelivery(
     clearTimeout(timer);
   }
 
-  if (reader.gone.aborted) leave();
-  else reader.gone.addEventListener('abort', leave, { once: true });
+  reader.onGone(leave);
 
   return {
     control(control) {
@@ -109,7 +109,7 @@ export function openDelivery(
       };
     },
     close() {
-      reader.gone.removeEventListener('abort', leave);
+      closed = true;
       clearTimeout(drain);
       return {
         delivery: { timeToFirstTokenMs, deliveredBytes, disconnectedAt },

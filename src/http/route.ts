@@ -126,7 +126,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** Bytes that are no UTF-8 are refused: decoding them anyway would change what the caller sent. */
 async function readText(c: HttpContext): Promise<string> {
-  const bytes = await c.req.arrayBuffer();
+  // Not Hono's own: it would keep the bytes for as long as the answer is made.
+  const bytes = await c.req.raw.arrayBuffer();
   try {
     return utf8.decode(bytes);
   } catch {

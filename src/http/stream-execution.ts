@@ -21,8 +21,12 @@ export async function respondWithStream(
   events: AnswerEvents,
   execute: (reader: StreamReader) => Promise<Executed>,
 ): Promise<Response> {
-  const gone = new AbortController();
-  const stream = createEventStream(c, () => gone.abort());
+  let isGone = false;
+  let leave: (() => void) | undefined;
+  const stream = createEventStream(c, () => {
+    isGone = true;
+    leave?.();
+  });
   const { promise: opened, resolve: markOpened } = Promise.withResolvers<Response>();
   let isOpen = false;
   let head: Admission | undefined;
@@ -46,7 +50,10 @@ export async function respondWithStream(
   }
 
   const reader: StreamReader = {
-    gone: gone.signal,
+    onGone(told) {
+      leave = told;
+      if (isGone) told();
+    },
     admitted(admission) {
       head = admission;
       firstSign = setTimeout(() => open(head), keepAliveMs);

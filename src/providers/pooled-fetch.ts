@@ -33,9 +33,14 @@ export function createPooledFetch(agent: Agent): Fetch {
   return pooledFetch as unknown as Fetch;
 }
 
+interface Piece {
+  readonly done?: boolean | undefined;
+  readonly value?: Uint8Array | undefined;
+}
+
 /** A body as it comes; it can be read once. */
 interface Pieces {
-  read(): Promise<{ done?: boolean | undefined; value?: Uint8Array | undefined }>;
+  read(): Promise<Piece>;
   /** Wants no more. Of a whole body nothing happens. */
   cancel(): Promise<void>;
 }
@@ -101,18 +106,24 @@ class Exchange implements Dispatcher.DispatchHandler, Pieces {
     this.#wake?.();
   }
 
-  async read() {
-    while (this.#waiting.length === 0 && !this.#ended) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#wake = resolve;
-      await promise;
-    }
+  read(): Promise<Piece> {
+    return new Promise((resolve, reject) => {
+      this.#wake = () => this.#give(resolve, reject);
+      if (this.#waiting.length > 0 || this.#ended) this.#wake();
+    });
+  }
+
+  #give(resolve: (piece: Piece) => void, reject: (error: Error) => void): void {
+    this.#wake = undefined;
     const value = this.#waiting.shift();
-    if (!value && this.#failure) throw this.#failure;
-    if (!value) return { done: true };
+    if (!value) {
+      if (this.#failure) reject(this.#failure);
+      else resolve({ done: true });
+      return;
+    }
     this.#waitingBytes -= value.length;
     if (this.#waitingBytes <= waitingBytesMax) this.#controller?.resume();
-    return { done: false, value };
+    resolve({ done: false, value });
   }
 
   async cancel(): Promise<void> {

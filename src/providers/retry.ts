@@ -45,7 +45,7 @@ export async function callWithRetries(
   deps: RetryDependencies = {},
 ): Promise<ProviderResult> {
   const policy = deps.policy ?? defaultRetryPolicy;
-  const stop = startStop(control);
+  const stop = new Stop(control);
   const attempts: Attempt[] = [];
   const billed: Bill[] = [];
   try {
@@ -153,77 +153,82 @@ function toFailure(thrown: unknown, stop: Stop): AttemptFailure {
   return seen ?? new AttemptFailure(toPromptgateError(thrown), { retryable: false });
 }
 
-interface Stop {
-  readonly signal: AbortSignal;
-  timeLeftMs(): number;
-  /** @throws AttemptFailure when the call is over */
-  check(): void;
-  error(cause?: unknown): PromptgateError;
-  /** The error that a call ends with. */
-  reasonFor(thrown: unknown): PromptgateError;
-  /** `work`, but no longer than the grace after the stop. */
-  bound<T>(work: Promise<T>): Promise<T>;
-  release(): void;
-}
+/** Joins the deadline and the caller's signal; whichever comes first gives the reason. An object with methods: every call makes one. */
+class Stop {
+  readonly #controller = new AbortController();
+  readonly #callerSignal: AbortSignal;
+  readonly #deadlineMs: number;
+  readonly #endsAt: number;
+  readonly #timer: NodeJS.Timeout;
+  #cancelled = false;
 
-/** Joins the deadline and the caller's signal; whichever comes first gives the reason. */
-function startStop({ signal: callerSignal, deadlineMs }: AttemptControl): Stop {
-  const controller = new AbortController();
-  const endsAt = performance.now() + deadlineMs;
-  let cancelled = false;
-  const onCancel = () => {
-    cancelled ||= !controller.signal.aborted;
-    controller.abort();
+  constructor({ signal, deadlineMs }: AttemptControl) {
+    this.#callerSignal = signal;
+    this.#deadlineMs = deadlineMs;
+    this.#endsAt = performance.now() + deadlineMs;
+    this.#timer = setTimeout(() => this.#controller.abort(), deadlineMs);
+    if (signal.aborted) this.#onCancel();
+    else signal.addEventListener('abort', this.#onCancel, { once: true });
+  }
+
+  readonly #onCancel = () => {
+    this.#cancelled ||= !this.signal.aborted;
+    this.#controller.abort();
   };
-  const timer = setTimeout(() => controller.abort(), deadlineMs);
-  if (callerSignal.aborted) onCancel();
-  else callerSignal.addEventListener('abort', onCancel, { once: true });
-  const error = (cause?: unknown) =>
-    cancelled
-      ? cancellation(callerSignal.reason, cause)
-      : new PromptgateError('provider_timeout', `No complete answer within ${deadlineMs} ms.`, { cause });
-  return {
-    signal: controller.signal,
-    timeLeftMs: () => endsAt - performance.now(),
-    check() {
-      if (controller.signal.aborted) throw new AttemptFailure(error(), { retryable: false });
-    },
-    error,
-    reasonFor(thrown) {
-      if (!(thrown instanceof AttemptFailure)) return toPromptgateError(thrown);
-      // A retryable failure ends the call only when the wait after it was cut short or did not fit.
-      return cancelled && thrown.retryable ? error(thrown) : thrown.error;
-    },
-    bound: (work) => bound(work, controller.signal),
-    release() {
-      clearTimeout(timer);
-      callerSignal.removeEventListener('abort', onCancel);
-    },
-  };
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  timeLeftMs(): number {
+    return this.#endsAt - performance.now();
+  }
+
+  /** @throws AttemptFailure when the call is over */
+  check(): void {
+    if (this.signal.aborted) throw new AttemptFailure(this.error(), { retryable: false });
+  }
+
+  error(cause?: unknown): PromptgateError {
+    if (this.#cancelled) return cancellation(this.#callerSignal.reason, cause);
+    const message = `No complete answer within ${this.#deadlineMs} ms.`;
+    return new PromptgateError('provider_timeout', message, { cause });
+  }
+
+  /** The error that a call ends with. */
+  reasonFor(thrown: unknown): PromptgateError {
+    if (!(thrown instanceof AttemptFailure)) return toPromptgateError(thrown);
+    // A retryable failure ends the call only when the wait after it was cut short or did not fit.
+    return this.#cancelled && thrown.retryable ? this.error(thrown) : thrown.error;
+  }
+
+  /** `work`, but no longer than the grace after the stop. */
+  bound<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      let timer: NodeJS.Timeout | undefined;
+      const onStop = () => {
+        timer = setTimeout(() => reject(new Error('the request outlived its abort')), abortGraceMs);
+      };
+      if (this.signal.aborted) onStop();
+      else this.signal.addEventListener('abort', onStop, { once: true });
+      const release = () => {
+        clearTimeout(timer);
+        this.signal.removeEventListener('abort', onStop);
+      };
+      work.finally(release).then(resolve, reject);
+    });
+  }
+
+  release(): void {
+    clearTimeout(this.#timer);
+    this.#callerSignal.removeEventListener('abort', this.#onCancel);
+  }
 }
 
 /** The caller's signal may say why; by itself it says that the caller left. */
 function cancellation(reason: unknown, cause: unknown): PromptgateError {
   if (reason instanceof PromptgateError) return new PromptgateError(reason.code, reason.message, { cause });
   return new PromptgateError('cancelled', 'The caller went away before the answer.', { cause });
-}
-
-async function bound<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  let onAbort = () => {};
-  const grace = new Promise<never>((_resolve, reject) => {
-    onAbort = () => {
-      timer = setTimeout(() => reject(new Error('the request outlived its abort')), abortGraceMs);
-    };
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([work, grace]);
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', onAbort);
-  }
 }
 
 function sinceMs(from: number): number {

@@ -2,6 +2,7 @@
  * Server-sent events out of bytes that may be cut anywhere: in a character, between CR and LF, in the middle of an
  * event. Memory is bounded by the size of one event. Our own, because no parser at hand bounds a line while it grows.
  */
+import { StringDecoder } from 'node:string_decoder';
 import { TransportError } from './transport-error.ts';
 
 export interface SseEvent {
@@ -25,70 +26,82 @@ export interface SseParser {
 export const eventSizeMax = 8 * 1024 * 1024;
 
 export function createSseParser(sizeMax: number = eventSizeMax): SseParser {
-  const decoder = new TextDecoder();
-  // A line is joined once, when it ends: appending each piece to one text would take quadratic time in tiny chunks.
-  let pieces: string[] = [];
-  let data: string[] = [];
-  let event = '';
-  let size = 0;
-  let endedInCr = false;
+  return new Parser(sizeMax);
+}
 
-  function read(text: string, found: SseEvent[]): void {
-    let from = endedInCr && text.startsWith('\n') ? 1 : 0;
-    if (text !== '') endedInCr = text.endsWith('\r');
+/** An object with methods, and a decoder without a native part: a thousand streams have one each. */
+class Parser implements SseParser {
+  readonly #sizeMax: number;
+  readonly #decoder = new StringDecoder('utf8');
+  /** A line is joined once, when it ends: appending each piece to one text would take quadratic time in tiny chunks. */
+  #pieces: string[] = [];
+  #data: string[] = [];
+  #event = '';
+  #size = 0;
+  #begun = false;
+  #endedInCr = false;
+
+  constructor(sizeMax: number) {
+    this.#sizeMax = sizeMax;
+  }
+
+  push(bytes: Uint8Array): SseEvent[] {
+    const found: SseEvent[] = [];
+    this.#read(this.#decoder.write(bytes), found);
+    return found;
+  }
+
+  end(): SseEvent[] {
+    const found: SseEvent[] = [];
+    this.#read(this.#decoder.end(), found);
+    if (this.#pieces.length > 0) this.#takeLine(this.#pieces.join(''), found);
+    this.#pieces = [];
+    this.#takeEvent(found);
+    return found;
+  }
+
+  #read(decoded: string, found: SseEvent[]): void {
+    const text = this.#begun ? decoded : decoded.replace(/^\uFEFF/, '');
+    this.#begun ||= decoded !== '';
+    let from = this.#endedInCr && text.startsWith('\n') ? 1 : 0;
+    if (text !== '') this.#endedInCr = text.endsWith('\r');
     for (const match of text.matchAll(/\r\n|\r|\n/g)) {
       if (match.index < from) continue;
-      grow(match.index - from);
-      pieces.push(text.slice(from, match.index));
-      takeLine(pieces.join(''), found);
-      pieces = [];
+      this.#grow(match.index - from);
+      this.#pieces.push(text.slice(from, match.index));
+      this.#takeLine(this.#pieces.join(''), found);
+      this.#pieces = [];
       from = match.index + match[0].length;
     }
-    grow(text.length - from);
-    if (from < text.length) pieces.push(text.slice(from));
+    this.#grow(text.length - from);
+    if (from < text.length) this.#pieces.push(text.slice(from));
   }
 
-  function grow(by: number): void {
-    size += by;
-    if (size > sizeMax) throw new TransportError('too_large');
+  #grow(by: number): void {
+    this.#size += by;
+    if (this.#size > this.#sizeMax) throw new TransportError('too_large');
   }
 
-  function takeLine(line: string, found: SseEvent[]): void {
+  #takeLine(line: string, found: SseEvent[]): void {
     if (line === '') {
-      takeEvent(found);
+      this.#takeEvent(found);
       return;
     }
     const colon = line.indexOf(':');
     const field = colon === -1 ? line : line.slice(0, colon);
     const value = colon === -1 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1);
-    if (field === 'data') data.push(value);
+    if (field === 'data') this.#data.push(value);
     else {
-      if (field === 'event') event = value;
+      if (field === 'event') this.#event = value;
       // Comments, ids and retry times are forgotten at once: endless ones must not count as an endless event.
-      size -= line.length;
+      this.#size -= line.length;
     }
   }
 
-  function takeEvent(found: SseEvent[]): void {
-    if (data.length > 0) found.push({ event: event || 'message', data: data.join('\n') });
-    data = [];
-    event = '';
-    size = 0;
+  #takeEvent(found: SseEvent[]): void {
+    if (this.#data.length > 0) found.push({ event: this.#event || 'message', data: this.#data.join('\n') });
+    this.#data = [];
+    this.#event = '';
+    this.#size = 0;
   }
-
-  return {
-    push(bytes) {
-      const found: SseEvent[] = [];
-      read(decoder.decode(bytes, { stream: true }), found);
-      return found;
-    },
-    end() {
-      const found: SseEvent[] = [];
-      read(decoder.decode(), found);
-      if (pieces.length > 0) takeLine(pieces.join(''), found);
-      pieces = [];
-      takeEvent(found);
-      return found;
-    },
-  };
 }

@@ -77,7 +77,7 @@ const tailMs = 250;
  */
 export async function streamExchange(request: StreamRequest): Promise<WireAnswer> {
   const { asked, assembler } = request;
-  const clock = startClock(request);
+  const clock = new Clock(request);
   let response: Response | undefined;
   let delivered = false;
   const deliver = (delta: StreamDelta) => {
@@ -97,7 +97,7 @@ export async function streamExchange(request: StreamRequest): Promise<WireAnswer
     if (!assembler.ended) throw new StreamFault('its stream ended before its terminator', null);
     return proveAnswer(asked, response, assembler.body(), request.read);
   } catch (thrown) {
-    const failure = billed(toFailure(request, clock.fault() ?? thrown, response), request);
+    const failure = billed(toFailure(request, clock.fault ?? thrown, response), request);
     throw delivered && failure.retryable ? failure.asFinal() : failure;
   } finally {
     clock.stop();
@@ -195,58 +195,69 @@ function toFailure(
   return fromTransport(asked, thrown, headers, status);
 }
 
-interface Clock {
-  /** Aborts with the request's signal and when a clock has run out. */
-  readonly signal: AbortSignal;
-  fault(): TransportError | undefined;
-  /** The answer has moved on; `content` ends the wait for the first one. */
-  progress(content: boolean): void;
-  /** Runs no time while `work` lasts. */
-  pause(work: Promise<void>): Promise<void>;
-  stop(): void;
-}
+/** The wait for the first content, then the pauses between contents. */
+class Clock {
+  readonly #controller = new AbortController();
+  readonly #callerSignal: AbortSignal;
+  readonly #idleTimeoutMs: number;
+  #timer: NodeJS.Timeout;
+  #fault: TransportError | undefined;
+  #begun = false;
+  #stopped = false;
 
-function startClock({ signal, firstTokenTimeoutMs, idleTimeoutMs }: StreamRequest): Clock {
-  const controller = new AbortController();
-  const abort = () => controller.abort();
-  if (signal.aborted) abort();
-  else signal.addEventListener('abort', abort, { once: true });
-  let fault: TransportError | undefined;
-  const runOut = (kind: TransportError['kind']) => () => {
-    fault = new TransportError(kind);
-    abort();
-  };
-  let begun = false;
-  let stopped = false;
-  let timer = setTimeout(runOut('first_token'), firstTokenTimeoutMs);
-  const restart = () => {
-    clearTimeout(timer);
-    if (!stopped) timer = setTimeout(runOut('stall'), idleTimeoutMs);
-  };
-  return {
-    signal: controller.signal,
-    fault: () => fault,
-    progress(content) {
-      if (begun) timer.refresh();
-      else if (content) {
-        begun = true;
-        restart();
-      }
-    },
-    async pause(work) {
-      clearTimeout(timer);
-      try {
-        await work;
-      } finally {
-        restart();
-      }
-    },
-    stop() {
-      stopped = true;
-      clearTimeout(timer);
-      signal.removeEventListener('abort', abort);
-    },
-  };
+  constructor({ signal, firstTokenTimeoutMs, idleTimeoutMs }: StreamRequest) {
+    this.#callerSignal = signal;
+    this.#idleTimeoutMs = idleTimeoutMs;
+    if (signal.aborted) this.#abort();
+    else signal.addEventListener('abort', this.#abort, { once: true });
+    this.#timer = setTimeout(() => this.#runOut('first_token'), firstTokenTimeoutMs);
+  }
+
+  readonly #abort = () => this.#controller.abort();
+
+  #runOut(kind: TransportError['kind']): void {
+    this.#fault = new TransportError(kind);
+    this.#abort();
+  }
+
+  #restart(): void {
+    clearTimeout(this.#timer);
+    if (!this.#stopped) this.#timer = setTimeout(() => this.#runOut('stall'), this.#idleTimeoutMs);
+  }
+
+  /** Aborts with the request's signal and when a clock has run out. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  get fault(): TransportError | undefined {
+    return this.#fault;
+  }
+
+  /** The answer has moved on; `content` ends the wait for the first one. */
+  progress(content: boolean): void {
+    if (this.#begun) this.#timer.refresh();
+    else if (content) {
+      this.#begun = true;
+      this.#restart();
+    }
+  }
+
+  /** Runs no time while `work` lasts. */
+  async pause(work: Promise<void>): Promise<void> {
+    clearTimeout(this.#timer);
+    try {
+      await work;
+    } finally {
+      this.#restart();
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    this.#callerSignal.removeEventListener('abort', this.#abort);
+  }
 }
 
 /** @throws StreamFault */

@@ -57,7 +57,7 @@ const confined: Record<string, RegExp> = {
   'pg-boss': /^store\/job-queue\.ts$/,
   'cron-parser': /^store\/job-queue\.ts$/,
   hono: /^http\//,
-  '@hono/node-server': /^http\/listen\.ts$/,
+  '@hono/node-server': /^http\/(listen|event-sink)\.ts$/,
   openai: /^providers\/openai-sdk\.ts$/,
   '@anthropic-ai/sdk': /^providers\/anthropic\.ts$/,
   'p-retry': /^providers\/retry\.ts$/,

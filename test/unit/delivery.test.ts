@@ -7,10 +7,12 @@ import { intent } from '../support/records.ts';
 const text = (value: string): StreamDelta => ({ type: 'text', text: value });
 
 function open(room: () => Promise<void> | undefined = () => undefined) {
-  const gone = new AbortController();
+  let leave = () => {};
   const written: StreamDelta[] = [];
   const reader: StreamReader = {
-    gone: gone.signal,
+    onGone(told) {
+      leave = told;
+    },
     admitted: vi.fn(),
     write(delta) {
       written.push(delta);
@@ -21,7 +23,7 @@ function open(room: () => Promise<void> | undefined = () => undefined) {
   const delivery = openDelivery(reader, intent(), () => performance.now());
   const stop = new AbortController();
   const control = delivery.control(controlOf({ signal: stop.signal }));
-  return { reader, delivery, control, written, leave: () => gone.abort(), stop };
+  return { reader, delivery, control, written, leave: () => leave(), stop };
 }
 
 describe('the delivery of a stream', () => {
