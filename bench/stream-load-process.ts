@@ -4,7 +4,7 @@
  */
 import { Agent, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createSseParser } from '../src/providers/sse-parser.ts';
+import { SseParser } from '../src/providers/sse-parser.ts';
 import { answerOf } from './stream-content.ts';
 
 export interface StreamTarget {
@@ -61,7 +61,7 @@ function listenTo(
       url,
       { method: 'POST', agent, headers: { 'content-type': 'application/json', ...headers } },
       (response) => {
-        const parser = createSseParser();
+        const parser = new SseParser();
         const heard = { text: '', firstMs: Number.NaN, last: String(response.statusCode) };
         response.on('data', (bytes: Buffer) => {
           for (const { event, data } of parser.push(bytes)) {

@@ -52,69 +52,84 @@ export function openDelivery(
   admission: Admission,
   elapsedMs: () => number,
 ): OpenDelivery {
+  return new ReaderDelivery(reader, admission, elapsedMs);
+}
+
+class ReaderDelivery implements OpenDelivery {
+  readonly #reader: StreamReader;
+  readonly #admission: Admission;
+  readonly #elapsedMs: () => number;
   /** Aborts with the call's own signal, and when the reader is not worth waiting for any more. */
-  const end = new AbortController();
-  const answer = collectAnswer();
-  let timeToFirstTokenMs: number | null = null;
-  let deliveredBytes = 0;
-  let disconnectedAt: Date | null = null;
-  let drain: NodeJS.Timeout | undefined;
-  let closed = false;
+  readonly #end = new AbortController();
+  readonly #answer = collectAnswer();
+  #timeToFirstTokenMs: number | null = null;
+  #deliveredBytes = 0;
+  #disconnectedAt: Date | null = null;
+  #drain: NodeJS.Timeout | undefined;
+  #closed = false;
 
-  function leave(): void {
-    if (closed || disconnectedAt) return;
-    disconnectedAt = new Date();
+  constructor(reader: StreamReader, admission: Admission, elapsedMs: () => number) {
+    this.#reader = reader;
+    this.#admission = admission;
+    this.#elapsedMs = elapsedMs;
+    reader.onGone(() => this.#leave());
+  }
+
+  control(control: AttemptControl): StreamControl {
+    const { signal, deadlineMs } = control;
+    const stop = () => this.#end.abort(signal.reason);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+    return {
+      signal: this.#end.signal,
+      deadlineMs,
+      beforeAttempt: async (number, earlier) => {
+        await control.beforeAttempt(number, earlier);
+        if (number === 1) this.#reader.admitted(this.#admission);
+      },
+      onDelta: (delta) => this.#hand(delta),
+      onUsage: (usage) => this.#reader.counted?.(usage),
+    };
+  }
+
+  close(): ClosedDelivery {
+    this.#closed = true;
+    clearTimeout(this.#drain);
+    return {
+      delivery: {
+        timeToFirstTokenMs: this.#timeToFirstTokenMs,
+        deliveredBytes: this.#deliveredBytes,
+        disconnectedAt: this.#disconnectedAt,
+      },
+      partial: this.#answer.build(),
+    };
+  }
+
+  #leave(): void {
+    if (this.#closed || this.#disconnectedAt) return;
+    this.#disconnectedAt = new Date();
     // Before the first content there is nothing to wait for.
-    if (timeToFirstTokenMs === null) end.abort();
-    else drain = setTimeout(() => end.abort(), drainMs);
+    if (this.#timeToFirstTokenMs === null) this.#end.abort();
+    else this.#drain = setTimeout(() => this.#end.abort(), drainMs);
   }
 
-  function onDelta(delta: StreamDelta): Promise<void> | undefined {
-    timeToFirstTokenMs ??= elapsedMs();
-    answer.push(delta);
-    if (disconnectedAt) return undefined;
-    const room = reader.write(delta);
-    deliveredBytes += Buffer.byteLength(contentOf(delta));
-    return room && awaitRoom(room);
+  #hand(delta: StreamDelta): Promise<void> | undefined {
+    this.#timeToFirstTokenMs ??= this.#elapsedMs();
+    this.#answer.push(delta);
+    if (this.#disconnectedAt) return undefined;
+    const room = this.#reader.write(delta);
+    this.#deliveredBytes += Buffer.byteLength(contentOf(delta));
+    return room && this.#awaitRoom(room);
   }
 
-  async function awaitRoom(room: Promise<void>): Promise<void> {
+  async #awaitRoom(room: Promise<void>): Promise<void> {
     const { promise: impatience, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(() => {
-      reader.drop();
-      leave();
+      this.#reader.drop();
+      this.#leave();
       resolve();
     }, patienceMs);
     await Promise.race([room, impatience]);
     clearTimeout(timer);
   }
-
-  reader.onGone(leave);
-
-  return {
-    control(control) {
-      const { signal } = control;
-      const stop = () => end.abort(signal.reason);
-      if (signal.aborted) stop();
-      else signal.addEventListener('abort', stop, { once: true });
-      return {
-        ...control,
-        signal: end.signal,
-        async beforeAttempt(number, earlier) {
-          await control.beforeAttempt(number, earlier);
-          if (number === 1) reader.admitted(admission);
-        },
-        onDelta,
-        onUsage: (usage) => reader.counted?.(usage),
-      };
-    },
-    close() {
-      closed = true;
-      clearTimeout(drain);
-      return {
-        delivery: { timeToFirstTokenMs, deliveredBytes, disconnectedAt },
-        partial: answer.build(),
-      };
-    },
-  };
 }

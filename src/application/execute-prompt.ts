@@ -17,7 +17,7 @@ import type { AuditTrail, ClaimHolder, IdempotencyClaim } from './audit-trail.ts
 import type { BudgetKeeper, BudgetTicket } from './budget-keeper.ts';
 import { type ClosedDelivery, openDelivery, type StreamReader } from './delivery.ts';
 import { estimateCall } from './estimate-call.ts';
-import { type ExecutionClock, startExecutionClock } from './execution-clock.ts';
+import { ExecutionClock } from './execution-clock.ts';
 import {
   refuseOutput,
   toAnswered,
@@ -101,7 +101,7 @@ const retryAfterMs = 1_000;
  * @throws PromptgateError — any code of the error table, with `executionId` set whenever a row was written
  */
 export async function executePrompt(deps: ExecuteDependencies, request: ExecuteRequest): Promise<Executed> {
-  const clock = startExecutionClock();
+  const clock = new ExecutionClock();
   const draft = draftAdmission(request);
   let prepared: Prepared;
   try {
@@ -154,7 +154,7 @@ async function callProvider(
     deadlineMs: parameters.timeoutMs ?? deps.defaultTimeoutMs,
     beforeAttempt: (attempt, earlier) => clock.own(() => admit(attempt, earlier)),
   };
-  const delivery = request.reader && openDelivery(request.reader, admission, clock.elapsedMs);
+  const delivery = request.reader && openDelivery(request.reader, admission, () => clock.elapsedMs());
   const result = delivery
     ? await deps.providers.stream(call, delivery.control(control))
     : await deps.providers.call(call, control);
@@ -203,7 +203,7 @@ export async function refuseExecution(
   request: Omit<ExecuteRequest, 'variables'>,
   error: PromptgateError,
 ): Promise<PromptgateError> {
-  return refuse(deps, request, draftAdmission({ ...request, variables: {} }), error, startExecutionClock());
+  return refuse(deps, request, draftAdmission({ ...request, variables: {} }), error, new ExecutionClock());
 }
 
 /** Only the first attempt claims: with it the execution is admitted. */

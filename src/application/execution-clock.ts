@@ -1,36 +1,35 @@
-/** Divides the time of an execution into the provider's (attempts and the waits between them) and ours. */
-export interface ExecutionClock {
-  /** Runs our own work while the provider's clock is on, and counts it as ours. */
-  own<T>(work: () => Promise<T>): Promise<T>;
-  providerDone(): void;
-  elapsedMs(): number;
-  read(): { latencyMs: number; overheadMs: number };
-}
+/** Divides the time of an execution into the provider's (attempts and the waits between them) and ours. It starts when it is made. */
+export class ExecutionClock {
+  readonly #startedAt = performance.now();
+  #firstAttemptAt: number | undefined;
+  #ownMs = 0;
+  #providerMs = 0;
 
-export function startExecutionClock(): ExecutionClock {
-  const startedAt = performance.now();
-  let firstAttemptAt: number | undefined;
-  let ownMs = 0;
-  let providerMs = 0;
-  return {
-    async own(work) {
-      const from = performance.now();
-      firstAttemptAt ??= from;
-      try {
-        return await work();
-      } finally {
-        ownMs += performance.now() - from;
-      }
-    },
-    providerDone() {
-      if (firstAttemptAt !== undefined) providerMs = performance.now() - firstAttemptAt - ownMs;
-    },
-    elapsedMs: () => round(performance.now() - startedAt),
-    read() {
-      const latencyMs = performance.now() - startedAt;
-      return { latencyMs: round(latencyMs), overheadMs: round(latencyMs - providerMs) };
-    },
-  };
+  /** Runs our own work while the provider's clock is on, and counts it as ours. */
+  async own<T>(work: () => Promise<T>): Promise<T> {
+    const from = performance.now();
+    this.#firstAttemptAt ??= from;
+    try {
+      return await work();
+    } finally {
+      this.#ownMs += performance.now() - from;
+    }
+  }
+
+  providerDone(): void {
+    if (this.#firstAttemptAt === undefined) return;
+    this.#providerMs = performance.now() - this.#firstAttemptAt - this.#ownMs;
+  }
+
+  /** In milliseconds, as all here. */
+  elapsedMs(): number {
+    return round(performance.now() - this.#startedAt);
+  }
+
+  read(): { latencyMs: number; overheadMs: number } {
+    const latencyMs = performance.now() - this.#startedAt;
+    return { latencyMs: round(latencyMs), overheadMs: round(latencyMs - this.#providerMs) };
+  }
 }
 
 function round(ms: number): number {

@@ -38,6 +38,7 @@ export async function callPrompt(
 ): Promise<Response> {
   c.set('promptName', call.promptName);
   const { label, version, messages, overrides, wording, metadata } = call;
+  let unsent: HttpContext | undefined = c;
   const request = {
     ...callerOf(c),
     variables: readVariables(c.req.header(variablesHeader), call.variables),
@@ -48,11 +49,16 @@ export async function callPrompt(
     ...(wording === undefined ? {} : { wording }),
     ...(metadata === undefined ? {} : { metadata }),
     ...readIdempotencyKey(c),
-    onLimit: (standing: LimitStanding) => describeLimit(c, standing),
+    onLimit: (standing: LimitStanding) => unsent && describeLimit(unsent, standing),
   };
   if (call.stream) {
     const events = dialect.createEvents();
-    return respondWithStream(c, log, events, (reader) => gateway.executePrompt({ ...request, reader }));
+    const response = await respondWithStream(c, log, events, (reader) =>
+      gateway.executePrompt({ ...request, reader }),
+    );
+    // The call goes on, and need not hold what was only there for its headers.
+    unsent = undefined;
+    return response;
   }
   const execution = await gateway.executePrompt({ ...request, signal: c.req.raw.signal });
   describeExecution(c, execution);

@@ -8,65 +8,84 @@ import type { HttpContext } from './context.ts';
 
 export interface EventSink {
   /** Sends status and headers, with those that the context has by now. @returns what the handler is to answer */
-  begin(headers: Record<string, string>): Response;
+  begin(c: HttpContext, headers: Record<string, string>): Response;
   write(text: string): void;
   hasRoom(): boolean;
   /** Ends the response after what was written. */
   end(): void;
 }
 
-export interface EventSinkOptions {
-  /** Called when there is room again. */
-  readonly onRoom: () => void;
-  /** Called when the response is over, whoever ended it. */
-  readonly onClose: () => void;
+export interface EventSinkEvents {
+  /** There is room again. */
+  onRoom(): void;
+  /** The response is over, whoever ended it. */
+  onClose(): void;
+}
+
+export class ConnectionSink implements EventSink {
+  readonly #outgoing: ServerResponse;
+
+  constructor(outgoing: ServerResponse, events: EventSinkEvents) {
+    this.#outgoing = outgoing;
+    // One that was lost before says so no more.
+    if (outgoing.destroyed) events.onClose();
+    outgoing.on('drain', () => events.onRoom());
+    outgoing.on('close', () => events.onClose());
+  }
+
+  begin(c: HttpContext, headers: Record<string, string>): Response {
+    const head = c.body(null, 200, headers);
+    this.#outgoing.writeHead(head.status, Object.fromEntries(head.headers));
+    return RESPONSE_ALREADY_SENT;
+  }
+
+  write(text: string): void {
+    this.#outgoing.write(text);
+  }
+
+  hasRoom(): boolean {
+    return !this.#outgoing.writableNeedDrain;
+  }
+
+  end(): void {
+    this.#outgoing.end();
+  }
 }
 
 /** Of a reader in this process: a few hundred deltas. A connection has the buffer of its socket. */
 const bufferBytes = 16 * 1024;
 
-export function openEventSink(c: HttpContext, options: EventSinkOptions): EventSink {
-  const outgoing = c.env?.outgoing;
-  return outgoing ? connectionSink(c, outgoing, options) : readerSink(c, options);
-}
+export class ReaderSink implements EventSink {
+  readonly #encoder = new TextEncoder();
+  readonly #body: ReadableStream<Uint8Array>;
+  #controller!: ReadableStreamDefaultController<Uint8Array>;
 
-function connectionSink(
-  c: HttpContext,
-  outgoing: ServerResponse,
-  { onRoom, onClose }: EventSinkOptions,
-): EventSink {
-  // One that was lost before says so no more.
-  if (outgoing.destroyed) onClose();
-  outgoing.on('drain', onRoom).on('close', onClose);
-  return {
-    begin(headers) {
-      const head = c.body(null, 200, headers);
-      outgoing.writeHead(head.status, Object.fromEntries(head.headers));
-      return RESPONSE_ALREADY_SENT;
-    },
-    write: (text) => void outgoing.write(text),
-    hasRoom: () => !outgoing.writableNeedDrain,
-    end: () => void outgoing.end(),
-  };
-}
-
-function readerSink(c: HttpContext, { onRoom, onClose }: EventSinkOptions): EventSink {
-  const encoder = new TextEncoder();
-  let controller!: ReadableStreamDefaultController<Uint8Array>;
-  const body = new ReadableStream<Uint8Array>(
-    {
-      start(given) {
-        controller = given;
+  constructor(events: EventSinkEvents) {
+    this.#body = new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          this.#controller = controller;
+        },
+        pull: () => events.onRoom(),
+        cancel: () => events.onClose(),
       },
-      pull: onRoom,
-      cancel: onClose,
-    },
-    new ByteLengthQueuingStrategy({ highWaterMark: bufferBytes }),
-  );
-  return {
-    begin: (headers) => c.body(body, 200, headers),
-    write: (text) => controller.enqueue(encoder.encode(text)),
-    hasRoom: () => (controller.desiredSize ?? 0) > 0,
-    end: () => controller.close(),
-  };
+      new ByteLengthQueuingStrategy({ highWaterMark: bufferBytes }),
+    );
+  }
+
+  begin(c: HttpContext, headers: Record<string, string>): Response {
+    return c.body(this.#body, 200, headers);
+  }
+
+  write(text: string): void {
+    this.#controller.enqueue(this.#encoder.encode(text));
+  }
+
+  hasRoom(): boolean {
+    return (this.#controller.desiredSize ?? 0) > 0;
+  }
+
+  end(): void {
+    this.#controller.close();
+  }
 }

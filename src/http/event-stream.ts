@@ -3,22 +3,13 @@
  * sink holds. It knows nothing of what the events say.
  */
 import type { HttpContext } from './context.ts';
-import { openEventSink } from './event-sink.ts';
+import { ConnectionSink, type EventSink, type EventSinkEvents, ReaderSink } from './event-sink.ts';
 
 export interface ServerSentEvent {
   /** Left out: the wire names no events. */
   readonly event?: string;
   /** A text is sent as it is: one line. */
   readonly data: object | string;
-}
-
-export interface EventStream {
-  /** Sends status and headers; comes once, before anything else. @returns what the handler is to answer */
-  begin(): Response;
-  /** @returns a promise of room when the buffer is full; it settles, too, when the client has gone */
-  send(event: ServerSentEvent): Promise<void> | undefined;
-  /** Ends the response after what was sent. */
-  end(): void;
 }
 
 /**
@@ -34,55 +25,69 @@ const headers = {
   'x-accel-buffering': 'no',
 };
 
-/** @param onGone called when the client has gone before the end */
-export function createEventStream(c: HttpContext, onGone: () => void): EventStream {
-  let state: 'waiting' | 'open' | 'over' = 'waiting';
-  let room: PromiseWithResolvers<void> | undefined;
-  let keepAlive: NodeJS.Timeout | undefined;
+/** An object with methods, as its sink is, and without the request's context: of these there may be thousands. */
+export class EventStream implements EventSinkEvents {
+  readonly #sink: EventSink;
+  readonly #onGone: () => void;
+  #state: 'waiting' | 'open' | 'over' = 'waiting';
+  #room: PromiseWithResolvers<void> | undefined;
+  #keepAlive: NodeJS.Timeout | undefined;
 
-  function makeRoom(): void {
-    room?.resolve();
-    room = undefined;
+  /**
+   * @param outgoing left out: the client is inside this process
+   * @param onGone called when the client has gone before the end
+   */
+  constructor(outgoing: HttpContext['env']['outgoing'], onGone: () => void) {
+    this.#onGone = onGone;
+    this.#sink = outgoing ? new ConnectionSink(outgoing, this) : new ReaderSink(this);
   }
 
-  function close(): boolean {
-    const wasOver = state === 'over';
-    state = 'over';
-    clearInterval(keepAlive);
-    makeRoom();
-    return !wasOver;
+  /** Sends status and headers; comes once, before anything else. @returns what the handler is to answer */
+  begin(c: HttpContext): Response {
+    if (this.#state === 'waiting') {
+      this.#state = 'open';
+      this.#keepAlive = setInterval(() => this.#saySomething(), keepAliveMs).unref();
+    }
+    return this.#sink.begin(c, headers);
   }
 
-  const sink = openEventSink(c, {
-    onRoom: makeRoom,
-    onClose() {
-      if (close()) onGone();
-    },
-  });
+  /** @returns a promise of room when the buffer is full; it settles, too, when the client has gone */
+  send({ event, data }: ServerSentEvent): Promise<void> | undefined {
+    if (this.#state !== 'open') return undefined;
+    const name = event === undefined ? '' : `event: ${event}\n`;
+    this.#sink.write(`${name}data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`);
+    this.#keepAlive?.refresh();
+    if (this.#sink.hasRoom()) return undefined;
+    this.#room ??= Promise.withResolvers<void>();
+    return this.#room.promise;
+  }
 
-  return {
-    begin() {
-      if (state === 'waiting') {
-        state = 'open';
-        // A client with a full buffer needs no sign of life: it has something to read.
-        keepAlive = setInterval(() => {
-          if (sink.hasRoom()) sink.write(': keep-alive\n\n');
-        }, keepAliveMs).unref();
-      }
-      return sink.begin(headers);
-    },
-    send({ event, data }) {
-      if (state !== 'open') return undefined;
-      const name = event === undefined ? '' : `event: ${event}\n`;
-      sink.write(`${name}data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`);
-      keepAlive?.refresh();
-      if (sink.hasRoom()) return undefined;
-      room ??= Promise.withResolvers<void>();
-      return room.promise;
-    },
-    end() {
-      const begun = state === 'open';
-      if (close() && begun) sink.end();
-    },
-  };
+  /** Ends the response after what was sent. */
+  end(): void {
+    const begun = this.#state === 'open';
+    if (this.#close() && begun) this.#sink.end();
+  }
+
+  onRoom(): void {
+    this.#room?.resolve();
+    this.#room = undefined;
+  }
+
+  onClose(): void {
+    if (this.#close()) this.#onGone();
+  }
+
+  /** A client with a full buffer needs no sign of life: it has something to read. */
+  #saySomething(): void {
+    if (this.#sink.hasRoom()) this.#sink.write(': keep-alive\n\n');
+  }
+
+  /** @returns false when it was closed before */
+  #close(): boolean {
+    if (this.#state === 'over') return false;
+    this.#state = 'over';
+    clearInterval(this.#keepAlive);
+    this.onRoom();
+    return true;
+  }
 }

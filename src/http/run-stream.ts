@@ -5,7 +5,7 @@
 import { toPromptgateError } from '../domain/errors.ts';
 import type { HttpContext } from './context.ts';
 import { type ErrorLog, toErrorBody, toFailedRequest } from './error-response.ts';
-import { createEventStream } from './event-stream.ts';
+import { EventStream } from './event-stream.ts';
 
 export interface RunEvents {
   /** Aborts when nobody listens any more. */
@@ -23,11 +23,11 @@ export async function streamRun(
   run: (events: RunEvents) => Promise<object>,
 ): Promise<Response> {
   const gone = new AbortController();
-  const stream = createEventStream(c, () => gone.abort());
+  const stream = new EventStream(c.env?.outgoing, () => gone.abort());
   const { promise: opened, resolve: markOpened } = Promise.withResolvers<Response>();
   let isOpen = false;
   const open = (event: string, data: object) => {
-    if (!isOpen) markOpened(stream.begin());
+    if (!isOpen) markOpened(stream.begin(c));
     isOpen = true;
     void stream.send({ event, data });
   };

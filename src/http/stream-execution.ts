@@ -11,7 +11,7 @@ import type { Usage } from '../domain/usage.ts';
 import type { HttpContext } from './context.ts';
 import type { AnswerEvents } from './dialect.ts';
 import { type ErrorLog, toFailedRequest } from './error-response.ts';
-import { createEventStream, keepAliveMs, type ServerSentEvent } from './event-stream.ts';
+import { EventStream, keepAliveMs, type ServerSentEvent } from './event-stream.ts';
 import { describeAdmission } from './execution-headers.ts';
 
 /** @throws PromptgateError — what `execute` throws before the stream has begun */
@@ -21,14 +21,17 @@ export async function respondWithStream(
   events: AnswerEvents,
   execute: (reader: StreamReader) => Promise<Executed>,
 ): Promise<Response> {
+  // What its headers are made with; let go once they are sent: thousands of open answers need not hold their requests.
+  let unsent: HttpContext | undefined = c;
+  const request = toFailedRequest(c);
+  const outgoing = c.env?.outgoing;
   let isGone = false;
   let leave: (() => void) | undefined;
-  const stream = createEventStream(c, () => {
+  const stream = new EventStream(outgoing, () => {
     isGone = true;
     leave?.();
   });
   const { promise: opened, resolve: markOpened } = Promise.withResolvers<Response>();
-  let isOpen = false;
   let head: Admission | undefined;
   let counted: Usage | undefined;
   let firstSign: NodeJS.Timeout | undefined;
@@ -41,11 +44,11 @@ export async function respondWithStream(
   }
 
   function open(execution: Admission | Executed | undefined): void {
-    if (isOpen || !execution) return;
-    isOpen = true;
+    if (!unsent || !execution) return;
     clearTimeout(firstSign);
-    describeAdmission(c, execution);
-    markOpened(stream.begin());
+    describeAdmission(unsent, execution);
+    markOpened(stream.begin(unsent));
+    unsent = undefined;
     void send(events.begin(execution, 'promptTokens' in execution ? execution : counted));
   }
 
@@ -65,12 +68,12 @@ export async function respondWithStream(
       open(head);
       return send(events.piece(delta));
     },
-    drop: () => c.env?.outgoing?.destroy(),
+    drop: () => void outgoing?.destroy(),
   };
 
   const settled = execute(reader)
     .then((execution) => {
-      if (execution.replayed) c.header('idempotent-replayed', 'true');
+      if (execution.replayed) unsent?.header('idempotent-replayed', 'true');
       open(execution);
       // The pieces of an earlier request with the same key are long gone.
       if (execution.replayed) {
@@ -82,10 +85,10 @@ export async function respondWithStream(
     })
     .catch((thrown: unknown) => {
       // Not begun: the failure is an ordinary response.
-      if (!isOpen) throw thrown;
+      if (unsent) throw thrown;
       const error = toPromptgateError(thrown);
-      log(error, toFailedRequest(c));
-      void send(events.fail(error, c.get('requestId')));
+      log(error, request);
+      void send(events.fail(error, request.requestId));
       return opened;
     })
     .finally(() => {

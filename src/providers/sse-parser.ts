@@ -12,25 +12,11 @@ export interface SseEvent {
   readonly data: string;
 }
 
-export interface SseParser {
-  /** @throws TransportError too_large */
-  push(bytes: Uint8Array): SseEvent[];
-  /**
-   * The event that the end of the stream completes: many servers leave out the last blank line. What was cut in the
-   * middle comes out cut, and does not parse.
-   */
-  end(): SseEvent[];
-}
-
 /** UTF-16 units. A web search result or an image arrives as one event of some megabytes. */
 export const eventSizeMax = 8 * 1024 * 1024;
 
-export function createSseParser(sizeMax: number = eventSizeMax): SseParser {
-  return new Parser(sizeMax);
-}
-
-/** An object with methods, and a decoder without a native part: a thousand streams have one each. */
-class Parser implements SseParser {
+/** An object with methods, and a decoder without a native part: of a thousand streams each has one. */
+export class SseParser {
   readonly #sizeMax: number;
   readonly #decoder = new StringDecoder('utf8');
   /** A line is joined once, when it ends: appending each piece to one text would take quadratic time in tiny chunks. */
@@ -41,16 +27,21 @@ class Parser implements SseParser {
   #begun = false;
   #endedInCr = false;
 
-  constructor(sizeMax: number) {
+  constructor(sizeMax: number = eventSizeMax) {
     this.#sizeMax = sizeMax;
   }
 
+  /** @throws TransportError too_large */
   push(bytes: Uint8Array): SseEvent[] {
     const found: SseEvent[] = [];
     this.#read(this.#decoder.write(bytes), found);
     return found;
   }
 
+  /**
+   * The event that the end of the stream completes: many servers leave out the last blank line. What was cut in the
+   * middle comes out cut, and does not parse.
+   */
   end(): SseEvent[] {
     const found: SseEvent[] = [];
     this.#read(this.#decoder.end(), found);

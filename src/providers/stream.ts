@@ -16,7 +16,7 @@ import {
   isRecord,
 } from './attempt-failure.ts';
 import { responseBytesMax, toTransportError } from './http-client.ts';
-import { createSseParser, type SseEvent } from './sse-parser.ts';
+import { type SseEvent, SseParser } from './sse-parser.ts';
 import { TransportError } from './transport-error.ts';
 import { fromSdkError, named, proveAnswer, proveText, type ReadAnswer, type WireAnswer } from './wire.ts';
 
@@ -140,7 +140,7 @@ async function readStream(
   const reader = response.body.getReader();
   const cancel = () => void reader.cancel().catch(() => {});
   clock.signal.addEventListener('abort', cancel, { once: true });
-  const parser = createSseParser();
+  const parser = new SseParser();
   let bytes = 0;
   try {
     while (!assembler.ended) {

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/domain/canonical-json.ts';
-import { createSseParser } from '../../src/providers/sse-parser.ts';
+import { SseParser } from '../../src/providers/sse-parser.ts';
 import { databases, type TestDatabase } from '../support/databases.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
 
@@ -45,7 +45,7 @@ describe.each(databases)('a streamed execution over HTTP, on $name', ({ create }
 
   /** Events until the end, or until `enough` says so. */
   async function read(response: Response, enough = (_: Event[]) => false): Promise<Event[]> {
-    const parser = createSseParser();
+    const parser = new SseParser();
     const events: Event[] = [];
     for await (const bytes of response.body ?? []) {
       events.push(...parser.push(bytes).map(({ event, data }) => ({ event, data: JSON.parse(data) })));

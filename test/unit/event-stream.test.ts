@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { Hono } from 'hono';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { HttpContext, HttpEnvironment } from '../../src/http/context.ts';
-import { createEventStream, type EventStream, keepAliveMs } from '../../src/http/event-stream.ts';
+import { EventStream, keepAliveMs } from '../../src/http/event-stream.ts';
 
 /** @param outgoing left out: the reader is in this process */
 async function answer(handle: (c: HttpContext) => Response, outgoing?: ServerResponse): Promise<Response> {
@@ -15,8 +15,8 @@ async function open() {
   const onGone = vi.fn();
   let events!: EventStream;
   const response = await answer((c) => {
-    events = createEventStream(c, onGone);
-    return events.begin();
+    events = new EventStream(c.env.outgoing, onGone);
+    return events.begin(c);
   });
   const reader = response.body!.getReader();
   const read = async () => new TextDecoder().decode((await reader.read()).value);
@@ -101,9 +101,9 @@ describe('an event stream to a connection', () => {
     const onGone = vi.fn();
     let events!: EventStream;
     const handle = (c: HttpContext) => {
-      events = createEventStream(c, onGone);
+      events = new EventStream(c.env.outgoing, onGone);
       c.header('x-request-id', 'r1');
-      return events.begin();
+      return events.begin(c);
     };
     await answer(handle, connection as unknown as ServerResponse);
     return { connection, events, onGone };

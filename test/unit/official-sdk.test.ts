@@ -5,7 +5,7 @@
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { describe, expect, test } from 'vitest';
-import { startExecutionClock } from '../../src/application/execution-clock.ts';
+import { ExecutionClock } from '../../src/application/execution-clock.ts';
 import { toAnswered } from '../../src/application/execution-outcome.ts';
 import {
   type ProviderAnswer,
@@ -79,7 +79,7 @@ async function hear(recording: Recording): Promise<Heard> {
   if (!result.ok) throw result.error;
   const { route } = callOf(wireOf(recording), 'recorded');
   const execution = {
-    ...toAnswered(admission, route, result, undefined, startExecutionClock()),
+    ...toAnswered(admission, route, result, undefined, new ExecutionClock()),
     replayed: false,
   };
   return {

@@ -8,7 +8,7 @@ import { computePrice } from '../../src/domain/price.ts';
 import { noUsage } from '../../src/domain/usage.ts';
 import { assembleAnthropicStream } from '../../src/providers/anthropic-stream.ts';
 import { assembleOpenaiStream } from '../../src/providers/openai-stream.ts';
-import { createSseParser } from '../../src/providers/sse-parser.ts';
+import { SseParser } from '../../src/providers/sse-parser.ts';
 import {
   loadRecordings,
   type Recording,
@@ -108,7 +108,7 @@ function bodyOf(recording: Recording): JsonObject {
   if (!recording.response.sse_text) return recording.response.body ?? {};
   const isMessages = recording.endpoint === '/v1/messages';
   const assembler = isMessages ? assembleAnthropicStream() : assembleOpenaiStream();
-  for (const event of createSseParser().push(new TextEncoder().encode(recording.response.sse_text))) {
+  for (const event of new SseParser().push(new TextEncoder().encode(recording.response.sse_text))) {
     if (!assembler.ended) assembler.push(event);
   }
   return assembler.body();

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createSseParser, type SseEvent } from '../../src/providers/sse-parser.ts';
+import { type SseEvent, SseParser } from '../../src/providers/sse-parser.ts';
 
 const encoder = new TextEncoder();
 
 function parse(chunks: Iterable<Uint8Array>): SseEvent[] {
-  const parser = createSseParser();
+  const parser = new SseParser();
   const events = [...chunks].flatMap((chunk) => parser.push(chunk));
   return [...events, ...parser.end()];
 }
@@ -63,7 +63,7 @@ describe('server-sent events', () => {
     ['one event of many lines', '', `data: ${'x'.repeat(50)}\n`],
     ['one comment without an end', ':', 'x'.repeat(100)],
   ])('stops at the bound: %s', (_what, start, more) => {
-    const parser = createSseParser(1_000);
+    const parser = new SseParser(1_000);
     parser.push(encoder.encode(start));
     const flood = () => {
       for (let sent = 0; sent < 2_000; sent += more.length) parser.push(encoder.encode(more));
@@ -72,13 +72,13 @@ describe('server-sent events', () => {
   });
 
   it('does not take endless comments for an endless event', () => {
-    const parser = createSseParser(1_000);
+    const parser = new SseParser(1_000);
     for (let i = 0; i < 1_000; i++) parser.push(encoder.encode(': keep-alive\n'));
     expect(parser.push(encoder.encode('data: a\n\n'))).toEqual([message('a')]);
   });
 
   it('takes linear time for a long line in single bytes', () => {
-    const parser = createSseParser();
+    const parser = new SseParser();
     const byte = encoder.encode('x');
     parser.push(encoder.encode('data: '));
     for (let i = 0; i < 1_000_000; i++) parser.push(byte);

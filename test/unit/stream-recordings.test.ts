@@ -6,7 +6,7 @@ import { assembleAnthropicStream } from '../../src/providers/anthropic-stream.ts
 import { assembleResponsesStream } from '../../src/providers/openai-responses-stream.ts';
 import { assembleOpenaiStream } from '../../src/providers/openai-stream.ts';
 import { createProviders } from '../../src/providers/providers.ts';
-import { createSseParser, type SseEvent } from '../../src/providers/sse-parser.ts';
+import { type SseEvent, SseParser } from '../../src/providers/sse-parser.ts';
 import type { StreamAssembler } from '../../src/providers/stream.ts';
 import { callOf, controlOf, noWaits, settingsOf } from '../support/provider-calls.ts';
 import {
@@ -60,7 +60,7 @@ const assemblers: Readonly<Record<Wire, () => StreamAssembler>> = {
 
 /** Bytes to deltas and a body, as far as they depend on how the bytes are cut. */
 function assemble(wire: Wire, chunks: Iterable<Uint8Array>) {
-  const parser = createSseParser();
+  const parser = new SseParser();
   const assembler = assemblers[wire]();
   const deltas: StreamDelta[] = [];
   let events = 0;
