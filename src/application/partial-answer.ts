@@ -1,5 +1,6 @@
 /** An answer and its pieces: put together as they come, so that one that breaks off is recorded as far as it came. */
 import type { FinishReason } from '../domain/execution.ts';
+import { GrowingText } from '../domain/growing-text.ts';
 import type { ReasoningBlock } from '../domain/reasoning.ts';
 import type { ToolCall } from '../domain/tool.ts';
 import type { ProviderAnswer, StreamDelta } from './provider.ts';
@@ -20,7 +21,7 @@ export interface PartialAnswerBuilder {
 }
 
 export function collectAnswer(): PartialAnswerBuilder {
-  const said = { text: '', refusal: '' };
+  const said = { text: new GrowingText(), refusal: new GrowingText() };
   const calls: ToolCall[] = [];
   const blocks: ReasoningBlock[] = [];
   /** The last block may still grow. */
@@ -36,7 +37,7 @@ export function collectAnswer(): PartialAnswerBuilder {
       switch (delta.type) {
         case 'text':
         case 'refusal':
-          said[delta.type] += delta.text;
+          said[delta.type].append(delta.text);
           break;
         case 'tool_call': {
           const { index, id, name, arguments: more } = delta;
@@ -55,7 +56,7 @@ export function collectAnswer(): PartialAnswerBuilder {
       open = delta.type === 'reasoning';
     },
     build: () => ({
-      output: said.text || said.refusal || null,
+      output: String(said.text) || String(said.refusal) || null,
       toolCalls: calls.filter(() => true),
       reasoning: [...blocks],
     }),

@@ -1,5 +1,6 @@
 /** The events of a Messages stream, put together into the body that a call without streaming would have got. */
 import type { StreamDelta } from '../application/provider.ts';
+import { GrowingText } from '../domain/growing-text.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import { toAnthropicUsage } from './anthropic-usage.ts';
 import { isRecord } from './attempt-failure.ts';
@@ -12,7 +13,7 @@ type Members = Record<string, Json | undefined>;
 interface Block {
   readonly start: JsonObject;
   /** What it says, or thinks. */
-  text: string;
+  readonly text: GrowingText;
   signature: string;
   /** Arguments of a call, as they were written; empty when there were none. */
   input: string;
@@ -45,14 +46,16 @@ export function assembleAnthropicStream(): StreamAssembler {
       const isThought = start.type === 'thinking';
       const block: Block = {
         start,
-        text: readString(isThought ? start.thinking : start.text) ?? '',
+        text: new GrowingText(),
         signature: readString(start.signature) ?? '',
         input: isCall ? whole(start.input) : '',
         call: isCall ? calls++ : null,
       };
       blocks.set(event.index ?? 0, block);
+      const text = readString(isThought ? start.thinking : start.text) ?? '';
+      block.text.append(text);
       if (block.call !== null) return [toolCall(block, block.call, block.input)];
-      return block.text === '' ? [] : [{ type: isThought ? 'reasoning' : 'text', text: block.text }];
+      return text === '' ? [] : [{ type: isThought ? 'reasoning' : 'text', text }];
     },
     content_block_delta(event) {
       const block = blocks.get(event.index ?? 0);
@@ -60,12 +63,12 @@ export function assembleAnthropicStream(): StreamAssembler {
       switch (delta.type) {
         case 'text_delta': {
           const text = readString(delta.text) ?? '';
-          if (block) block.text += text;
+          block?.text.append(text);
           return text === '' || !block ? [] : [{ type: 'text', text }];
         }
         case 'thinking_delta': {
           const text = readString(delta.thinking) ?? '';
-          if (block) block.text += text;
+          block?.text.append(text);
           return text === '' || !block ? [] : [{ type: 'reasoning', text }];
         }
         case 'signature_delta':
@@ -91,7 +94,7 @@ export function assembleAnthropicStream(): StreamAssembler {
       for (const [name, value] of Object.entries(readObject(event.delta) ?? {})) stop[name] = value;
       addUsage(event.usage);
       // Of a refusal that says nothing the explanation is the answer.
-      const said = [...blocks.values()].some(({ start, text }) => start.type === 'text' && text !== '');
+      const said = [...blocks.values()].some(({ start, text }) => start.type === 'text' && !text.isEmpty());
       const explained = isRecord(stop.stop_details) ? readString(stop.stop_details.explanation) : null;
       if (said || explained === null || stop.stop_reason !== 'refusal' || told) return [];
       told = true;
@@ -125,8 +128,8 @@ export function assembleAnthropicStream(): StreamAssembler {
       ...head,
       type: 'message',
       content: [...blocks.values()].map(({ start, text, signature, input }) => {
-        if (start.type === 'text') return { ...start, text };
-        if (start.type === 'thinking') return { ...start, thinking: text, signature };
+        if (start.type === 'text') return { ...start, text: String(text) };
+        if (start.type === 'thinking') return { ...start, thinking: String(text), signature };
         return input === '' ? start : { ...start, input };
       }),
       stop_reason: stop.stop_reason ?? null,

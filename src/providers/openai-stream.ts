@@ -3,6 +3,7 @@
  * Choices but the first are left out: no more is ever asked for.
  */
 import type { StreamDelta } from '../application/provider.ts';
+import { GrowingText } from '../domain/growing-text.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import { isRecord } from './attempt-failure.ts';
 import type { SseEvent } from './sse-parser.ts';
@@ -18,7 +19,9 @@ interface ToolCall {
 /** Complete means `[DONE]`, and before it a finish reason or, from servers that never send one, the final usage. */
 export function assembleOpenaiStream(): StreamAssembler {
   const head: Record<string, Json> = {};
-  const message = { content: '', refusal: '', reasoning: '' };
+  const content = new GrowingText();
+  const refused = new GrowingText();
+  const thought = new GrowingText();
   const calls = new Map<Json, ToolCall>();
   let finish: string | null = null;
   let usage: JsonObject | null = null;
@@ -44,9 +47,9 @@ export function assembleOpenaiStream(): StreamAssembler {
     const text = joinText(delta.content);
     const refusal = readString(delta.refusal) ?? '';
     const reasoning = readString(delta.reasoning_content) ?? readString(delta.reasoning) ?? '';
-    message.reasoning += reasoning;
-    message.content += text;
-    message.refusal += refusal;
+    thought.append(reasoning);
+    content.append(text);
+    refused.append(refusal);
     if (reasoning) deltas.push({ type: 'reasoning', text: reasoning });
     if (text) deltas.push({ type: 'text', text });
     if (refusal) deltas.push({ type: 'refusal', text: refusal });
@@ -97,9 +100,9 @@ export function assembleOpenaiStream(): StreamAssembler {
         choices: [
           {
             message: {
-              content: message.content,
-              refusal: message.refusal || null,
-              reasoning_content: message.reasoning,
+              content: String(content),
+              refusal: String(refused) || null,
+              reasoning_content: String(thought),
               tool_calls: toolCalls,
             },
             finish_reason: finish ?? unstated(toolCalls.length > 0, usage),
