@@ -44,7 +44,8 @@ select id from ended
 -- name: settleExecutions
 -- Outcome in, intents out, in one statement and so in one transaction: no moment has neither, and an outcome that is
 -- there already stays as it is; its id is returned. Ordered by id, so that two groups with a common execution wait and
--- do not deadlock. A row without a purpose waited in the spool of an older release.
+-- do not deadlock. A row without a purpose waited in the spool of an older release. Intents are found by an array of ids,
+-- which is always looked up in the index: in a join the planner read the whole table, dead rows and all, for every group.
 with settled as (
   select * from json_to_recordset($1::text::json) as r (
     id uuid, prompt_name text, prompt_version_id bigint, prompt_version integer, label text,
@@ -81,7 +82,7 @@ with settled as (
   on conflict (id) do nothing
   returning id
 ), cleared as (
-  delete from ai_execution_intents where id in (select id from settled)
+  delete from ai_execution_intents where id = any (array(select id from settled))
 )
 select id from settled where id not in (select id from inserted)
 

@@ -1,12 +1,12 @@
 /**
- * Group commit. A row that arrives while nothing is in flight is committed at once; rows that arrive during a commit
- * are gathered and go together in the next one. So a lone call waits for nobody, and a thousand share a few commits.
- * There is no timer while there is nothing to write.
+ * Group commit. Rows that arrive while nothing is in flight are committed at the end of the turn of the event loop; rows
+ * that arrive during a commit are gathered and go together in the next one. So a lone call waits for nobody, and a thousand
+ * share a few commits. There is no timer while there is nothing to write.
  *
  * It owns order, grouping, repetition and isolation. It knows neither SQL nor files: `flush` commits a group whole or
  * not at all, and may be told the same group twice.
  */
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as endOfTurn } from 'node:timers/promises';
 
 export interface WriteCombinerOptions<R> {
   /** Commits all rows (each a JSON text) or none, and gives one result per row, in order. Safe to repeat. */
@@ -114,6 +114,8 @@ export function createWriteCombiner<R>(options: WriteCombinerOptions<R>): WriteC
   async function run(): Promise<void> {
     let retryMs = firstRetryMs;
     while (queue.length > 0) {
+      // What has arrived together goes together: not the first row alone, and all others a commit later.
+      await endOfTurn();
       const left = await commit(takeBatch());
       if (left.length === 0) {
         retryMs = firstRetryMs;

@@ -14,7 +14,8 @@ export interface Log {
 /** @param worker its place, where there are several; every line carries it */
 export function createLog(level: string, worker?: number): Log {
   const base = worker === undefined ? null : { worker };
-  const logger = pino({ level, base, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2));
+  stderr ??= createDestination();
+  const logger = pino({ level, base, timestamp: pino.stdTimeFunctions.isoTime }, stderr);
   return {
     info: (message, fields = {}) => logger.info(fields, message),
     warn: (message, fields = {}) => logger.warn(fields, message),
@@ -34,6 +35,27 @@ export function createLog(level: string, worker?: number): Log {
         // A provider's refusal is quoted for its caller, and may quote in turn what the caller sent.
         error.code === 'provider_rejected' ? 'The provider refused the request.' : error.message,
       );
+    },
+  };
+}
+
+/** One for the process, however many logs it opens. */
+let stderr: pino.DestinationStream | undefined;
+
+/** What one turn of the event loop logs is written together at its end: a write costs more than all that makes a line. */
+function createDestination(): pino.DestinationStream {
+  const file = pino.destination(2);
+  let lines = '';
+  function flush(): void {
+    const due = lines;
+    lines = '';
+    if (due !== '') file.write(due);
+  }
+  process.on('exit', flush);
+  return {
+    write(line) {
+      if (lines === '') setImmediate(flush);
+      lines += line;
     },
   };
 }

@@ -1,3 +1,4 @@
+import { setImmediate as endOfTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { createWriteCombiner, type WriteCombinerOptions } from '../../src/store/write-combiner.ts';
@@ -33,14 +34,23 @@ function heldFlush() {
 }
 
 describe('the write combiner', () => {
-  it('writes at once when idle, and gathers what comes while a commit is in flight', async () => {
+  it('writes together what comes together, and gathers what comes while a commit is in flight', async () => {
     const held = heldFlush();
     const { write, depth } = combiner({ flush: held.flush });
-    const writes = ['a', 'b', 'c', 'd'].map(write);
-    expect(held.groups).toEqual([['a']]);
+    const writes = ['a', 'b'].map(write);
+    await endOfTurn();
+    expect(held.groups).toEqual([['a', 'b']]);
+    writes.push(...['c', 'd'].map(write));
+    await endOfTurn();
+    expect(held.groups).toEqual([['a', 'b']]);
     expect(depth()).toBe(4);
     held.release(0);
-    await vi.waitFor(() => expect(held.groups).toEqual([['a'], ['b', 'c', 'd']]));
+    await vi.waitFor(() =>
+      expect(held.groups).toEqual([
+        ['a', 'b'],
+        ['c', 'd'],
+      ]),
+    );
     held.release(1);
     expect(await Promise.all(writes)).toEqual(['a', 'b', 'c', 'd']);
     expect(depth()).toBe(0);
@@ -57,13 +67,15 @@ describe('the write combiner', () => {
       },
     });
     await Promise.all(['-', '1', '2', '3', '4444', '55555', '666666666666', '7'].map(write));
-    expect(groups).toEqual([['-'], ['1', '2', '3'], ['4444', '55555'], ['666666666666'], ['7']]);
+    expect(groups).toEqual([['-', '1', '2'], ['3', '4444', '55555'], ['666666666666'], ['7']]);
   });
 
   it('repeats a commit in doubt until it succeeds, with what came meanwhile', async () => {
     const held = heldFlush();
     const { write } = combiner({ flush: held.flush });
-    const writes = [write('a'), write('b')];
+    const writes = [write('a')];
+    await endOfTurn();
+    writes.push(write('b'));
     held.release(0, new Unavailable());
     await vi.waitFor(() => expect(held.groups).toEqual([['a'], ['a', 'b']]));
     held.release(1);
