@@ -4,10 +4,10 @@
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startPostgres } from '../test/support/postgres-process.ts';
 import type { ArrivalsResult } from './arrivals-process.ts';
 import { answerOf, ask, cpuUsOf, median, start } from './processes.ts';
 import { type System, startPromptgate } from './systems.ts';
+import { startUsedPostgres } from './used-postgres.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -21,7 +21,7 @@ const [other] = positionals;
 if (!other) throw new Error('Name the working tree to compare with.');
 const requestsMax = Number(values.requests);
 
-const database = await startPostgres(['max_connections=200']);
+const database = await startUsedPostgres();
 const provider = start('answering-process.ts');
 const load = start('arrivals-process.ts');
 const { url } = await answerOf<{ url: string }>(provider);

@@ -8,7 +8,6 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startPostgres } from '../test/support/postgres-process.ts';
 import { measureCalls } from './calls.ts';
 import { measureFirstTokens } from './first-tokens.ts';
 import { measureManyStreams } from './many-streams.ts';
@@ -16,6 +15,7 @@ import { installPeers } from './peers.ts';
 import { fillPage, type Results } from './performance-page.ts';
 import { plot } from './plot.ts';
 import { say } from './progress.ts';
+import { startUsedPostgres } from './used-postgres.ts';
 
 const ownDocs = resolve(import.meta.dirname, '../docs');
 
@@ -88,7 +88,7 @@ async function measure(): Promise<Results> {
     ? { peers: [], missing: {} }
     : await installPeers(values.peers);
   say(`measured beside promptgate: ${peers.map(({ name }) => name).join(', ') || 'no peer'}`);
-  const database = await startPostgres(['max_connections=300']);
+  const database = await startUsedPostgres();
   try {
     const calls = await measureCalls(database, peers, size);
     const many = await measureManyStreams(database, peers, size);

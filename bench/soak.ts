@@ -8,13 +8,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { startPostgres } from '../test/support/postgres-process.ts';
 import type { ArrivalsResult } from './arrivals-process.ts';
 import { countRows } from './calls.ts';
 import type { HeldMemory } from './memory-probe.ts';
 import { answerOf, ask, childrenOf, cpuUsOf, rssOf, start, sum } from './processes.ts';
 import { say } from './progress.ts';
 import { startPromptgate } from './systems.ts';
+import { startUsedPostgres } from './used-postgres.ts';
 
 const { values } = parseArgs({
   options: {
@@ -84,7 +84,7 @@ function tellVerdict(measured: readonly Measured[]): void {
 
 const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(1);
 
-const database = await startPostgres(['max_connections=200', 'max_wal_size=4GB']);
+const database = await startUsedPostgres();
 const provider = start('answering-process.ts');
 const load = start('arrivals-process.ts');
 const { url } = await answerOf<{ url: string }>(provider);

@@ -14,11 +14,11 @@ import { openApp } from '../src/app.ts';
 import { loadConfig } from '../src/config.ts';
 import type { Actor } from '../src/domain/api-key.ts';
 import { startCommand } from '../test/support/command.ts';
-import { startPostgres } from '../test/support/postgres-process.ts';
 import { limitCpu } from './cpu-share.ts';
 import type { LoadResult } from './load-process.ts';
 import { answerOf, ask, childrenOf, median, start, sum } from './processes.ts';
 import { say } from './progress.ts';
+import { startUsedPostgres } from './used-postgres.ts';
 
 const { values } = parseArgs({
   options: {
@@ -93,7 +93,7 @@ async function measure(
   }
 }
 
-const postgres = await startPostgres();
+const postgres = await startUsedPostgres();
 const provider = start('answering-process.ts');
 const cwd = await mkdtemp(join(tmpdir(), 'promptgate-bench-'));
 const measured: Record<1 | 2, Figures[]> = { 1: [], 2: [] };

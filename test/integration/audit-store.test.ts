@@ -8,6 +8,7 @@ import {
   finishReasons,
   type StoredExecution,
 } from '../../src/domain/execution.ts';
+import { loadQueries } from '../../src/store/query-catalog.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { databases, type TestDatabase } from '../support/databases.ts';
 import { execution, intent } from '../support/records.ts';
@@ -124,6 +125,24 @@ describe.each(databases)('the audit trail on $name', ({ create }) => {
     expect(await sql`select id from ai_execution_intents`).toMatchObject([{ id: other.id }]);
     await store.audit.settle([execution({ id: other.id })]);
     expect(await inFlight()).toBe(0);
+  });
+
+  it('finds the intents of what it settles by their index, however many are dead or open', async () => {
+    const open = Array.from({ length: 2_000 }, () => intent());
+    await store.audit.writeIntents(open);
+    await sql`analyze ai_execution_intents`;
+    await sql.unsafe(`prepare settling (text) as ${loadQueries().get('settleExecutions')}`);
+    const rows = JSON.stringify([{ id: v7() }]);
+    // As a plan is that is kept: it knows nothing of the group.
+    await sql`set plan_cache_mode = force_generic_plan`;
+    const plan = await sql.unsafe(`explain execute settling ('${rows}')`);
+    await sql`reset plan_cache_mode`;
+    const steps = plan
+      .map((step) => step['QUERY PLAN'])
+      .filter((step) => step.includes('ai_execution_intents'));
+    expect(steps.join('\n')).toContain('Index');
+    expect(steps.join('\n')).not.toContain('Seq Scan');
+    await store.audit.settle(open.map(({ id }) => execution({ id })));
   });
 
   it('counts the calls of a run that are in flight, each once, of one key or of all', async () => {

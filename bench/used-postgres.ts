@@ -1,0 +1,24 @@
+/**
+ * PostgreSQL as it is after its first hours: WAL files are there to be used again. A new one makes them as it goes, 16 MiB of
+ * zeros each that are synced while every commit waits, and with 1,000 executions a second that is a stall every two seconds.
+ */
+import postgres from 'postgres';
+import { type PostgresProcess, startPostgres } from '../test/support/postgres-process.ts';
+
+const settings = ['max_connections=300', 'min_wal_size=1GB', 'max_wal_size=10GB'];
+/** As many as `min_wal_size` keeps. */
+const segments = 64;
+
+export async function startUsedPostgres(): Promise<PostgresProcess> {
+  const database = await startPostgres(settings);
+  const sql = postgres(database.url, { max: 1 });
+  await sql`create table filling (x int)`;
+  for (let segment = 0; segment < segments; segment++) {
+    await sql`insert into filling values (1)`;
+    await sql`select pg_switch_wal()`;
+  }
+  await sql`drop table filling`;
+  await sql`checkpoint`;
+  await sql.end();
+  return database;
+}
