@@ -13,6 +13,8 @@ export interface GatewayLease {
   readonly gatewayId: string;
   /** Resolves when the lease holds for at least half its term; asks the database only when it does not. */
   ensure(): Promise<void>;
+  /** Takes or renews it, so it asks the database in any case. */
+  take(): Promise<void>;
   /** Renews it, once there is one. */
   renew(): Promise<void>;
   /** Gives it back: what this gateway left may be recovered at once. */
@@ -26,7 +28,7 @@ export function createGatewayLease(
   let renewedAt: number | undefined;
   let renewing: Promise<void> | undefined;
 
-  function renewNow(): Promise<void> {
+  function take(): Promise<void> {
     // Counted from before the question: the database's clock starts the term no earlier.
     const askedAt = performance.now();
     renewing ??= store
@@ -43,10 +45,11 @@ export function createGatewayLease(
   return {
     gatewayId,
     async ensure() {
-      if (renewedAt === undefined || performance.now() - renewedAt > leaseMs / 2) await renewNow();
+      if (renewedAt === undefined || performance.now() - renewedAt > leaseMs / 2) await take();
     },
+    take,
     async renew() {
-      if (renewedAt !== undefined) await renewNow();
+      if (renewedAt !== undefined) await take();
     },
     async end() {
       if (renewedAt !== undefined) await store.endLease(gatewayId);

@@ -78,12 +78,13 @@ export async function openAuditTrail(
   const store = createAuditStore(pool, database.queries, { deadlineMs: tryTimeoutMs });
   const lease = createGatewayLease(store);
   const direct = databaseSink(store, lease);
+  // What is replayed is admitted on this lease; one that is only renewed says nothing as long as there is none.
   const spool =
-    options.spool && (await openSpool(direct, lease.renew, options.spool, () => trail.health().openBytes));
+    options.spool && (await openSpool(direct, lease.take, options.spool, () => trail.health().openBytes));
   const orphans: Awaited<ReturnType<typeof openSpool>>[] = [];
   if (options.spool) {
     for (const directory of options.spool.orphans ?? []) {
-      orphans.push(await openSpool(direct, lease.renew, { ...options.spool, directory }, () => 0));
+      orphans.push(await openSpool(direct, lease.take, { ...options.spool, directory }, () => 0));
     }
   }
   let predecessor = options.predecessor;
