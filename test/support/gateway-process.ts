@@ -15,6 +15,8 @@ export interface Call {
   readonly status: number | null;
   readonly id: string | null;
   readonly code: string | null;
+  /** Of the error. */
+  readonly message: string | null;
   readonly output: string | null;
   readonly headers: Headers | null;
   /** On the clock of `performance.now()`. */
@@ -179,13 +181,14 @@ async function callOnce(
       status: response.status,
       id: body.id ?? body.error?.execution_id ?? null,
       code: body.error?.code ?? null,
+      message: body.error?.message ?? null,
       output: body.output ?? null,
       headers: response.headers,
       startedAt,
       ms: performance.now() - startedAt,
     };
   } catch {
-    const none = { status: null, id: null, code: null, output: null, headers: null };
+    const none = { status: null, id: null, code: null, message: null, output: null, headers: null };
     return { token, ...none, startedAt, ms: performance.now() - startedAt };
   }
 }
