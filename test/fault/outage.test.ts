@@ -8,10 +8,10 @@ import { report, scaled } from '../support/fault-run.ts';
 import type { Call } from '../support/gateway-process.ts';
 import { loadThrough, type OutageRig, outageNames, startOutageRig } from '../support/outage.ts';
 
-const auditTimeoutMs = 1_000;
+const auditTimeoutMs = 700;
 /** Everyone is answered here, so a disk that syncs slowly beside the other tests must not pass for an audit that is away. */
-const spoolTimeoutMs = 2 * auditTimeoutMs;
-/** Longer than a call waits for its intent: some begin and end while it lasts. */
+const spoolTimeoutMs = 2_000;
+/** Longer than a call waits for its outcome and the next one for its intent: some begin and end while it lasts. */
 const outageMs = scaled(2_000, 30_000);
 /** What a busy machine may add to a deadline. */
 const slackMs = 1_500;

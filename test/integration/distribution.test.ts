@@ -109,7 +109,7 @@ describe('what a call touches could be distributed by its id', () => {
     }
     expect(joins).toBeGreaterThanOrEqual(4);
     expect(queries.get('settleExecutions')).toContain(
-      'delete from ai_execution_intents where id in (select id from settled)',
+      'delete from ai_execution_intents where id = any (array(select id from settled))',
     );
   });
 });

@@ -350,7 +350,10 @@ describe.each(databases)('a gated label on $name', ({ name, create }) => {
     const label = 'raced';
     await gate({ label: 'raced' });
     let through = 0;
-    for (let round = 0; round < rounds; round++) {
+    let round = 0;
+    // Both orders have to come up, or nothing is proven; on a busy machine that takes more rounds.
+    const isProven = () => round >= rounds && (name !== 'PostgreSQL' || (through > 0 && through < round));
+    for (; !isProven() && round < 10 * rounds; round++) {
       const [before, after] = [`r${round}`, `r${round + 1}`];
       if (round === 0) await one.evaluations.registerSuite(suite({ checksum: before }));
       const toVersion = 2 + (round % 2);
@@ -367,9 +370,8 @@ describe.each(databases)('a gated label on $name', ({ name, create }) => {
          select checksum from evaluation_suites s where s.prompt_name = d.prompt_name and s.created_at < d.created_at
           order by s.id desc limit 1)`;
     expect(wrong?.moves).toBe(0);
-    // Both orders came up, or nothing was proven.
     expect(through).toBeGreaterThan(0);
-    if (name === 'PostgreSQL') expect(through).toBeLessThan(rounds);
+    if (name === 'PostgreSQL') expect(through).toBeLessThan(round);
   }, 60_000);
 
   // PGlite has one session: nobody there is ever between two statements of somebody else.
