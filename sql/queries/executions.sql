@@ -44,8 +44,9 @@ select id from ended
 -- name: settleExecutions
 -- Outcome in, intents out, in one statement and so in one transaction: no moment has neither, and an outcome that is
 -- there already stays as it is; its id is returned. Ordered by id, so that two groups with a common execution wait and
--- do not deadlock. A row without a purpose waited in the spool of an older release. Intents are found by an array of ids,
--- which is always looked up in the index: in a join the planner read the whole table, dead rows and all, for every group.
+-- do not deadlock. A row without a purpose waited in the spool of an older release. Intents are found by an array of ids, for
+-- which the index is taken from some dozen pages on, and always by connections of the audit trail: in a join the planner read
+-- the whole table, dead rows and all, for every group.
 with settled as (
   select * from json_to_recordset($1::text::json) as r (
     id uuid, prompt_name text, prompt_version_id bigint, prompt_version integer, label text,

@@ -36,6 +36,7 @@ export class ConnectionSink implements EventSink {
   begin(c: HttpContext, headers: Record<string, string>): Response {
     const head = c.body(null, 200, headers);
     this.#outgoing.writeHead(head.status, Object.fromEntries(head.headers));
+    // Made when it was imported, before the server put a Response of its own in place: such a one it would send again.
     return RESPONSE_ALREADY_SENT;
   }
 

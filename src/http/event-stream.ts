@@ -44,11 +44,17 @@ export class EventStream implements EventSinkEvents {
 
   /** Sends status and headers; comes once, before anything else. @returns what the handler is to answer */
   begin(c: HttpContext): Response {
+    const response = this.#sink.begin(c, headers);
     if (this.#state === 'waiting') {
       this.#state = 'open';
-      this.#keepAlive = setInterval(() => this.#saySomething(), keepAliveMs).unref();
+      this.#keepAlive = setInterval(() => this.keepAlive(), keepAliveMs).unref();
     }
-    return this.#sink.begin(c, headers);
+    return response;
+  }
+
+  /** Tells that the connection lives. A client with a full buffer needs no sign of life: it has something to read. */
+  keepAlive(): void {
+    if (this.#state === 'open' && this.#sink.hasRoom()) this.#sink.write(': keep-alive\n\n');
   }
 
   /** @returns a promise of room when the buffer is full; it settles, too, when the client has gone */
@@ -75,11 +81,6 @@ export class EventStream implements EventSinkEvents {
 
   onClose(): void {
     if (this.#close()) this.#onGone();
-  }
-
-  /** A client with a full buffer needs no sign of life: it has something to read. */
-  #saySomething(): void {
-    if (this.#sink.hasRoom()) this.#sink.write(': keep-alive\n\n');
   }
 
   /** @returns false when it was closed before */

@@ -59,7 +59,11 @@ export async function respondWithStream(
     },
     admitted(admission) {
       head = admission;
-      firstSign = setTimeout(() => open(head), keepAliveMs);
+      firstSign = setTimeout(() => {
+        open(head);
+        // Not every wire has an event to begin with.
+        stream.keepAlive();
+      }, keepAliveMs);
     },
     counted(usage) {
       counted = usage;

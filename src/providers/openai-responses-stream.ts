@@ -3,6 +3,7 @@
  * comes at least twice here, in pieces and whole: what the pieces left out is handed on when the whole is told.
  */
 import type { StreamDelta } from '../application/provider.ts';
+import { GrowingText } from '../domain/growing-text.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import { isRecord } from './attempt-failure.ts';
 import type { SseEvent } from './sse-parser.ts';
@@ -27,7 +28,7 @@ interface Item {
   /** As it was told last. */
   latest: JsonObject;
   /** By kind and position. */
-  readonly texts: Map<string, { readonly kind: TextKind; text: string }>;
+  readonly texts: Map<string, { readonly kind: TextKind; readonly text: GrowingText }>;
   /** Position among the caller's tool calls; null for any other item. */
   call: number | null;
   /** Arguments of a call, as they were written. */
@@ -70,17 +71,18 @@ export function assembleResponsesStream(): StreamAssembler {
     const type = kind === 'output_text' || kind === 'refusal' ? 'message' : 'reasoning';
     const item = find(event) ?? open(event, { type });
     const key = `${kind} ${event.summary_index ?? event.content_index ?? 0}`;
-    const known = item.texts.get(key)?.text ?? '';
+    const known = item.texts.get(key)?.text ?? new GrowingText();
     // Paragraphs keep apart what the parts of reasoning kept apart.
     const follows =
-      type === 'reasoning' && known === '' && [...item.texts.values()].some(({ text }) => text !== '');
-    item.texts.set(key, { kind, text: known + more });
+      type === 'reasoning' && known.isEmpty() && [...item.texts.values()].some(({ text }) => !text.isEmpty());
+    known.append(more);
+    item.texts.set(key, { kind, text: known });
     return more === '' ? [] : [{ type: textKinds[kind].delta, text: follows ? `\n\n${more}` : more }];
   }
 
   function completeText(event: Members, kind: TextKind, whole: Json | undefined): StreamDelta[] {
     const key = `${kind} ${event.summary_index ?? event.content_index ?? 0}`;
-    return addText(event, kind, missing(find(event)?.texts.get(key)?.text ?? '', whole));
+    return addText(event, kind, missing(String(find(event)?.texts.get(key)?.text ?? ''), whole));
   }
 
   /** A part is whole when it is done, and may be so when it opens. */
@@ -224,7 +226,10 @@ function toItem({ latest: sent, texts, said, encrypted }: Item): JsonObject {
     return { ...latest, [latest.type === 'custom_tool_call' ? 'input' : 'arguments']: said };
   }
   if (texts.size === 0) return latest;
-  const parts = [...texts.values()].map(({ kind, text }) => ({ type: kind, [textKinds[kind].member]: text }));
+  const parts = [...texts.values()].map(({ kind, text }) => ({
+    type: kind,
+    [textKinds[kind].member]: String(text),
+  }));
   const summary = parts.filter(({ type }) => type === 'summary_text');
   const content = parts.filter(({ type }) => type !== 'summary_text');
   return { ...latest, ...(latest.type === 'reasoning' ? { summary } : {}), content };

@@ -11,6 +11,8 @@ export interface ConnectOptions {
   /** The server stops a statement that takes longer, in milliseconds. */
   readonly statementTimeoutMs?: number;
   readonly connectTimeoutMs?: number;
+  /** Rows are looked up in an index wherever there is one, however small the table is when a plan is made and kept. */
+  readonly byIndex?: boolean;
   /** Called for every notification that a connection of this pool listens to. */
   readonly onNotify?: () => void;
   /** Called when a connection of this pool was lost or closed. */
@@ -90,6 +92,7 @@ function clientOptions(
           statement_timeout: options.statementTimeoutMs ?? defaultStatementTimeoutMs,
           // We act on the commit (a call goes out, an answer is given), so it has to be on disk, whatever the server's default.
           synchronous_commit: 'on',
+          ...(options.byIndex ? { enable_seqscan: 'off' } : {}),
         },
     types: { bigint: { to: 20, from: [20], serialize: String, parse: parseInt8 } },
     ...(onNotify ? { onnotify: () => onNotify() } : {}),

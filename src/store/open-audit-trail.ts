@@ -74,6 +74,8 @@ export async function openAuditTrail(
   const pool = createPool(database.url, {
     max: connections,
     connectTimeoutMs: tryTimeoutMs,
+    // Intents are few after a vacuum, and many pages of dead rows before the next one: a plan made then would read them all.
+    byIndex: true,
   });
   const store = createAuditStore(pool, database.queries, { deadlineMs: tryTimeoutMs });
   const lease = createGatewayLease(store);

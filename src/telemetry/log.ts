@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs';
 import pino from 'pino';
 import type { FailedRequest, PromptgateError } from '../domain/errors.ts';
 import type { Execution } from '../domain/execution.ts';
@@ -42,18 +43,28 @@ export function createLog(level: string, worker?: number): Log {
 /** One for the process, however many logs it opens. */
 let stderr: pino.DestinationStream | undefined;
 
+/** A pipe takes so much at once: lines of several workers do not mix. In bytes; a line that is longer goes alone. */
+const writeMax = 4_096;
+
 /** What one turn of the event loop logs is written together at its end: a write costs more than all that makes a line. */
 function createDestination(): pino.DestinationStream {
-  const file = pino.destination(2);
+  const file = pino.destination({ dest: 2, maxWrite: writeMax });
   let lines = '';
   function flush(): void {
     const due = lines;
     lines = '';
     if (due !== '') file.write(due);
   }
-  process.on('exit', flush);
+  process.on('exit', () => {
+    // Nothing that is only begun now would end.
+    try {
+      file.flushSync();
+      writeSync(2, lines);
+    } catch {}
+  });
   return {
     write(line) {
+      if (lines.length + line.length > writeMax) flush();
       if (lines === '') setImmediate(flush);
       lines += line;
     },

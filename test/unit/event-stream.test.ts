@@ -3,7 +3,10 @@ import type { ServerResponse } from 'node:http';
 import { Hono } from 'hono';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { HttpContext, HttpEnvironment } from '../../src/http/context.ts';
+import type { AnswerEvents } from '../../src/http/dialect.ts';
 import { EventStream, keepAliveMs } from '../../src/http/event-stream.ts';
+import { respondWithStream } from '../../src/http/stream-execution.ts';
+import { intent } from '../support/records.ts';
 
 /** @param outgoing left out: the reader is in this process */
 async function answer(handle: (c: HttpContext) => Response, outgoing?: ServerResponse): Promise<Response> {
@@ -150,6 +153,36 @@ describe('an event stream to a connection', () => {
     const gone = Object.assign(new Connection(), { destroyed: true });
     const { onGone } = await connect(gone);
     expect(onGone).toHaveBeenCalledTimes(1);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe('a streamed execution before its first content', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it('gives a sign of life in time, also on a wire that begins without an event', async () => {
+    const connection = new Connection();
+    const silent: AnswerEvents = { begin: () => [], piece: () => [], finish: () => [], fail: () => [] };
+    const app = new Hono<HttpEnvironment>().get('/', (c) =>
+      respondWithStream(
+        c,
+        () => {},
+        silent,
+        (reader) => {
+          reader.admitted(intent());
+          return new Promise(() => {});
+        },
+      ),
+    );
+    const answered = app.request('/', {}, { outgoing: connection as unknown as ServerResponse });
+    await vi.advanceTimersByTimeAsync(keepAliveMs - 1);
+    expect([connection.head, connection.written]).toEqual([[], []]);
+    await vi.advanceTimersByTimeAsync(1);
+    await answered;
+    expect(connection.head[0]).toBe(200);
+    expect(connection.written).toEqual([': keep-alive\n\n']);
+    connection.emit('close');
     expect(vi.getTimerCount()).toBe(0);
   });
 });

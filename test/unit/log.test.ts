@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { toFields } from '../../src/telemetry/log.ts';
 import { execution } from '../support/records.ts';
@@ -16,4 +18,26 @@ it('a line holds nothing of what was sent and answered', () => {
   const line = JSON.stringify(toFields(execution()));
   expect(line).not.toContain(rawOutput);
   expect(line).not.toMatch(/last first|look_up|Hmm/);
+});
+
+it('what is logged before the process exits is written, in whole lines', async () => {
+  const program = `
+    import { createLog } from '${new URL('../../src/telemetry/log.ts', import.meta.url).href}';
+    const log = createLog('info');
+    for (let line = 0; line < 100; line++) log.info('before');
+    setImmediate(() => {
+      log.info('last');
+      process.exit(3);
+    });`;
+  const run = promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program]);
+  const { code, stderr } = await run.then(
+    () => expect.fail('it exits with 3'),
+    (failure: { code: number; stderr: string }) => failure,
+  );
+  expect(code).toBe(3);
+  const messages = stderr
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line).msg);
+  expect(messages.at(-1)).toBe('last');
 });
