@@ -56,9 +56,8 @@ function createDestination(): pino.DestinationStream {
     if (due !== '') file.write(due);
   }
   process.on('exit', () => {
-    // Nothing that is only begun now would end.
+    // Nothing that is only begun now would end. What waits behind a write under way is pino's to write.
     try {
-      file.flushSync();
       writeSync(2, lines);
     } catch {}
   });
