@@ -67,6 +67,9 @@ describe('a gateway of two workers', { timeout }, () => {
     const killedAt = performance.now();
     process.kill(victim, 'SIGKILL');
     await expect.poll(() => metric('promptgate_workers_replaced_total'), { timeout: 20_000 }).toBe(1);
+    await expect.poll(readiness, { timeout: 20_000 }).toMatchObject({ workers: { wanted: 2, serving: 2 } });
+    // Connections that lived on or came back meanwhile are the other's; those that come now are dealt to both.
+    const newcomers = runLoad(gateway, { concurrency: 8, prefix: 'new', until: () => done });
     // A lease lasts 20 s. The successor knows better.
     const successors = async () => (await pids()).filter((pid) => pid !== victim && pid !== other).length;
     await expect.poll(successors, { timeout: 20_000 }).toBe(1);
@@ -74,7 +77,7 @@ describe('a gateway of two workers', { timeout }, () => {
     expect(await readiness()).toMatchObject({ status: 'ready', workers: { wanted: 2, serving: 2 } });
     expect(await metric('promptgate_executions_total')).toBeGreaterThanOrEqual(counted);
     done = true;
-    calls.push(...(await load));
+    calls.push(...(await load), ...(await newcomers));
     await expectNothingWrong();
     // Not more than what was on its way when it died went unanswered, and nothing was refused.
     expect(calls.filter(({ status }) => status !== 200 && status !== null)).toEqual([]);

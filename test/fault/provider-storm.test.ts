@@ -54,10 +54,16 @@ describe('a storm of 429', () => {
 
   it('leaves a record of every attempt, and makes at most three', () => {
     const requests = Map.groupBy(rig.provider.ledger(), ({ token }) => token);
-    const recorded = trail.executions.map(({ token, attempts }) => [token, attempts]);
-    expect(Object.fromEntries(recorded)).toEqual(
-      Object.fromEntries([...requests].map(([token, sent]) => [token, sent.length])),
+    const code = new Map(calls.map((call) => [call.token, call.code]));
+    const sent = (token: string) => requests.get(token)?.length ?? 0;
+    // On a busy machine the deadline can come between the record of an attempt and its request.
+    const isLate = (token: string, attempts: number) =>
+      code.get(token) === 'provider_timeout' && attempts === sent(token) + 1;
+    const wrong = trail.executions.filter(
+      ({ token, attempts }) => attempts !== sent(token) && !isLate(token, attempts),
     );
+    expect(wrong).toEqual([]);
+    expect(new Set(trail.executions.map(({ token }) => token))).toEqual(new Set(requests.keys()));
     expect(Math.max(...trail.executions.map(({ attempts }) => attempts))).toBeLessThanOrEqual(attemptsMax);
   });
 });
