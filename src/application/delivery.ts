@@ -28,13 +28,6 @@ const patienceMs = 10_000;
 /** How long a provider may go on for a reader that has gone, in milliseconds: most answers are near their end. */
 const drainMs = 5_000;
 
-export interface OpenDelivery {
-  /** Bounds the call by the reader's presence, and hands every piece on. */
-  control(control: AttemptControl): StreamControl;
-  /** What to record, once the provider has ended. */
-  close(): ClosedDelivery;
-}
-
 export interface ClosedDelivery {
   readonly delivery: Delivery;
   /** The answer as far as it came. */
@@ -46,16 +39,8 @@ function contentOf(delta: StreamDelta): string {
   return delta.type === 'reasoning_end' ? '' : delta.text;
 }
 
-/** @param elapsedMs milliseconds since the request arrived */
-export function openDelivery(
-  reader: StreamReader,
-  admission: Admission,
-  elapsedMs: () => number,
-): OpenDelivery {
-  return new ReaderDelivery(reader, admission, elapsedMs);
-}
-
-class ReaderDelivery implements OpenDelivery {
+/** An object with methods: each stream has one. */
+export class OpenDelivery {
   readonly #reader: StreamReader;
   readonly #admission: Admission;
   readonly #elapsedMs: () => number;
@@ -68,6 +53,7 @@ class ReaderDelivery implements OpenDelivery {
   #drain: NodeJS.Timeout | undefined;
   #closed = false;
 
+  /** @param elapsedMs milliseconds since the request arrived */
   constructor(reader: StreamReader, admission: Admission, elapsedMs: () => number) {
     this.#reader = reader;
     this.#admission = admission;
@@ -75,6 +61,7 @@ class ReaderDelivery implements OpenDelivery {
     reader.onGone(() => this.#leave());
   }
 
+  /** Bounds the call by the reader's presence, and hands every piece on. */
   control(control: AttemptControl): StreamControl {
     const { signal, deadlineMs } = control;
     const stop = () => this.#end.abort(signal.reason);
@@ -92,6 +79,7 @@ class ReaderDelivery implements OpenDelivery {
     };
   }
 
+  /** What to record, once the provider has ended. */
   close(): ClosedDelivery {
     this.#closed = true;
     clearTimeout(this.#drain);

@@ -15,7 +15,7 @@ import type { TraceContext } from '../domain/trace-context.ts';
 import type { AuditStore } from './audit-store.ts';
 import type { AuditTrail, ClaimHolder, IdempotencyClaim } from './audit-trail.ts';
 import type { BudgetKeeper, BudgetTicket } from './budget-keeper.ts';
-import { type ClosedDelivery, openDelivery, type StreamReader } from './delivery.ts';
+import { type ClosedDelivery, OpenDelivery, type StreamReader } from './delivery.ts';
 import { estimateCall } from './estimate-call.ts';
 import { ExecutionClock } from './execution-clock.ts';
 import {
@@ -154,7 +154,7 @@ async function callProvider(
     deadlineMs: parameters.timeoutMs ?? deps.defaultTimeoutMs,
     beforeAttempt: (attempt, earlier) => clock.own(() => admit(attempt, earlier)),
   };
-  const delivery = request.reader && openDelivery(request.reader, admission, () => clock.elapsedMs());
+  const delivery = request.reader && new OpenDelivery(request.reader, admission, () => clock.elapsedMs());
   const result = delivery
     ? await deps.providers.stream(call, delivery.control(control))
     : await deps.providers.call(call, control);

@@ -1,12 +1,11 @@
 /** Clients that go away, at every stage of a stream: the row is right, the provider hears of it, and nothing stays behind. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { databases, type TestDatabase } from '../support/databases.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
+import { heapUsed } from '../support/heap-used.ts';
 import { type SteppedProvider, startSteppedProvider } from '../support/stepped-provider.ts';
 
 const idleTimeoutMs = 400;
@@ -226,10 +225,4 @@ describe('a client that goes away', () => {
     // 150 streams that stayed would hold some 10 MiB; what is left is what caches have learnt.
     expect(heapUsed() - before.heap).toBeLessThan(4 * 1024 * 1024);
   });
-
-  function heapUsed(): number {
-    setFlagsFromString('--expose-gc');
-    (runInNewContext('gc') as () => void)();
-    return process.memoryUsage().heapUsed;
-  }
 });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { openDelivery, type StreamReader } from '../../src/application/delivery.ts';
+import { OpenDelivery, type StreamReader } from '../../src/application/delivery.ts';
 import type { StreamDelta } from '../../src/application/provider.ts';
 import { controlOf } from '../support/provider-calls.ts';
 import { intent } from '../support/records.ts';
@@ -20,7 +20,7 @@ function open(room: () => Promise<void> | undefined = () => undefined) {
     },
     drop: vi.fn(),
   };
-  const delivery = openDelivery(reader, intent(), () => performance.now());
+  const delivery = new OpenDelivery(reader, intent(), () => performance.now());
   const stop = new AbortController();
   const control = delivery.control(controlOf({ signal: stop.signal }));
   return { reader, delivery, control, written, leave: () => leave(), stop };

@@ -1,8 +1,7 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { GrowingText } from '../../src/domain/growing-text.ts';
+import { heapUsed } from '../support/heap-used.ts';
 
 test('a growing text is its pieces in order, however they are cut', () => {
   fc.assert(
@@ -16,17 +15,13 @@ test('a growing text is its pieces in order, however they are cut', () => {
 });
 
 test('a text of many tokens holds little more than its characters', () => {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
   const [texts, tokens] = [50, 2_000];
-  collect();
-  const before = process.memoryUsage().heapUsed;
+  const before = heapUsed();
   const held = Array.from({ length: texts }, () => new GrowingText());
   for (let token = 0; token < tokens; token++) {
     for (const [index, text] of held.entries()) text.append(`${(1_000 + token + index).toString(36)} `);
   }
-  collect();
-  const bytes = (process.memoryUsage().heapUsed - before) / texts / tokens;
+  const bytes = (heapUsed() - before) / texts / tokens;
   // One string to which they are appended holds 56.
   expect(bytes).toBeLessThan(12);
   expect(held.every((text) => String(text).length >= 3 * tokens)).toBe(true);
