@@ -293,6 +293,11 @@ describe('a canary', () => {
       await tx`lock table ai_execution_intents, ai_executions in access exclusive mode`;
       await execute('greet', 'fine');
     });
+    // What was written once the lock was gone is cleared by its outcome, or by recovery.
+    await vi.waitUntil(async () => (await admin`select from ai_execution_intents`).length === 0, {
+      timeout: 10_000,
+      interval: 20,
+    });
     await admin`alter table prompt_deployments rename to moved_away`;
     await call('GET', '/v1/prompts/greet/labels/production/history', keys.admin);
     await call('GET', '/v1/prompts/greet/history', keys.admin);
