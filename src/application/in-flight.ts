@@ -17,13 +17,29 @@ export interface InFlight {
   drain(timeoutMs: number, hurry?: AbortSignal): Promise<void>;
 }
 
+interface Running {
+  readonly controller: AbortController;
+  readonly done: Promise<unknown>;
+  place: number;
+}
+
 export function createInFlight(): InFlight {
-  const running = new Map<AbortController, Promise<unknown>>();
+  // Not a Map: an outgrown table of it leads to the next one. Once one is old, whoever was ever in a later one is copied by
+  // the scavenges until the next full collection.
+  const running: Running[] = [];
   let stopping = false;
+
+  function leave(one: Running): void {
+    const last = running.pop()!;
+    if (last === one) return;
+    running[one.place] = last;
+    last.place = one.place;
+  }
 
   function cancelAll(): void {
     const reason = new PromptgateError('cancelled', 'The gateway stopped before the answer.');
-    for (const controller of running.keys()) controller.abort(reason);
+    // A copy: whoever is aborted leaves.
+    for (const { controller } of [...running]) controller.abort(reason);
   }
 
   return {
@@ -40,15 +56,16 @@ export function createInFlight(): InFlight {
       if (signal?.aborted) onAbort();
       signal?.addEventListener('abort', onAbort, { once: true });
       const done = work(controller.signal);
-      running.set(controller, done);
+      const one = { controller, done, place: running.length };
+      running.push(one);
       try {
         return await done;
       } finally {
-        running.delete(controller);
+        leave(one);
         signal?.removeEventListener('abort', onAbort);
       }
     },
-    size: () => running.size,
+    size: () => running.length,
     stop() {
       stopping = true;
     },
@@ -57,7 +74,7 @@ export function createInFlight(): InFlight {
       const timer = setTimeout(cancelAll, timeoutMs);
       if (hurry?.aborted) cancelAll();
       hurry?.addEventListener('abort', cancelAll, { once: true });
-      await Promise.allSettled(running.values());
+      await Promise.allSettled(running.map(({ done }) => done));
       clearTimeout(timer);
       hurry?.removeEventListener('abort', cancelAll);
     },

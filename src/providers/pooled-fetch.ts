@@ -55,7 +55,7 @@ class Exchange implements Dispatcher.DispatchHandler, Pieces {
   #waitingBytes = 0;
   #ended = false;
   #failure: Error | undefined;
-  #wake: (() => void) | undefined;
+  #reading: PromiseWithResolvers<Piece> | undefined;
 
   constructor(signal: AbortSignal | null | undefined) {
     this.#settle = Promise.withResolvers();
@@ -87,7 +87,7 @@ class Exchange implements Dispatcher.DispatchHandler, Pieces {
     this.#waiting.push(piece);
     this.#waitingBytes += piece.length;
     if (this.#waitingBytes > waitingBytesMax) controller.pause();
-    this.#wake?.();
+    this.#give();
   }
 
   onResponseEnd(): void {
@@ -103,18 +103,20 @@ class Exchange implements Dispatcher.DispatchHandler, Pieces {
   #end(): void {
     this.#ended = true;
     this.#signal?.removeEventListener('abort', this.#onAbort);
-    this.#wake?.();
+    this.#give();
   }
 
   read(): Promise<Piece> {
-    return new Promise((resolve, reject) => {
-      this.#wake = () => this.#give(resolve, reject);
-      if (this.#waiting.length > 0 || this.#ended) this.#wake();
-    });
+    const reading = Promise.withResolvers<Piece>();
+    this.#reading = reading;
+    this.#give();
+    return reading.promise;
   }
 
-  #give(resolve: (piece: Piece) => void, reject: (error: Error) => void): void {
-    this.#wake = undefined;
+  #give(): void {
+    if (!this.#reading || (this.#waiting.length === 0 && !this.#ended)) return;
+    const { resolve, reject } = this.#reading;
+    this.#reading = undefined;
     const value = this.#waiting.shift();
     if (!value) {
       if (this.#failure) reject(this.#failure);

@@ -67,7 +67,7 @@ interface Open {
   /** What is reserved for its records. */
   bytes: number;
   /** As `fromAdmission`, of those that have an intent: what it says, its outcome says again. */
-  readonly admission?: string;
+  admission?: string | undefined;
 }
 
 /** What an outcome is expected to need beyond its intent: the answer. */
@@ -127,8 +127,13 @@ export function createAuditTrail(
   }
 
   function release(id: string): void {
-    openBytes -= open.get(id)?.bytes ?? 0;
-    open.delete(id);
+    const one = open.get(id);
+    if (one) {
+      openBytes -= one.bytes;
+      // An outgrown table of the map may hold it until the next full collection.
+      one.admission = undefined;
+      open.delete(id);
+    }
     settling.delete(id);
   }
 

@@ -146,10 +146,10 @@ export async function withinPool<T>(
 
 /**
  * What a group may take beyond the deadline of a small one: a large output is slow, and a deadline that it can never meet
- * would lose it. Assumes 2 MB a second.
+ * would lose it. Assumes 2 MB a second. In steps, for Node keeps a list of its own for each duration of a timer.
  */
 export function transferMs(length: number): number {
-  return length / 2_000;
+  return Math.ceil(length / 200_000) * 100;
 }
 
 /** Codes with which Node and postgres.js say that there is no usable connection. */

@@ -57,7 +57,13 @@ function catalogOf(texts: ReadonlyMap<string, string>): QueryCatalog {
     bind(name, { prepare } = { prepare: true }) {
       const text = get(name);
       // unsafe() is postgres.js's name for "text from elsewhere"; `prepare` is off in it unless said.
-      return async (sql, ...args) => [...(await sql.unsafe(text, args, { prepare }))];
+      return async (sql, ...args) => {
+        const query = sql.unsafe(text, args, { prepare });
+        const rows = [...(await query)];
+        // Scavenges copy a finished query again and again, with all that it holds, until the next full collection.
+        Object.assign(query, { args: null, parameters: null });
+        return rows;
+      };
     },
   };
 }
