@@ -128,7 +128,10 @@ export async function executePrompt(deps: ExecuteDependencies, request: ExecuteR
     if (holder) throw new PromptgateError('conflict', 'Another execution holds the Idempotency-Key.');
   };
   try {
-    const { result, delivered } = await callProvider(deps, request, prepared, clock, admit);
+    const { answering, delivery } = callProvider(deps, request, prepared, clock, admit);
+    const result = await answering;
+    clock.providerDone();
+    const delivered = delivery?.close();
     if (claim && holder) return await answerFor(deps, request, draft, claim, holder, clock);
     return await settle(deps, request, { ...prepared, ticket }, result, clock, delivered);
   } finally {
@@ -137,14 +140,18 @@ export async function executePrompt(deps: ExecuteDependencies, request: ExecuteR
   }
 }
 
-/** The answer, streamed to the reader where there is one. @param admit makes the intent of an attempt durable */
-async function callProvider(
+/**
+ * The answer, streamed to the reader where there is one. Not async: thousands of open streams would each keep one more
+ * suspended function.
+ * @param admit makes the intent of an attempt durable
+ */
+function callProvider(
   deps: ExecuteDependencies,
   request: ExecuteRequest,
   { definition, route, messages, admission }: Prepared,
   clock: ExecutionClock,
   admit: AttemptControl['beforeAttempt'],
-): Promise<{ result: ProviderResult; delivered: ClosedDelivery | undefined }> {
+): { answering: Promise<ProviderResult>; delivery: OpenDelivery | undefined } {
   const { parameters, tools, toolChoice, outputFormat, outputSchema } = definition;
   const output = { format: outputFormat, schema: outputSchema };
   const choice = toolChoice === undefined ? {} : { toolChoice };
@@ -155,11 +162,10 @@ async function callProvider(
     beforeAttempt: (attempt, earlier) => clock.own(() => admit(attempt, earlier)),
   };
   const delivery = request.reader && new OpenDelivery(request.reader, admission, () => clock.elapsedMs());
-  const result = delivery
-    ? await deps.providers.stream(call, delivery.control(control))
-    : await deps.providers.call(call, control);
-  clock.providerDone();
-  return { result, delivered: delivery?.close() };
+  const answering = delivery
+    ? deps.providers.stream(call, delivery.control(control))
+    : deps.providers.call(call, control);
+  return { answering, delivery };
 }
 
 /** Who has the answer to a request that no budget has room for: what was executed once takes nothing of it again. */

@@ -43,13 +43,10 @@ export function createInFlight(): InFlight {
   }
 
   return {
-    async run(signal, work) {
+    run(signal, work) {
       if (stopping) {
-        throw new PromptgateError(
-          'audit_unavailable',
-          'This gateway is stopping. No provider was called; send the request again.',
-          { retryAfterMs: 1_000 },
-        );
+        const message = 'This gateway is stopping. No provider was called; send the request again.';
+        return Promise.reject(new PromptgateError('audit_unavailable', message, { retryAfterMs: 1_000 }));
       }
       const controller = new AbortController();
       const onAbort = () => controller.abort(signal?.reason);
@@ -58,12 +55,12 @@ export function createInFlight(): InFlight {
       const done = work(controller.signal);
       const one = { controller, done, place: running.length };
       running.push(one);
-      try {
-        return await done;
-      } finally {
+      const ended = () => {
         leave(one);
         signal?.removeEventListener('abort', onAbort);
-      }
+      };
+      done.then(ended, ended);
+      return done;
     },
     size: () => running.length,
     stop() {

@@ -6,22 +6,24 @@ const piecesMax = 64;
  * another that links it: some 60 bytes for a token of four letters, for as long as the answer is made.
  */
 export class GrowingText {
-  #parts: string[] = [];
-  #pieces: string[] = [];
+  #joined = '';
+  /** Most of the texts that an answer may have never begin. */
+  #pieces: string[] | undefined;
 
   append(piece: string): void {
     if (piece === '') return;
+    this.#pieces ??= [];
     this.#pieces.push(piece);
     if (this.#pieces.length < piecesMax) return;
-    this.#parts.push(this.#pieces.join(''));
-    this.#pieces = [];
+    this.#joined += this.#pieces.join('');
+    this.#pieces = undefined;
   }
 
   isEmpty(): boolean {
-    return this.#parts.length === 0 && this.#pieces.length === 0;
+    return this.#joined === '' && this.#pieces === undefined;
   }
 
   toString(): string {
-    return this.#parts.join('') + this.#pieces.join('');
+    return this.#joined + (this.#pieces?.join('') ?? '');
   }
 }

@@ -35,7 +35,13 @@ export class ConnectionSink implements EventSink {
 
   begin(c: HttpContext, headers: Record<string, string>): Response {
     const head = c.body(null, 200, headers);
-    this.#outgoing.writeHead(head.status, Object.fromEntries(head.headers));
+    const outgoing = this.#outgoing;
+    outgoing.writeHead(head.status, Object.fromEntries(head.headers));
+    // Together with the first events. Node keeps the headers while the response lasts: written with something behind them they
+    // would stay the dozen strings that they were made of.
+    outgoing.cork();
+    outgoing.flushHeaders();
+    process.nextTick(() => outgoing.uncork());
     // Made when it was imported, before the server put a Response of its own in place: such a one it would send again.
     return RESPONSE_ALREADY_SENT;
   }

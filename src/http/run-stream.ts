@@ -24,30 +24,26 @@ export async function streamRun(
 ): Promise<Response> {
   const gone = new AbortController();
   const stream = new EventStream(c.env?.outgoing, () => gone.abort());
-  const { promise: opened, resolve: markOpened } = Promise.withResolvers<Response>();
+  const opened = Promise.withResolvers<Response>();
   let isOpen = false;
   const open = (event: string, data: object) => {
-    if (!isOpen) markOpened(stream.begin(c));
+    if (!isOpen) opened.resolve(stream.begin(c));
     isOpen = true;
     void stream.send({ event, data });
   };
-  const settled = run({
+  run({
     signal: gone.signal,
     waiting: (calls) => open('waiting', { calls }),
     started: (run) => open('run', run),
     progressed: (data) => void stream.send({ event: 'progress', data }),
   })
-    .then((data) => {
-      open('report', data);
-      return opened;
-    })
+    .then((data) => open('report', data))
     .catch((thrown: unknown) => {
-      if (!isOpen) throw thrown;
+      if (!isOpen) return opened.reject(thrown);
       const error = toPromptgateError(thrown);
       log(error, toFailedRequest(c));
       void stream.send({ event: 'error', data: toErrorBody(error, c.get('requestId')) });
-      return opened;
     })
     .finally(() => stream.end());
-  return Promise.race([settled, opened]);
+  return opened.promise;
 }

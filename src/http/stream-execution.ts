@@ -31,7 +31,7 @@ export async function respondWithStream(
     isGone = true;
     leave?.();
   });
-  const { promise: opened, resolve: markOpened } = Promise.withResolvers<Response>();
+  const opened = Promise.withResolvers<Response>();
   let head: Admission | undefined;
   let counted: Usage | undefined;
   let firstSign: NodeJS.Timeout | undefined;
@@ -47,7 +47,7 @@ export async function respondWithStream(
     if (!unsent || !execution) return;
     clearTimeout(firstSign);
     describeAdmission(unsent, execution);
-    markOpened(stream.begin(unsent));
+    opened.resolve(stream.begin(unsent));
     unsent = undefined;
     void send(events.begin(execution, 'promptTokens' in execution ? execution : counted));
   }
@@ -75,7 +75,7 @@ export async function respondWithStream(
     drop: () => void outgoing?.destroy(),
   };
 
-  const settled = execute(reader)
+  execute(reader)
     .then((execution) => {
       if (execution.replayed) unsent?.header('idempotent-replayed', 'true');
       open(execution);
@@ -85,19 +85,17 @@ export async function respondWithStream(
           void send(events.piece(piece));
       }
       void send(events.finish(execution));
-      return opened;
     })
     .catch((thrown: unknown) => {
       // Not begun: the failure is an ordinary response.
-      if (unsent) throw thrown;
+      if (unsent) return opened.reject(thrown);
       const error = toPromptgateError(thrown);
       log(error, request);
       void send(events.fail(error, request.requestId));
-      return opened;
     })
     .finally(() => {
       clearTimeout(firstSign);
       stream.end();
     });
-  return Promise.race([settled, opened]);
+  return opened.promise;
 }

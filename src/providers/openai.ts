@@ -10,7 +10,7 @@ import { isRecord } from './attempt-failure.ts';
 import type { HttpClient } from './http-client.ts';
 import { toOpenaiContent } from './openai-content.ts';
 import { createOpenaiSdk } from './openai-sdk.ts';
-import { assembleOpenaiStream } from './openai-stream.ts';
+import { OpenaiStreamAssembler } from './openai-stream.ts';
 import { isStrictSchema } from './strict-schema.ts';
 import { joinText, type ReadAnswer, readCount, readObject, readString, type WireClient } from './wire.ts';
 import { createWireClient } from './wire-client.ts';
@@ -20,7 +20,7 @@ export function createOpenaiClient(settings: ProviderSettings, http: HttpClient)
     send: createOpenaiSdk(settings, http, '/chat/completions'),
     toRequest: toOpenaiRequest,
     streamed: { stream: true, stream_options: { include_usage: true } },
-    assemble: assembleOpenaiStream,
+    assemble: () => new OpenaiStreamAssembler(),
     read: fromOpenaiBody,
   });
 }

@@ -10,6 +10,8 @@ import { TransportError } from './transport-error.ts';
 
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
+const utf8 = new TextEncoder();
+
 /** More than this of a body does not wait here for its reader, in bytes. */
 const waitingBytesMax = 65_536;
 
@@ -24,7 +26,8 @@ export function createPooledFetch(agent: Agent): Fetch {
         path: pathname + search,
         method: (init.method ?? 'GET') as Dispatcher.HttpMethod,
         headers: init.headers as Record<string, string>,
-        body: (init.body ?? null) as string | null,
+        // Bytes of its own: the request keeps them while its answer streams, and a slice would keep a pool of 64 KiB.
+        body: typeof init.body === 'string' ? utf8.encode(init.body) : null,
       },
       exchange,
     );
@@ -51,7 +54,7 @@ class Exchange implements Dispatcher.DispatchHandler, Pieces {
   readonly #settle: PromiseWithResolvers<PooledResponse>;
   readonly #signal: AbortSignal | null | undefined;
   #controller: Dispatcher.DispatchController | undefined;
-  #waiting: Buffer[] = [];
+  #waiting: Buffer[] | undefined;
   #waitingBytes = 0;
   #ended = false;
   #failure: Error | undefined;
@@ -84,10 +87,14 @@ class Exchange implements Dispatcher.DispatchHandler, Pieces {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, piece: Buffer): void {
+    if (this.#reading) {
+      this.#give(piece);
+      return;
+    }
+    this.#waiting ??= [];
     this.#waiting.push(piece);
     this.#waitingBytes += piece.length;
     if (this.#waitingBytes > waitingBytesMax) controller.pause();
-    this.#give();
   }
 
   onResponseEnd(): void {
@@ -103,29 +110,28 @@ class Exchange implements Dispatcher.DispatchHandler, Pieces {
   #end(): void {
     this.#ended = true;
     this.#signal?.removeEventListener('abort', this.#onAbort);
-    this.#give();
+    if (this.#reading) this.#give(undefined);
   }
 
   read(): Promise<Piece> {
     const reading = Promise.withResolvers<Piece>();
     this.#reading = reading;
-    this.#give();
+    const piece = this.#waiting?.shift();
+    if (piece) {
+      this.#waitingBytes -= piece.length;
+      if (this.#waitingBytes <= waitingBytesMax) this.#controller?.resume();
+    }
+    if (piece || this.#ended) this.#give(piece);
     return reading.promise;
   }
 
-  #give(): void {
-    if (!this.#reading || (this.#waiting.length === 0 && !this.#ended)) return;
-    const { resolve, reject } = this.#reading;
+  /** Tells whoever reads. @param piece undefined: there are no more */
+  #give(piece: Buffer | undefined): void {
+    const { resolve, reject } = this.#reading!;
     this.#reading = undefined;
-    const value = this.#waiting.shift();
-    if (!value) {
-      if (this.#failure) reject(this.#failure);
-      else resolve({ done: true });
-      return;
-    }
-    this.#waitingBytes -= value.length;
-    if (this.#waitingBytes <= waitingBytesMax) this.#controller?.resume();
-    resolve({ done: false, value });
+    if (piece) resolve({ done: false, value: piece });
+    else if (this.#failure) reject(this.#failure);
+    else resolve({ done: true });
   }
 
   async cancel(): Promise<void> {

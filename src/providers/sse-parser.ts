@@ -15,10 +15,11 @@ export interface SseEvent {
 /** UTF-16 units. A web search result or an image arrives as one event of some megabytes. */
 export const eventSizeMax = 8 * 1024 * 1024;
 
-/** An object with methods, and a decoder without a native part: of a thousand streams each has one. */
+/** An object with methods: of a thousand streams each has one. */
 export class SseParser {
   readonly #sizeMax: number;
-  readonly #decoder = new StringDecoder('utf8');
+  /** From the first bytes on that end in something else than ASCII, which may be half a character. */
+  #decoder: StringDecoder | undefined;
   /** A line is joined once, when it ends: appending each piece to one text would take quadratic time in tiny chunks. */
   #pieces: string[] = [];
   #data: string[] = [];
@@ -34,7 +35,7 @@ export class SseParser {
   /** @throws TransportError too_large */
   push(bytes: Uint8Array): SseEvent[] {
     const found: SseEvent[] = [];
-    this.#read(this.#decoder.write(bytes), found);
+    this.#read(this.#decode(bytes), found);
     return found;
   }
 
@@ -44,11 +45,19 @@ export class SseParser {
    */
   end(): SseEvent[] {
     const found: SseEvent[] = [];
-    this.#read(this.#decoder.end(), found);
+    this.#read(this.#decoder?.end() ?? '', found);
     if (this.#pieces.length > 0) this.#takeLine(this.#pieces.join(''), found);
     this.#pieces = [];
     this.#takeEvent(found);
     return found;
+  }
+
+  #decode(bytes: Uint8Array): string {
+    if (!this.#decoder && (bytes.at(-1) ?? 0) < 0x80) {
+      return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+    }
+    this.#decoder ??= new StringDecoder('utf8');
+    return this.#decoder.write(bytes);
   }
 
   #read(decoded: string, found: SseEvent[]): void {

@@ -26,8 +26,8 @@ export function createWireClient(settings: ProviderSettings, wire: WireConverter
       return exchange(askedBy(call), signal, () => wire.send(body, signal), wire.read);
     },
     stream(call, signal, options) {
-      const body = { ...wire.toRequest(call), ...wire.streamed };
-      const send = (within: AbortSignal) => wire.send(body, within);
+      // Made when it is sent, and let go: answers stream for longer than anyone needs the request.
+      const send = (within: AbortSignal) => wire.send({ ...wire.toRequest(call), ...wire.streamed }, within);
       const assembler = wire.assemble();
       return streamExchange({ asked: askedBy(call), signal, send, assembler, read: wire.read, ...options });
     },

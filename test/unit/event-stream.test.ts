@@ -87,6 +87,9 @@ class Connection extends EventEmitter {
   writeHead(...head: unknown[]): void {
     this.head = head;
   }
+  cork(): void {}
+  flushHeaders(): void {}
+  uncork(): void {}
   write(text: string): void {
     this.written.push(text);
   }

@@ -7,7 +7,7 @@ import type { JsonObject } from '../../src/domain/json.ts';
 import { computePrice } from '../../src/domain/price.ts';
 import { noUsage } from '../../src/domain/usage.ts';
 import { assembleAnthropicStream } from '../../src/providers/anthropic-stream.ts';
-import { assembleOpenaiStream } from '../../src/providers/openai-stream.ts';
+import { OpenaiStreamAssembler } from '../../src/providers/openai-stream.ts';
 import { SseParser } from '../../src/providers/sse-parser.ts';
 import {
   loadRecordings,
@@ -107,7 +107,7 @@ const unknown: readonly (readonly [id: string, reason: RegExp])[] = [
 function bodyOf(recording: Recording): JsonObject {
   if (!recording.response.sse_text) return recording.response.body ?? {};
   const isMessages = recording.endpoint === '/v1/messages';
-  const assembler = isMessages ? assembleAnthropicStream() : assembleOpenaiStream();
+  const assembler = isMessages ? assembleAnthropicStream() : new OpenaiStreamAssembler();
   for (const event of new SseParser().push(new TextEncoder().encode(recording.response.sse_text))) {
     if (!assembler.ended) assembler.push(event);
   }

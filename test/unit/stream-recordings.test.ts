@@ -4,7 +4,7 @@ import type { ProviderResult, StreamDelta, Wire } from '../../src/application/pr
 import type { ErrorCode } from '../../src/domain/errors.ts';
 import { assembleAnthropicStream } from '../../src/providers/anthropic-stream.ts';
 import { assembleResponsesStream } from '../../src/providers/openai-responses-stream.ts';
-import { assembleOpenaiStream } from '../../src/providers/openai-stream.ts';
+import { OpenaiStreamAssembler } from '../../src/providers/openai-stream.ts';
 import { createProviders } from '../../src/providers/providers.ts';
 import { type SseEvent, SseParser } from '../../src/providers/sse-parser.ts';
 import type { StreamAssembler } from '../../src/providers/stream.ts';
@@ -53,7 +53,7 @@ function lines({ response }: Recording): Uint8Array[] {
 }
 
 const assemblers: Readonly<Record<Wire, () => StreamAssembler>> = {
-  openai: assembleOpenaiStream,
+  openai: () => new OpenaiStreamAssembler(),
   'openai-responses': assembleResponsesStream,
   anthropic: assembleAnthropicStream,
 };
