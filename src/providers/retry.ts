@@ -1,12 +1,10 @@
 /**
  * The only retry policy. One call becomes at most three requests under one deadline; the SDKs repeat nothing.
  *
- * p-retry counts the attempts. It is given neither the signal nor a delay: with a signal it drops a success that comes
- * together with an abort. Deadline and caller's signal meet in one signal here, which aborts the request in flight and
- * the waits; what an attempt has brought home counts, even when the signal fired meanwhile.
+ * Deadline and caller's signal meet in one signal here, which aborts the request in flight and the waits; what an attempt
+ * has brought home counts, even when the signal fired meanwhile. Why no library: docs/decisions/2026-11-29-own-retry-loop.md.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import pRetry from 'p-retry';
 import type { AttemptControl, ProviderResult } from '../application/provider.ts';
 import { PromptgateError, toPromptgateError } from '../domain/errors.ts';
 import type { Attempt } from '../domain/execution.ts';
@@ -49,18 +47,18 @@ export async function callWithRetries(
   const attempts: Attempt[] = [];
   const billed: Bill[] = [];
   try {
-    const { answer } = await pRetry((number) => attemptOnce(request, control, stop, attempts, number, deps), {
-      retries: policy.attemptsMax - 1,
-      minTimeout: 0,
-      onFailedAttempt({ error }) {
+    for (let number = 1; ; number++) {
+      try {
+        const { answer } = await attemptOnce(request, control, stop, attempts, number, deps);
+        return { ok: true, answer, attempts, billed };
+      } catch (error) {
         if (error instanceof AttemptFailure && error.bill) billed.push(error.bill);
-      },
-      shouldRetry: async ({ error, attemptNumber, retriesLeft }) =>
-        retriesLeft > 0 && waitForNext(error, attemptNumber, stop, policy, deps),
-    });
-    return { ok: true, answer, attempts, billed };
-  } catch (error) {
-    return { ok: false, error: stop.reasonFor(error), attempts, billed };
+        const isLast = number >= policy.attemptsMax;
+        if (isLast || !(await waitForNext(error, number, stop, policy, deps))) {
+          return { ok: false, error: stop.reasonFor(error), attempts, billed };
+        }
+      }
+    }
   } finally {
     stop.release();
   }

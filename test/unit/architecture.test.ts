@@ -29,7 +29,7 @@ const rooms: Record<string, { rooms: string[]; packages: string[] }> = {
   },
   providers: {
     rooms: ['domain', 'application'],
-    packages: ['openai', '@anthropic-ai/sdk', 'p-retry', 'undici', 'zod'],
+    packages: ['openai', '@anthropic-ai/sdk', 'undici', 'zod'],
   },
   telemetry: {
     rooms: ['domain', 'application'],
@@ -60,7 +60,6 @@ const confined: Record<string, RegExp> = {
   '@hono/node-server': /^http\/(listen|event-sink)\.ts$/,
   openai: /^providers\/openai-sdk\.ts$/,
   '@anthropic-ai/sdk': /^providers\/anthropic\.ts$/,
-  'p-retry': /^providers\/retry\.ts$/,
   diff: /^domain\/definition-diff\.ts$/,
   'csv-parse': /^domain\/case-files\.ts$/,
   'fastest-levenshtein': /^domain\/assertion-text\.ts$/,
