@@ -114,7 +114,7 @@ async function startSystems(database: PostgresProcess, peers: readonly Peer[], u
     await startFloor(url),
     ...(await startPromptgate(database.url, url, { audit: 'as it is' })),
     { ...(await startPromptgate(database.url, url, { audit: 'commits not awaited' }))[0], isTimed: false },
-    { ...(await startPromptgate(database.url, url, { audit: 'no audit' }))[0], isTimed: false },
+    (await startPromptgate(database.url, url, { audit: 'no audit' }))[0],
   ];
   for (const peer of peers) {
     try {

@@ -1,7 +1,10 @@
 /** Many streams at once: what memory each takes while all are open, and what a token costs. */
+import { readlinkSync } from 'node:fs';
+import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PostgresProcess } from '../test/support/postgres-process.ts';
 import { countRows } from './calls.ts';
+import { HeldMemoryReader } from './held-memory.ts';
 import { firstLine, type Peer } from './peers.ts';
 import { answerOf, ask, cpuUsOf, rssOf, start } from './processes.ts';
 import { say } from './progress.ts';
@@ -12,8 +15,10 @@ import { inTurn, type System, type SystemStart, streamStarts } from './systems.t
 /** All streams of one system, in a process of its own. */
 export interface StreamRound {
   readonly whole: number;
-  /** While all are open, less what the process takes without them. */
+  /** Resident while all are open, less what the process takes without them. */
   readonly bytesPerStream: number;
+  /** The same of what is held after a collection; null where nobody can tell: of what is not Node. */
+  readonly heldBytesPerStream: number | null;
   readonly cpuUsPerToken: number;
   /** From the start of the process to the first moment at which it takes requests; of systems that say so. */
   readonly readyMs: number | null;
@@ -38,6 +43,10 @@ const pauseMs = 250;
 const openingMs = 4_000;
 const warmUp = 100;
 
+function isNode(pid: number): boolean {
+  return basename(readlinkSync(`/proc/${pid}/exe`)) === 'node';
+}
+
 /** One system at a time, each new: memory that others left would count. */
 export async function measureManyStreams(
   database: PostgresProcess,
@@ -46,7 +55,8 @@ export async function measureManyStreams(
 ): Promise<StreamResults> {
   const provider = start('stream-provider-process.ts', [tokens, pauseMs]);
   const { url } = await answerOf<{ url: string }>(provider);
-  const subjects = streamStarts(database, peers, url).map((begin) => ({
+  const held = new HeldMemoryReader();
+  const subjects = streamStarts(database, peers, url, held.environment).map((begin) => ({
     ...begin,
     rounds: [] as StreamRound[],
   }));
@@ -57,7 +67,7 @@ export async function measureManyStreams(
       for (const subject of inTurn(subjects, round)) {
         if (missing[subject.name]) continue;
         try {
-          subject.rounds.push(await measureOnce(subject, url, streams));
+          subject.rounds.push(await measureOnce(subject, url, streams, held));
         } catch (error) {
           missing[subject.name] = firstLine(error);
         }
@@ -65,6 +75,7 @@ export async function measureManyStreams(
     }
   } finally {
     provider.disconnect();
+    held.close();
   }
   const measured = subjects.filter(({ rounds }) => rounds.length > 0);
   return {
@@ -73,16 +84,26 @@ export async function measureManyStreams(
   };
 }
 
-async function measureOnce({ name, begin }: SystemStart, providerUrl: string, streams: number) {
+async function measureOnce(
+  { name, begin }: SystemStart,
+  providerUrl: string,
+  streams: number,
+  held: HeldMemoryReader,
+): Promise<StreamRound> {
   const started = await begin();
   try {
-    return await measure({ ...started, name }, providerUrl, streams);
+    return await measure({ ...started, name }, providerUrl, streams, held);
   } finally {
     await started.stop();
   }
 }
 
-async function measure(system: System, providerUrl: string, streams: number): Promise<StreamRound> {
+async function measure(
+  system: System,
+  providerUrl: string,
+  streams: number,
+  held: HeldMemoryReader,
+): Promise<StreamRound> {
   const load = start('stream-load-process.ts');
   const order: StreamOrder = {
     target: system.streamed('seed:%s'),
@@ -106,13 +127,21 @@ async function measure(system: System, providerUrl: string, streams: number): Pr
     // Memory of streams that never were would be little.
     if (report.whole === 0) throw new Error(`no stream was whole: ${report.faults.join('; ')}`);
     if (report.faults.length > 0) say(`${system.name}: ${report.faults.join('; ')}`);
+    const cpuUs = cpuUsOf(system.pid) - before.cpuUs;
+    // Once more, for a collection would be in the way of the first.
+    const empty = isNode(system.pid) ? await held.read(system.pid) : null;
+    const again = empty === null ? null : ask<StreamReport>(load, { ...order, seed: 'again' });
+    if (again) await delay(openingMs + pauseMs);
+    const full = empty === null ? null : await held.read(system.pid);
+    const rows = warm.whole + report.whole + ((await again)?.whole ?? 0);
     const { databaseUrl } = system;
     return {
       whole: report.whole,
       bytesPerStream: (during - before.rss) / streams,
-      cpuUsPerToken: (cpuUsOf(system.pid) - before.cpuUs) / report.whole / tokens,
+      heldBytesPerStream: empty === null || full === null ? null : (full - empty) / streams,
+      cpuUsPerToken: cpuUs / report.whole / tokens,
       readyMs: system.readyMs ?? null,
-      lost: databaseUrl ? warm.whole + report.whole - (await countRows(databaseUrl)) : null,
+      lost: databaseUrl ? rows - (await countRows(databaseUrl)) : null,
     };
   } finally {
     load.disconnect();

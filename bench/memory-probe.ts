@@ -1,5 +1,5 @@
 /**
- * Loaded before the product (`node --expose-gc --import`): at SIGUSR2 a process collects its garbage and writes what is left
+ * Loaded before a gateway (`--expose-gc --import`): at SIGUSR2 a process collects its garbage and writes what is left
  * to the directory that BENCH_MEMORY names. What waits to be collected is no leak, and only the process itself can tell.
  */
 import { renameSync, writeFileSync } from 'node:fs';

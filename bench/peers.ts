@@ -10,7 +10,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { chatSystem, ended, type System } from './systems.ts';
+import { chatSystem, type Environment, ended, type System } from './systems.ts';
 
 const run = promisify(execFile);
 const installMs = 600_000;
@@ -20,7 +20,7 @@ const readyMs = 180_000;
 export interface Peer {
   readonly name: string;
   readonly version: string;
-  start(providerUrl: string): Promise<System>;
+  start(providerUrl: string, environment?: Environment): Promise<System>;
 }
 
 /** @returns those that are installed, and why the others are not */
@@ -76,12 +76,12 @@ async function portkey(directory: string): Promise<Peer> {
   return {
     name: 'Portkey',
     version: `${portkeyVersion} (@hono/node-server ${portkeyServerVersion}, Node ${process.versions.node})`,
-    async start(providerUrl) {
+    async start(providerUrl, environment = {}) {
       const port = await freePort();
       // It logs nothing and audits nothing: that is how it comes.
       const child = spawn(process.execPath, [script, '--headless', `--port=${port}`], {
         cwd: directory,
-        env: { PATH: process.env.PATH, NODE_ENV: 'production' },
+        env: { PATH: process.env.PATH, NODE_ENV: 'production', ...environment },
         stdio: 'ignore',
       });
       const headers = {

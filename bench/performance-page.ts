@@ -119,17 +119,31 @@ export function addedAt(system: SystemResult, { pauseMs, share }: Pick<Latency, 
 function streamTable(streams: readonly StreamResult[]): string {
   const bytesOf = (one: StreamResult | undefined) =>
     one?.rounds.map(({ bytesPerStream }) => bytesPerStream) ?? [];
-  const peerBytes = bytesOf(streams.find(({ name }) => name === 'Portkey'));
-  const heads = ['at once', 'streams', 'whole', 'KiB/stream', '× Portkey', 'CPU µs/token', 'rows lost'];
+  const heldOf = (one: StreamResult | undefined) =>
+    one?.rounds.flatMap(({ heldBytesPerStream }) => heldBytesPerStream ?? []) ?? [];
+  const peerOne = streams.find(({ name }) => name === 'Portkey');
+  const heads = [
+    'at once',
+    'streams',
+    'whole',
+    'KiB/stream, resident',
+    '× Portkey',
+    'KiB/stream, held',
+    '× Portkey',
+    'CPU µs/token',
+    'rows lost',
+  ];
   const rows = streams.map((one) => {
     const kept = one.rounds.map(({ lost }) => lost).filter((lost) => lost !== null);
-    const kib = bytesOf(one).map((bytes) => bytes / 1024);
+    const inKib = (all: readonly number[]) => all.map((bytes) => bytes / 1024);
     return [
       one.name,
       String(one.streams),
       whole(Math.min(...one.rounds.map((round) => round.whole))),
-      spread(kib, 0),
-      spread(pairedRatios(bytesOf(one), peerBytes), 2),
+      spread(inKib(bytesOf(one)), 0),
+      spread(pairedRatios(bytesOf(one), bytesOf(peerOne)), 2),
+      spread(inKib(heldOf(one)), 1),
+      spread(pairedRatios(heldOf(one), heldOf(peerOne)), 2),
       whole(median(one.rounds.map(({ cpuUsPerToken }) => cpuUsPerToken))),
       kept.length === 0 ? '–' : String(kept.reduce((total, lost) => total + lost, 0)),
     ];

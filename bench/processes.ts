@@ -4,10 +4,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** A file of this directory as a process; it is told to end by closing its channel. */
-export function start(file: string, args: readonly unknown[] = []): ChildProcess {
+export function start(file: string, args: readonly unknown[] = [], environment: object = {}): ChildProcess {
   return fork(join(import.meta.dirname, file), args.map(String), {
     execArgv: [],
-    env: { PATH: process.env.PATH },
+    env: { PATH: process.env.PATH, ...environment },
   });
 }
 

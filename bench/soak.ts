@@ -3,14 +3,10 @@
  * `--executions` what its processes hold after a collection and what the kernel counts. Flat is a straight line through
  * these (without the first two: code is compiled and pools fill) that does not rise by more than `limits` from end to end.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { ArrivalsResult } from './arrivals-process.ts';
 import { countRows } from './calls.ts';
-import type { HeldMemory } from './memory-probe.ts';
+import { HeldMemoryReader } from './held-memory.ts';
 import { answerOf, ask, childrenOf, cpuUsOf, rssOf, start, sum } from './processes.ts';
 import { say } from './progress.ts';
 import { startPromptgate } from './systems.ts';
@@ -37,24 +33,7 @@ interface Measured {
   readonly rss: number;
 }
 
-const probed = mkdtempSync(join(tmpdir(), 'promptgate-bench-'));
-
-async function readHeld(pids: readonly number[]): Promise<number> {
-  for (const pid of pids) process.kill(pid, 'SIGUSR2');
-  return sum(await Promise.all(pids.map(readHeldOf)));
-}
-
-async function readHeldOf(pid: number): Promise<number> {
-  const file = join(probed, String(pid));
-  for (const until = performance.now() + 60_000; performance.now() < until; await delay(20)) {
-    try {
-      const { heldBytes } = JSON.parse(readFileSync(file, 'utf8')) as HeldMemory;
-      rmSync(file);
-      return heldBytes;
-    } catch {}
-  }
-  throw new Error(`process ${pid} did not say what it holds`);
-}
+const held = new HeldMemoryReader();
 
 /** Of the line with the least squares: how much it rises from its first to its last point, and where it begins. */
 function fitLine(points: readonly Measured[], what: 'held' | 'rss'): { rise: number; from: number } {
@@ -90,9 +69,8 @@ const load = start('arrivals-process.ts');
 const { url } = await answerOf<{ url: string }>(provider);
 const [gateway] = await startPromptgate(database.url, url, {
   audit: 'as it is',
-  node: ['--expose-gc', '--import', join(import.meta.dirname, 'memory-probe.ts')],
   serve: workers > 1 ? ['--workers', String(workers)] : [],
-  environment: { BENCH_MEMORY: probed },
+  environment: held.environment,
 });
 const pids = workers > 1 ? childrenOf(gateway.pid) : [gateway.pid];
 const measured: Measured[] = [];
@@ -106,10 +84,10 @@ try {
     const cpuUs = Math.round((cpuUsOf(gateway.pid) - before) / result.answered);
     const perSecond = Math.round(result.answered / result.seconds);
     const rss = sum(pids.map(rssOf));
-    const held = await readHeld(pids);
-    measured.push({ executions: answered, held, rss });
+    const heldBytes = sum(await Promise.all(pids.map((pid) => held.read(pid))));
+    measured.push({ executions: answered, held: heldBytes, rss });
     say(
-      `${answered} executions, ${result.failed} failed: ${mib(held)} MiB held, ${mib(rss)} MiB RSS (${workers} process${workers > 1 ? 'es' : ''}), ${cpuUs} µs CPU each, ${perSecond}/s`,
+      `${answered} executions, ${result.failed} failed: ${mib(heldBytes)} MiB held, ${mib(rss)} MiB RSS (${workers} process${workers > 1 ? 'es' : ''}), ${cpuUs} µs CPU each, ${perSecond}/s`,
     );
   }
   const rows = await countRows(gateway.databaseUrl ?? '');
@@ -121,5 +99,5 @@ try {
   load.disconnect();
   provider.disconnect();
   await database.stop();
-  rmSync(probed, { recursive: true, force: true });
+  held.close();
 }

@@ -76,8 +76,8 @@ export function chatSystem(
   };
 }
 
-export async function startFloor(providerUrl: string): Promise<System> {
-  const child = start('floor-process.ts', [providerUrl]);
+export async function startFloor(providerUrl: string, environment: Environment = {}): Promise<System> {
+  const child = start('floor-process.ts', [providerUrl], environment);
   const { url } = await answerOf<{ url: string }>(child);
   return chatSystem('floor', url, {}, child);
 }
@@ -87,6 +87,9 @@ export function direct(providerUrl: string, provider: ChildProcess): System {
   return chatSystem('direct', providerUrl, {}, provider, async () => {});
 }
 
+/** More variables of the environment of a gateway's process. */
+export type Environment = Readonly<Record<string, string>>;
+
 export interface PromptgateOptions {
   /** How its audit is exchanged, see audit-exchange.ts. */
   readonly audit: AuditKind;
@@ -95,7 +98,7 @@ export interface PromptgateOptions {
   /** More arguments of node, and of `serve`. */
   readonly node?: readonly string[];
   readonly serve?: readonly string[];
-  readonly environment?: Readonly<Record<string, string>>;
+  readonly environment?: Environment;
 }
 
 /** `promptgate serve` as anyone would run it, once for both of its faces. */
@@ -168,18 +171,22 @@ export interface SystemStart {
 /** What streams are measured of: each face of promptgate in a process of its own. */
 export function streamStarts(
   database: { readonly url: string },
-  peers: readonly { readonly name: string; start(providerUrl: string): Promise<System> }[],
+  peers: readonly {
+    readonly name: string;
+    start(providerUrl: string, environment?: Environment): Promise<System>;
+  }[],
   providerUrl: string,
+  environment: Environment = {},
 ): SystemStart[] {
   const promptgate = (face: 0 | 1) => async () => {
-    const faces = await startPromptgate(database.url, providerUrl, { audit: 'as it is' });
+    const faces = await startPromptgate(database.url, providerUrl, { audit: 'as it is', environment });
     return { ...faces[face], stop: faces[0].stop };
   };
   return [
-    { name: 'floor', begin: () => startFloor(providerUrl) },
+    { name: 'floor', begin: () => startFloor(providerUrl, environment) },
     { name: 'promptgate', begin: promptgate(0) },
     { name: 'promptgate (OpenAI API)', begin: promptgate(1) },
-    ...peers.map(({ name, start }) => ({ name, begin: () => start(providerUrl) })),
+    ...peers.map(({ name, start }) => ({ name, begin: () => start(providerUrl, environment) })),
   ];
 }
 

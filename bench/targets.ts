@@ -1,6 +1,7 @@
 /** What the gateway promises of its cost, held against the figures of a run. */
 import type { SystemResult } from './calls.ts';
 import { providerFirstMs } from './first-tokens.ts';
+import type { StreamRound } from './many-streams.ts';
 import { figure, pairedRatios, type Results, spread, table, whole } from './performance-page.ts';
 import { median, sum } from './processes.ts';
 
@@ -21,7 +22,7 @@ export function targetTable(results: Results): string {
     latencyTarget(results),
     ...auditTargets(results),
     lossTarget(results),
-    memoryTarget(results),
+    ...memoryTargets(results),
     ...firstTokenTargets(results),
     startTarget(results),
   ];
@@ -113,13 +114,19 @@ function lossTarget({ systems, streams }: Results): Target {
   };
 }
 
-function memoryTarget({ streams }: Results): Target {
-  const bytesOf = (name: string) => find(streams, name)?.rounds.map((round) => round.bytesPerStream) ?? [];
-  return {
-    what: `memory of one of ${streams[0]?.streams} streams`,
-    limit: '0.50 × Portkey’s',
-    ...eachFace(0.5, (face) => pairedRatios(bytesOf(face), bytesOf(peer)), times),
+function memoryTargets({ streams }: Results): Target[] {
+  const target = (what: string, of: (round: StreamRound) => number | null): Target => {
+    const bytesOf = (name: string) => find(streams, name)?.rounds.flatMap((round) => of(round) ?? []) ?? [];
+    return {
+      what: `memory of one of ${streams[0]?.streams} streams, ${what}`,
+      limit: '0.50 × Portkey’s',
+      ...eachFace(0.5, (face) => pairedRatios(bytesOf(face), bytesOf(peer)), times),
+    };
   };
+  return [
+    target('resident', ({ bytesPerStream }) => bytesPerStream),
+    target('held after a collection', ({ heldBytesPerStream }) => heldBytesPerStream),
+  ];
 }
 
 function firstTokenTargets({ firstTokens }: Results): Target[] {
