@@ -131,9 +131,12 @@ async function measure(
     // Once more, for a collection would be in the way of the first.
     const empty = isNode(system.pid) ? await held.read(system.pid) : null;
     const again = empty === null ? null : ask<StreamReport>(load, { ...order, seed: 'again' });
+    again?.catch(() => {});
     if (again) await delay(openingMs + pauseMs);
     const full = empty === null ? null : await held.read(system.pid);
-    const rows = warm.whole + report.whole + ((await again)?.whole ?? 0);
+    const wholeAgain = (await again)?.whole ?? 0;
+    if (again && wholeAgain === 0) throw new Error('no stream was whole when what they hold was read');
+    const rows = warm.whole + report.whole + wholeAgain;
     const { databaseUrl } = system;
     return {
       whole: report.whole,

@@ -95,8 +95,7 @@ export interface PromptgateOptions {
   readonly audit: AuditKind;
   /** Another working tree of promptgate, to compare with. */
   readonly checkout?: string;
-  /** More arguments of node, and of `serve`. */
-  readonly node?: readonly string[];
+  /** More arguments of `serve`. */
   readonly serve?: readonly string[];
   readonly environment?: Environment;
 }
@@ -105,7 +104,7 @@ export interface PromptgateOptions {
 export async function startPromptgate(
   admin: string,
   providerUrl: string,
-  { audit, checkout = repository, node = [], serve = [], environment = {} }: PromptgateOptions,
+  { audit, checkout = repository, serve = [], environment = {} }: PromptgateOptions,
 ): Promise<[native: System, compatible: System]> {
   const databaseUrl = await createDatabase(admin);
   const directory = mkdtempSync(join(tmpdir(), 'promptgate-bench-'));
@@ -126,7 +125,7 @@ export async function startPromptgate(
   run('sync', '--deploy', 'production');
   const key = run('keys', 'create', 'bench').trim();
   const hooks = audit === 'as it is' ? [] : ['--import', join(import.meta.dirname, 'audit-exchange.ts')];
-  const child = spawn(process.execPath, [...node, ...hooks, cli, 'serve', '--json', ...serve], {
+  const child = spawn(process.execPath, [...hooks, cli, 'serve', '--json', ...serve], {
     cwd: directory,
     env: { ...env, ...environment, BENCH_AUDIT: audit },
     // It logs as ever: a line for each execution.

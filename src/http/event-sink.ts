@@ -39,9 +39,10 @@ export class ConnectionSink implements EventSink {
     outgoing.writeHead(head.status, Object.fromEntries(head.headers));
     // Together with the first events. Node keeps the headers while the response lasts: written with something behind them they
     // would stay the dozen strings that they were made of.
-    outgoing.cork();
+    const { socket } = outgoing;
+    socket?.cork();
     outgoing.flushHeaders();
-    process.nextTick(() => outgoing.uncork());
+    process.nextTick(() => socket?.uncork());
     // Made when it was imported, before the server put a Response of its own in place: such a one it would send again.
     return RESPONSE_ALREADY_SENT;
   }

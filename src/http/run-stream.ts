@@ -44,6 +44,7 @@ export async function streamRun(
       log(error, toFailedRequest(c));
       void stream.send({ event: 'error', data: toErrorBody(error, c.get('requestId')) });
     })
-    .finally(() => stream.end());
+    .finally(() => stream.end())
+    .catch(opened.reject);
   return opened.promise;
 }

@@ -96,6 +96,7 @@ export async function respondWithStream(
     .finally(() => {
       clearTimeout(firstSign);
       stream.end();
-    });
+    })
+    .catch(opened.reject);
   return opened.promise;
 }

@@ -87,8 +87,9 @@ class Exchange implements Dispatcher.DispatchHandler, Pieces {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, piece: Buffer): void {
-    if (this.#reading) {
-      this.#give(piece);
+    const reading = this.#takeReading();
+    if (reading) {
+      reading.resolve({ done: false, value: piece });
       return;
     }
     this.#waiting ??= [];
@@ -110,28 +111,30 @@ class Exchange implements Dispatcher.DispatchHandler, Pieces {
   #end(): void {
     this.#ended = true;
     this.#signal?.removeEventListener('abort', this.#onAbort);
-    if (this.#reading) this.#give(undefined);
+    const reading = this.#takeReading();
+    if (this.#failure) reading?.reject(this.#failure);
+    else reading?.resolve({ done: true });
+  }
+
+  /** Whoever waits for a piece, who then waits no more. */
+  #takeReading(): PromiseWithResolvers<Piece> | undefined {
+    const reading = this.#reading;
+    this.#reading = undefined;
+    return reading;
   }
 
   read(): Promise<Piece> {
-    const reading = Promise.withResolvers<Piece>();
-    this.#reading = reading;
-    const piece = this.#waiting?.shift();
-    if (piece) {
-      this.#waitingBytes -= piece.length;
+    const value = this.#waiting?.shift();
+    if (value) {
+      this.#waitingBytes -= value.length;
+      // May bring further pieces before it returns: they wait behind this one.
       if (this.#waitingBytes <= waitingBytesMax) this.#controller?.resume();
+      return Promise.resolve({ done: false, value });
     }
-    if (piece || this.#ended) this.#give(piece);
-    return reading.promise;
-  }
-
-  /** Tells whoever reads. @param piece undefined: there are no more */
-  #give(piece: Buffer | undefined): void {
-    const { resolve, reject } = this.#reading!;
-    this.#reading = undefined;
-    if (piece) resolve({ done: false, value: piece });
-    else if (this.#failure) reject(this.#failure);
-    else resolve({ done: true });
+    if (this.#failure) return Promise.reject(this.#failure);
+    if (this.#ended) return Promise.resolve({ done: true });
+    this.#reading = Promise.withResolvers<Piece>();
+    return this.#reading.promise;
   }
 
   async cancel(): Promise<void> {

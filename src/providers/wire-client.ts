@@ -26,8 +26,13 @@ export function createWireClient(settings: ProviderSettings, wire: WireConverter
       return exchange(askedBy(call), signal, () => wire.send(body, signal), wire.read);
     },
     stream(call, signal, options) {
-      // Made when it is sent, and let go: answers stream for longer than anyone needs the request.
-      const send = (within: AbortSignal) => wire.send({ ...wire.toRequest(call), ...wire.streamed }, within);
+      let body: JsonObject | undefined = { ...wire.toRequest(call), ...wire.streamed };
+      const send = (within: AbortSignal) => {
+        const sent = wire.send(body!, within);
+        // Sent once; its answer streams for longer than anyone needs it.
+        body = undefined;
+        return sent;
+      };
       const assembler = wire.assemble();
       return streamExchange({ asked: askedBy(call), signal, send, assembler, read: wire.read, ...options });
     },

@@ -149,7 +149,7 @@ export async function withinPool<T>(
  * would lose it. Assumes 2 MB a second. In steps, for Node keeps a list of its own for each duration of a timer.
  */
 export function transferMs(length: number): number {
-  return Math.ceil(length / 200_000) * 100;
+  return Math.floor(length / 200_000) * 100;
 }
 
 /** Codes with which Node and postgres.js say that there is no usable connection. */

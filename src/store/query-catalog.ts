@@ -59,7 +59,7 @@ function catalogOf(texts: ReadonlyMap<string, string>): QueryCatalog {
       // unsafe() is postgres.js's name for "text from elsewhere"; `prepare` is off in it unless said.
       return async (sql, ...args) => {
         const query = sql.unsafe(text, args, { prepare });
-        const rows = [...(await query)];
+        const rows = (await query).splice(0);
         // Scavenges copy a finished query again and again, with all that it holds, until the next full collection.
         Object.assign(query, { args: null, parameters: null });
         return rows;

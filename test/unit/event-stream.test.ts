@@ -1,7 +1,9 @@
-import { EventEmitter } from 'node:events';
-import type { ServerResponse } from 'node:http';
+import { EventEmitter, once } from 'node:events';
+import { Agent, createServer, get, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { Hono } from 'hono';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, test, vi } from 'vitest';
 import type { HttpContext, HttpEnvironment } from '../../src/http/context.ts';
 import type { AnswerEvents } from '../../src/http/dialect.ts';
 import { EventStream, keepAliveMs } from '../../src/http/event-stream.ts';
@@ -87,9 +89,7 @@ class Connection extends EventEmitter {
   writeHead(...head: unknown[]): void {
     this.head = head;
   }
-  cork(): void {}
   flushHeaders(): void {}
-  uncork(): void {}
   write(text: string): void {
     this.written.push(text);
   }
@@ -158,6 +158,29 @@ describe('an event stream to a connection', () => {
     expect(onGone).toHaveBeenCalledTimes(1);
     expect(vi.getTimerCount()).toBe(0);
   });
+});
+
+test('a stream that begins and ends at once is whole, and its connection is used again', async () => {
+  const server = createServer((_, outgoing) => {
+    void answer((c) => {
+      const events = new EventStream(c.env.outgoing, () => {});
+      const response = events.begin(c);
+      void events.send({ data: 'a' });
+      events.end();
+      return response;
+    }, outgoing);
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const { port } = server.address() as AddressInfo;
+  for (let i = 0; i < 3; i++) {
+    const asking = get({ port, host: '127.0.0.1', agent });
+    const [response] = (await once(asking, 'response')) as [IncomingMessage];
+    expect(await text(response)).toBe('data: a\n\n');
+    expect(asking.reusedSocket).toBe(i > 0);
+  }
+  agent.destroy();
+  await new Promise((closed) => server.close(closed));
 });
 
 describe('a streamed execution before its first content', () => {

@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setImmediate as endOfTurn } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createHttpClient, readBody, responseBytesMax } from '../../src/providers/http-client.ts';
@@ -7,6 +8,8 @@ import { redact } from '../../src/providers/redact.ts';
 
 const timeouts = { connectTimeoutMs: 1_000, firstByteTimeoutMs: 1_000 };
 const mebibyte = Buffer.alloc(1024 * 1024, ' ');
+/** More than waits for a slow reader, and each part of it its own. */
+const long = Array.from({ length: 500_000 }, (_, index) => `${index} `).join('');
 let server: Server;
 let url: string;
 let connections = 0;
@@ -19,7 +22,7 @@ beforeAll(async () => {
       response.end(gzipSync(unpacked));
       return;
     }
-    response.end('{}');
+    response.end(request.url?.includes('long') ? long : '{}');
   });
   server.on('connection', () => {
     connections += 1;
@@ -61,6 +64,19 @@ test('connections are kept and used again', async () => {
   }
   // A second one may open while the first is still being given back.
   expect(connections).toBeLessThanOrEqual(2);
+  await client.close();
+});
+
+test('a reader that is slow, so that the connection is held back, reads all of it in its order', async () => {
+  const client = createHttpClient(timeouts);
+  const reader = (await client.fetch(`${url}/long`)).body!.getReader();
+  const parts: Uint8Array[] = [];
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    parts.push(read.value);
+    // More comes than is read.
+    for (let turn = 0; turn < 10; turn++) await endOfTurn();
+  }
+  expect(Buffer.concat(parts).toString() === long).toBe(true);
   await client.close();
 });
 
