@@ -28,7 +28,6 @@ export function assembleAnthropicStream(): StreamAssembler {
   let head: JsonObject | null = null;
   let usage: JsonObject = {};
   let calls = 0;
-  let ended = false;
   /** The explanation of a refusal has been handed on. */
   let told = false;
 
@@ -101,7 +100,7 @@ export function assembleAnthropicStream(): StreamAssembler {
       return [{ type: 'refusal', text: explained }];
     },
     message_stop() {
-      ended = true;
+      assembler.ended = true;
       return [];
     },
   };
@@ -112,10 +111,9 @@ export function assembleAnthropicStream(): StreamAssembler {
     usage = { ...usage, ...Object.fromEntries(stated) };
   }
 
-  return {
-    get ended() {
-      return ended;
-    },
+  // Not an accessor: V8 keeps the members of an object that has one in a table.
+  const assembler = {
+    ended: false,
     push({ event, data }: SseEvent) {
       const members = parseEvent(data);
       const type = readString(members.type) ?? event;
@@ -137,6 +135,7 @@ export function assembleAnthropicStream(): StreamAssembler {
       usage: Object.keys(usage).length > 0 ? usage : null,
     }),
   };
+  return assembler;
 }
 
 /** A call that the provider's own code makes comes with its arguments at once; any other begins with `{}`. */

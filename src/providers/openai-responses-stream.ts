@@ -42,7 +42,6 @@ export function assembleResponsesStream(): StreamAssembler {
   const items: Item[] = [];
   let response: JsonObject = {};
   let calls = 0;
-  let ended = false;
 
   /** Ids change between the events of one item on some proxies: the position counts first. */
   function find(event: Members): Item | undefined {
@@ -134,7 +133,7 @@ export function assembleResponsesStream(): StreamAssembler {
   /** Some servers leave items out of the whole; their ids may be others than before. */
   function takeResponse(event: Members): StreamDelta[] {
     takeHead(event);
-    ended = true;
+    assembler.ended = true;
     return listOf(response.output).flatMap((sent, output_index) => {
       const { id, type } = readObject(sent) ?? {};
       const known =
@@ -178,10 +177,9 @@ export function assembleResponsesStream(): StreamAssembler {
     return addToCall(event, missing(find(event)?.said ?? '', whole));
   }
 
-  return {
-    get ended() {
-      return ended;
-    },
+  // Not an accessor: V8 keeps the members of an object that has one in a table.
+  const assembler = {
+    ended: false,
     push({ event, data }: SseEvent) {
       const members = parseEvent(data);
       const type = readString(members.type) ?? event;
@@ -198,6 +196,7 @@ export function assembleResponsesStream(): StreamAssembler {
     },
     body: () => ({ ...response, output: items.map(toItem) }),
   };
+  return assembler;
 }
 
 const waiting: ReadonlySet<string> = new Set(['response.created', 'response.queued', 'response.in_progress']);
