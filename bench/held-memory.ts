@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { HeldMemory } from './memory-probe.ts';
+import type { Environment } from './processes.ts';
 
 export class HeldMemoryReader {
   readonly #directory = mkdtempSync(join(tmpdir(), 'promptgate-bench-'));
-  readonly environment: Readonly<Record<string, string>> = {
+  readonly environment: Environment = {
     NODE_OPTIONS: `--expose-gc --import ${join(import.meta.dirname, 'memory-probe.ts')}`,
     BENCH_MEMORY: this.#directory,
   };

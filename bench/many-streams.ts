@@ -1,4 +1,5 @@
 /** Many streams at once: what memory each takes while all are open, and what a token costs. */
+import type { ChildProcess } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -42,10 +43,6 @@ const pauseMs = 250;
 /** They begin one after another, and all are open for the rest of the time. */
 const openingMs = 4_000;
 const warmUp = 100;
-
-function isNode(pid: number): boolean {
-  return basename(readlinkSync(`/proc/${pid}/exe`)) === 'node';
-}
 
 /** One system at a time, each new: memory that others left would count. */
 export async function measureManyStreams(
@@ -129,19 +126,13 @@ async function measure(
     if (report.faults.length > 0) say(`${system.name}: ${report.faults.join('; ')}`);
     const cpuUs = cpuUsOf(system.pid) - before.cpuUs;
     // Once more, for a collection would be in the way of the first.
-    const empty = isNode(system.pid) ? await held.read(system.pid) : null;
-    const again = empty === null ? null : ask<StreamReport>(load, { ...order, seed: 'again' });
-    again?.catch(() => {});
-    if (again) await delay(openingMs + pauseMs);
-    const full = empty === null ? null : await held.read(system.pid);
-    const wholeAgain = (await again)?.whole ?? 0;
-    if (again && wholeAgain === 0) throw new Error('no stream was whole when what they hold was read');
-    const rows = warm.whole + report.whole + wholeAgain;
+    const again = isNode(system.pid) ? await measureHeld(system, load, order, held) : null;
+    const rows = warm.whole + report.whole + (again?.whole ?? 0);
     const { databaseUrl } = system;
     return {
       whole: report.whole,
       bytesPerStream: (during - before.rss) / streams,
-      heldBytesPerStream: empty === null || full === null ? null : (full - empty) / streams,
+      heldBytesPerStream: again?.bytesPerStream ?? null,
       cpuUsPerToken: cpuUs / report.whole / tokens,
       readyMs: system.readyMs ?? null,
       lost: databaseUrl ? rows - (await countRows(databaseUrl)) : null,
@@ -149,4 +140,24 @@ async function measure(
   } finally {
     load.disconnect();
   }
+}
+
+function isNode(pid: number): boolean {
+  return basename(readlinkSync(`/proc/${pid}/exe`)) === 'node';
+}
+
+async function measureHeld(
+  { pid }: System,
+  load: ChildProcess,
+  order: StreamOrder,
+  held: HeldMemoryReader,
+): Promise<{ whole: number; bytesPerStream: number }> {
+  const empty = await held.read(pid);
+  const running = ask<StreamReport>(load, { ...order, seed: 'again' });
+  running.catch(() => {});
+  await delay(openingMs + pauseMs);
+  const full = await held.read(pid);
+  const { whole } = await running;
+  if (whole === 0) throw new Error('no stream was whole when what they hold was read');
+  return { whole, bytesPerStream: (full - empty) / order.streams };
 }

@@ -10,7 +10,8 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { chatSystem, type Environment, ended, type System } from './systems.ts';
+import type { Environment } from './processes.ts';
+import { chatSystem, ended, type System } from './systems.ts';
 
 const run = promisify(execFile);
 const installMs = 600_000;

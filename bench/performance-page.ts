@@ -133,9 +133,9 @@ function streamTable(streams: readonly StreamResult[]): string {
     'CPU µs/token',
     'rows lost',
   ];
+  const inKib = (all: readonly number[]) => all.map((bytes) => bytes / 1024);
   const rows = streams.map((one) => {
     const kept = one.rounds.map(({ lost }) => lost).filter((lost) => lost !== null);
-    const inKib = (all: readonly number[]) => all.map((bytes) => bytes / 1024);
     return [
       one.name,
       String(one.streams),

@@ -3,8 +3,15 @@ import { type ChildProcess, execFileSync, fork } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+/** More variables of the environment of a process. */
+export type Environment = Readonly<Record<string, string>>;
+
 /** A file of this directory as a process; it is told to end by closing its channel. */
-export function start(file: string, args: readonly unknown[] = [], environment: object = {}): ChildProcess {
+export function start(
+  file: string,
+  args: readonly unknown[] = [],
+  environment: Environment = {},
+): ChildProcess {
   return fork(join(import.meta.dirname, file), args.map(String), {
     execArgv: [],
     env: { PATH: process.env.PATH, ...environment },

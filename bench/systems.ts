@@ -8,7 +8,8 @@ import { createInterface } from 'node:readline';
 import postgres from 'postgres';
 import type { Target } from './arrivals-process.ts';
 import type { AuditKind } from './exchanged-trail.ts';
-import { answerOf, start } from './processes.ts';
+import type { Peer } from './peers.ts';
+import { answerOf, type Environment, start } from './processes.ts';
 
 const repository = resolve(import.meta.dirname, '..');
 
@@ -86,9 +87,6 @@ export async function startFloor(providerUrl: string, environment: Environment =
 export function direct(providerUrl: string, provider: ChildProcess): System {
   return chatSystem('direct', providerUrl, {}, provider, async () => {});
 }
-
-/** More variables of the environment of a gateway's process. */
-export type Environment = Readonly<Record<string, string>>;
 
 export interface PromptgateOptions {
   /** How its audit is exchanged, see audit-exchange.ts. */
@@ -170,10 +168,7 @@ export interface SystemStart {
 /** What streams are measured of: each face of promptgate in a process of its own. */
 export function streamStarts(
   database: { readonly url: string },
-  peers: readonly {
-    readonly name: string;
-    start(providerUrl: string, environment?: Environment): Promise<System>;
-  }[],
+  peers: readonly Peer[],
   providerUrl: string,
   environment: Environment = {},
 ): SystemStart[] {

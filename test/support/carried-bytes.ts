@@ -1,6 +1,6 @@
 /**
- * A process that prints how many bytes each ended execution leaves in the old generation until the next full collection,
- * of which it prevents none. Of its own, because a test runner keeps what it watches.
+ * Prints how many bytes each ended execution has left in the old generation since a full collection. A process of its own:
+ * inside a test runner nothing shows of it.
  */
 import { setImmediate as endOfTurn } from 'node:timers/promises';
 import { getHeapSpaceStatistics } from 'node:v8';
