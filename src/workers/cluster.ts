@@ -20,6 +20,7 @@ export function spawnWorker(): WorkerProcess {
   const worker: Worker = cluster.fork();
   // A message to a process that died this moment; its exit is what tells.
   worker.on('error', () => {});
+  closeWhatItNeverTook(worker);
   return {
     pid: worker.process.pid ?? 0,
     send(message) {
@@ -29,6 +30,31 @@ export function spawnWorker(): WorkerProcess {
     onExit: (listener) => void worker.once('exit', listener),
     kill: () => void worker.process.kill('SIGKILL'),
   };
+}
+
+/**
+ * Node passes a worker one connection at a time and holds it until the worker says that it has it. One that dies before never
+ * says so, and Node forgets the connection: it stays open, nobody reads it, and its caller waits for ever.
+ */
+function closeWhatItNeverTook(worker: Worker): void {
+  let passed: Passed | undefined;
+  const { process } = worker;
+  const send = process.send;
+  process.send = ((...args: Parameters<typeof send>) => {
+    const [, handle] = args;
+    // In its place there may be a callback.
+    if (typeof handle === 'object') passed = handle as unknown as Passed;
+    return send.apply(process, args);
+  }) as typeof send;
+  worker.once('exit', () => {
+    // What a worker that ends as it was told did not take has gone to another one.
+    if (!worker.exitedAfterDisconnect) passed?.close();
+  });
+}
+
+/** A connection as Node passes it on: closed here as soon as the worker has it; to close it again does nothing. */
+interface Passed {
+  close(): void;
 }
 
 export interface SupervisorLink {

@@ -1,4 +1,5 @@
 import { mkdtemp } from 'node:fs/promises';
+import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import postgres from 'postgres';
@@ -90,6 +91,19 @@ describe('a gateway of two workers', { timeout }, () => {
     expect(new Set(lines.map((line) => JSON.parse(line).worker))).toEqual(new Set([1, 2]));
   });
 
+  it('that loses one with a connection on its way to it tells the caller at once', async () => {
+    const [victim] = (await pids()) as [number];
+    process.kill(victim, 'SIGSTOP');
+    // Dealt out in turn: one of them goes to the worker that does not take it.
+    const fates = [1, 2, 3].map(() => fateOf(`${gateway.url}/healthz`));
+    await expect.poll(() => fates.filter(({ end }) => end === 200).length, { timeout: 20_000 }).toBe(2);
+    process.kill(victim, 'SIGKILL');
+    await expect
+      .poll(() => fates.map(({ end }) => end).sort(), { timeout: 20_000 })
+      .toEqual([200, 200, 'ECONNRESET']);
+    await expect.poll(readiness, { timeout: 20_000 }).toMatchObject({ workers: { wanted: 2, serving: 2 } });
+  });
+
   it('cancels and records the calls of both at a second SIGTERM', async () => {
     const open = await held('hurry');
     gateway.signal('SIGTERM');
@@ -122,3 +136,16 @@ describe('a gateway of two workers', { timeout }, () => {
     await expectNothingWrong();
   });
 });
+
+/** What becomes of a request on a connection of its own: its status, or the code of its error. */
+function fateOf(url: string): { end?: number | string | undefined } {
+  const fate: { end?: number | string | undefined } = {};
+  const asking = get(url, { agent: false }, (response) => {
+    response.resume();
+    fate.end = response.statusCode;
+  });
+  asking.on('error', (error: NodeJS.ErrnoException) => {
+    fate.end ??= error.code;
+  });
+  return fate;
+}
