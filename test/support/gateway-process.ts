@@ -104,6 +104,11 @@ export async function prepareGateway(options: GatewayProcessOptions): Promise<Ga
     running = undefined;
     return code;
   };
+  const kill = async (): Promise<void> => {
+    if (!running) return;
+    running.signal('SIGKILL');
+    await gone();
+  };
   return {
     directory,
     key: secret,
@@ -119,17 +124,15 @@ export async function prepareGateway(options: GatewayProcessOptions): Promise<Ga
     exited: () => gone(),
     ready: () => ready.promise,
     async start() {
+      // Of a test that failed before its end; the next one would take its place, and nobody would stop it.
+      await kill();
       running = await startCommand(['serve', ...(embedded ? ['--embedded'] : []), ...(options.args ?? [])], {
         cwd: directory,
         environment,
       });
       ready.resolve();
     },
-    async kill() {
-      if (!running) return;
-      running.signal('SIGKILL');
-      await gone();
-    },
+    kill,
     signal: (name) => current().signal(name),
     stop() {
       current().signal('SIGTERM');
