@@ -11,8 +11,11 @@ export interface ConnectOptions {
   /** The server stops a statement that takes longer, in milliseconds. */
   readonly statementTimeoutMs?: number;
   readonly connectTimeoutMs?: number;
-  /** Rows are looked up in an index wherever there is one, however small the table is when a plan is made and kept. */
-  readonly byIndex?: boolean;
+  /**
+   * A prepared statement is planned once for a connection and not for each of its arguments, and looks rows up in an index
+   * wherever there is one, however small the table is at that moment.
+   */
+  readonly planOnce?: boolean;
   /** Called for every notification that a connection of this pool listens to. */
   readonly onNotify?: () => void;
   /** Called when a connection of this pool was lost or closed. */
@@ -92,7 +95,7 @@ function clientOptions(
           statement_timeout: options.statementTimeoutMs ?? defaultStatementTimeoutMs,
           // We act on the commit (a call goes out, an answer is given), so it has to be on disk, whatever the server's default.
           synchronous_commit: 'on',
-          ...(options.byIndex ? { enable_seqscan: 'off' } : {}),
+          ...(options.planOnce ? { plan_cache_mode: 'force_generic_plan', enable_seqscan: 'off' } : {}),
         },
     types: { bigint: { to: 20, from: [20], serialize: String, parse: parseInt8 } },
     ...(onNotify ? { onnotify: () => onNotify() } : {}),
