@@ -5,6 +5,7 @@ import type { AuditKeeping, Retention } from '../application/audit-verification.
 import { firstIdAt } from './audit-store.ts';
 import { toStoreError } from './connection.ts';
 import type { QueryCatalog, Row } from './query-catalog.ts';
+import { inTransaction } from './transaction.ts';
 
 const checks = [
   ['intents_alive', 'verifyExpiredIntents', 'every call in flight belongs to a gateway that lives'],
@@ -46,22 +47,26 @@ export function createAuditKeeping(open: () => postgres.Sql, queries: QueryCatal
       const sql = open();
       try {
         // One snapshot, so that what is compared belongs together.
-        return await sql.begin('isolation level repeatable read read only', async (tx) => {
-          await unlimit(tx);
-          const results = [];
-          for (const { name, about, run, ofExecutions } of bound) {
-            const rows = (await run(tx, ...(ofExecutions ? [firstId] : []))).map((row) =>
-              answerSchema.parse(row),
-            );
-            results.push({
-              name,
-              about,
-              violations: rows[0]?.total ?? 0,
-              examples: rows.map(({ subject }) => subject),
-            });
-          }
-          return results;
-        });
+        return await inTransaction(
+          sql,
+          async (tx) => {
+            await unlimit(tx);
+            const results = [];
+            for (const { name, about, run, ofExecutions } of bound) {
+              const rows = (await run(tx, ...(ofExecutions ? [firstId] : []))).map((row) =>
+                answerSchema.parse(row),
+              );
+              results.push({
+                name,
+                about,
+                violations: rows[0]?.total ?? 0,
+                examples: rows.map(({ subject }) => subject),
+              });
+            }
+            return results;
+          },
+          'isolation level repeatable read read only',
+        );
       } catch (error) {
         throw toStoreError(error, 'reading');
       } finally {

@@ -6,6 +6,7 @@ import { type Execution, executionStatuses, type Intent } from '../domain/execut
 import { bindGuard, type Pool } from './connection.ts';
 import { fromExecution, fromIntent, toIntent, toStoredExecution, toTrafficCount } from './execution-rows.ts';
 import type { QueryCatalog, Row, Sql } from './query-catalog.ts';
+import { inTransaction } from './transaction.ts';
 
 export interface RecoveryScope {
   readonly gatewayId: string;
@@ -135,7 +136,7 @@ export function createAuditStore(
     },
     recoverIntents: ({ gatewayId, abandoned, alone }, toOutcome, limit) =>
       guard('auditing', async () => {
-        const { outcomes } = await pool.sql.begin(async (tx) => {
+        return inTransaction(pool.sql, async (tx) => {
           const ids = JSON.stringify(abandoned);
           const expired = await run.lockExpiredIntents(tx, gatewayId, ids, alone, limit);
           const outcomes = expired.map((row) => toOutcome(toIntent(row)));
@@ -144,9 +145,8 @@ export function createAuditStore(
               tx,
               outcomes.map((outcome) => fromExecution(outcome)),
             );
-          return { outcomes };
+          return outcomes;
         });
-        return outcomes;
       }),
     async renewLease({ id, host, pid, leaseMs }) {
       await guard('auditing', () => run.renewLease(pool.sql, id, host, pid, leaseMs / 1000));

@@ -177,6 +177,14 @@ function isUnavailable(error: unknown): boolean {
   return error instanceof postgres.PostgresError ? unavailableStates.test(code) : connectionCodes.test(code);
 }
 
+/** True when the connection of a statement is gone, or is about to be: it was reset, or the server ended it. */
+export function isConnectionLost(error: unknown): boolean {
+  if (error instanceof postgres.PostgresError) return /^(FATAL|PANIC)$/.test(error.severity);
+  const code = codeOf(error);
+  // One that the client itself has given up it does not use again.
+  return connectionCodes.test(code) && code !== 'CONNECTION_DESTROYED';
+}
+
 /** What the log may see of a driver's error: state and place, never a value, a statement or the URL. */
 function scrub(error: unknown): Error {
   if (error instanceof postgres.PostgresError) {

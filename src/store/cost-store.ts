@@ -8,6 +8,7 @@ import type { Json } from '../domain/json.ts';
 import { bindGuard, type Pool, sqlStateOf, toStoreError } from './connection.ts';
 import { priceSchema } from './execution-rows.ts';
 import type { QueryCatalog, Row } from './query-catalog.ts';
+import { inTransaction } from './transaction.ts';
 
 const dayMs = 86_400_000;
 const text = z.string().nullable();
@@ -83,7 +84,7 @@ export function createCostStore(pool: Pool, open: () => postgres.Sql, queries: Q
     async rebuild(since, until) {
       const sql = open();
       try {
-        const [row] = await sql.begin(async (tx) => {
+        const [row] = await inTransaction(sql, async (tx) => {
           await run.unlimit(tx);
           return run.rebuild(tx, since, until);
         });

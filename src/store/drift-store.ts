@@ -10,6 +10,7 @@ import { executionStatuses, finishReasons } from '../domain/execution.ts';
 import { bindGuard, type Pool } from './connection.ts';
 import { priceSchema } from './execution-rows.ts';
 import type { QueryCatalog, Row } from './query-catalog.ts';
+import { inTransaction } from './transaction.ts';
 
 /** Of a window at most slices × perSlice executions are read. */
 const slices = 24;
@@ -98,7 +99,7 @@ export function createDriftStore(pool: Pool, queries: QueryCatalog): DriftStore 
     record: (run, findings) =>
       guard('auditing', async () => {
         const { baselineSince, since, until } = run;
-        const rows: Row[] | null = await pool.sql.begin(async (tx) => {
+        const rows: Row[] | null = await inTransaction(pool.sql, async (tx) => {
           const [isNew] = await insertRun(
             tx,
             ...[run.id, run.actor, run.promptName, baselineSince, since, until, run.tests],

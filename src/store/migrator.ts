@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { PromptgateError } from '../domain/errors.ts';
 import { toContactError, toStoreError } from './connection.ts';
 import type { QueryCatalog, Row, Sql } from './query-catalog.ts';
+import { inTransaction } from './transaction.ts';
 
 export interface Migration {
   readonly version: number;
@@ -53,7 +54,7 @@ export async function migrate(
   const run = bindQueries(queries);
   try {
     await refuseOldServer(sql, run);
-    return await sql.begin(async (tx) => {
+    return await inTransaction(sql, async (tx) => {
       await run.unlimit(tx);
       await run.lock(tx);
       await run.create(tx);

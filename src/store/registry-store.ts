@@ -18,6 +18,7 @@ import {
   toPromptVersion,
 } from './registry-rows.ts';
 import { bindRegistryTransactions } from './registry-transactions.ts';
+import { inTransaction } from './transaction.ts';
 
 /** Who hears of label moves, whichever verb asked for them. */
 export interface MoveObserver {
@@ -65,13 +66,17 @@ export function createRegistryStore(
       // One snapshot, so that labels never point at versions that the same answer lacks.
       read(
         (sql) =>
-          sql.begin('isolation level repeatable read read only', async (tx) => ({
-            revision: Number((await run.revision(tx))[0]?.revision),
-            versions: (await run.listVersionsSince(tx, sinceRevision)).map(toPromptVersion),
-            labels: (await run.listLabels(tx)).map(toLabel),
-            archives: (await run.listArchives(tx)).map(toArchiveFact),
-            keys: (await run.listKeys(tx)).map(toApiKey),
-          })),
+          inTransaction(
+            sql,
+            async (tx) => ({
+              revision: Number((await run.revision(tx))[0]?.revision),
+              versions: (await run.listVersionsSince(tx, sinceRevision)).map(toPromptVersion),
+              labels: (await run.listLabels(tx)).map(toLabel),
+              archives: (await run.listArchives(tx)).map(toArchiveFact),
+              keys: (await run.listKeys(tx)).map(toApiKey),
+            }),
+            'isolation level repeatable read read only',
+          ),
         looks,
       ),
     onChange: async (listener) => options.listen?.(listener),

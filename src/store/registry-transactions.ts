@@ -6,6 +6,7 @@
 import type postgres from 'postgres';
 import { type Pool, toStoreError, withinPool } from './connection.ts';
 import type { QueryCatalog, Sql } from './query-catalog.ts';
+import { inTransaction } from './transaction.ts';
 
 export interface RegistryTransactions {
   read<T>(work: (sql: postgres.Sql) => Promise<T>, on?: Pool, deadlineMs?: number): Promise<T>;
@@ -29,12 +30,12 @@ export function bindRegistryTransactions(
     },
     async write<T>(work: (tx: Sql) => Promise<T>): Promise<T> {
       const transaction = (sql: postgres.Sql) =>
-        sql.begin(async (tx) => {
+        inTransaction(sql, async (tx) => {
           await lock(tx);
-          return { result: await work(tx) };
+          return work(tx);
         });
       try {
-        return (await withinPool(pool, deadlineMs, transaction)).result;
+        return await withinPool(pool, deadlineMs, transaction);
       } catch (error) {
         throw toStoreError(error, 'registering');
       }
