@@ -4,6 +4,7 @@
  */
 import postgres from 'postgres';
 import { PromptgateError } from '../domain/errors.ts';
+import { createDialer } from './database-socket.ts';
 
 export interface ConnectOptions {
   /** Most connections of the pool. */
@@ -23,6 +24,8 @@ export interface ConnectOptions {
 }
 
 export const defaultStatementTimeoutMs = 10_000;
+/** For statements that are on their way when a pool takes a new client. */
+const drainSeconds = 15;
 
 /** Opens no connection yet: the first query does. @throws PromptgateError invalid_request — the URL cannot be read */
 export function connect(url: string, options: ConnectOptions = {}): postgres.Sql {
@@ -57,18 +60,40 @@ export interface Pool {
   renew?(): void;
 }
 
+/**
+ * A client of which a connection was lost is used no more: postgres.js keeps the object for the next connection, and with it
+ * what was left to be sent, or the error, of the last one. What its other connections do, they do to the end.
+ */
 export function createPool(url: string, options: ConnectOptions): Pool & { end(): Promise<void> } {
-  let sql = connect(url, options);
+  let sql = open();
   const drop = (old: postgres.Sql, seconds: number) => old.end({ timeout: seconds }).catch(() => {});
+
+  function open(): postgres.Sql {
+    const opened = connect(url, {
+      ...options,
+      onClose() {
+        options.onClose?.();
+        if (sql === opened) replace(drainSeconds);
+      },
+    });
+    return opened;
+  }
+
+  function replace(seconds: number): void {
+    const old = sql;
+    sql = open();
+    void drop(old, seconds);
+  }
+
   return {
     get sql() {
       return sql;
     },
-    renew() {
-      void drop(sql, 0);
-      sql = connect(url, options);
+    renew: () => replace(0),
+    end() {
+      const last = sql;
+      return drop(last, 5);
     },
-    end: () => drop(sql, 5),
   };
 }
 
@@ -87,6 +112,9 @@ function clientOptions(
     // Saves a round trip on every new connection; no query of ours returns an array.
     fetch_types: false,
     onnotice: () => {},
+    socket: createDialer(),
+    // The client would end each connection within 90 minutes, and of a pool every end is a loss.
+    max_lifetime: null,
     prepare: !pooled,
     connection: pooled
       ? { application_name: 'promptgate' }

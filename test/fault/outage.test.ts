@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { countStatuses } from '../support/fault-rig.ts';
 import { report, scaled } from '../support/fault-run.ts';
-import type { Call } from '../support/gateway-process.ts';
+import { type Call, runLoad } from '../support/gateway-process.ts';
 import { loadThrough, type OutageRig, outageNames, startOutageRig } from '../support/outage.ts';
 
 const auditTimeoutMs = 700;
@@ -85,3 +85,53 @@ describe('a gateway with a spool, while PostgreSQL is', () => {
     },
   );
 });
+
+describe('a gateway whose connections are ended again and again', () => {
+  let rig: OutageRig;
+  beforeAll(async () => {
+    rig = await startOutageRig(environment);
+  });
+  afterAll(() => rig.close());
+
+  it('lives, loses nothing, and writes the registry whole or not at all', { timeout }, async () => {
+    await rig.provider.behave({ delayMs: 20 });
+    let stopped = false;
+    const until = () => stopped;
+    const load = runLoad(rig.gateway, { concurrency: 4, prefix: 'ended', until });
+    const keys = Promise.all([makeKeys(rig, 'a', until), makeKeys(rig, 'b', until)]);
+    const rounds = scaled(20, 1_000);
+    for (let round = 0; round < rounds; round++) {
+      const before = rig.provider.count;
+      await expect.poll(() => rig.provider.count, { timeout: 20_000 }).toBeGreaterThan(before + 10);
+      if (round % 2 === 0) rig.proxy.reset();
+      else await endBackends(rig);
+    }
+    stopped = true;
+    const [calls, made] = await Promise.all([load, keys]);
+    const trail = await rig.expectNothingWrong(calls);
+    report('connections ended', { rounds, keys: made.flat().length, ...countStatuses(trail, 'ended') });
+    const written = await rig.query(`select name from api_keys where name like 'ended-%'`);
+    expect(written.map(({ name }) => name)).toEqual(expect.arrayContaining(made.flat()));
+  });
+});
+
+function endBackends(rig: OutageRig) {
+  return rig.query(`select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid()`);
+}
+
+/** Each a transaction. @returns the names of those of which it was said that they are made */
+async function makeKeys({ gateway }: OutageRig, prefix: string, until: () => boolean): Promise<string[]> {
+  const made: string[] = [];
+  for (let count = 0; !until(); count++) {
+    const name = `ended-${prefix}-${count}`;
+    const response = await fetch(`${gateway.url}/v1/keys`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${gateway.key}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ name, scopes: ['execute'] }),
+    });
+    await response.arrayBuffer();
+    if (response.ok) made.push(name);
+  }
+  return made;
+}
