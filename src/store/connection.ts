@@ -19,13 +19,15 @@ export interface ConnectOptions {
   readonly planOnce?: boolean;
   /** Called for every notification that a connection of this pool listens to. */
   readonly onNotify?: () => void;
-  /** Called when a connection of this pool was lost or closed. */
+  /** Called when a connection of this pool was lost or closed, or could not be opened. */
   readonly onClose?: () => void;
+  /** Called when one ended that had been a session; never under TLS. */
+  readonly onLost?: () => void;
 }
 
 export const defaultStatementTimeoutMs = 10_000;
-/** For statements that are on their way when a pool takes a new client. */
-const drainSeconds = 15;
+/** Longer than any statement of a pool may take. */
+const retireMs = 15_000;
 
 /** Opens no connection yet: the first query does. @throws PromptgateError invalid_request — the URL cannot be read */
 export function connect(url: string, options: ConnectOptions = {}): postgres.Sql {
@@ -61,28 +63,35 @@ export interface Pool {
 }
 
 /**
- * A client of which a connection was lost is used no more: postgres.js keeps the object for the next connection, and with it
- * what was left to be sent, or the error, of the last one. What its other connections do, they do to the end.
+ * A client that lost a session gets no more work: postgres.js keeps the object for its next connection, and with it what
+ * was left to be sent, or the error, of the last one. What it has begun it may end in `retireMs`.
  */
 export function createPool(url: string, options: ConnectOptions): Pool & { end(): Promise<void> } {
+  const retired = new Set<postgres.Sql>();
+  let ended = false;
   let sql = open();
-  const drop = (old: postgres.Sql, seconds: number) => old.end({ timeout: seconds }).catch(() => {});
 
   function open(): postgres.Sql {
-    const opened = connect(url, {
+    const opened: postgres.Sql = connect(url, {
       ...options,
-      onClose() {
-        options.onClose?.();
-        if (sql === opened) replace(drainSeconds);
+      onLost() {
+        if (sql === opened) replace(retireMs);
       },
     });
     return opened;
   }
 
-  function replace(seconds: number): void {
+  function replace(ms: number): void {
+    if (ended) return;
     const old = sql;
     sql = open();
-    void drop(old, seconds);
+    retired.add(old);
+    setTimeout(() => void drop(old, 0), ms).unref();
+  }
+
+  async function drop(old: postgres.Sql, seconds: number): Promise<void> {
+    retired.delete(old);
+    await old.end({ timeout: seconds }).catch(() => {});
   }
 
   return {
@@ -90,9 +99,9 @@ export function createPool(url: string, options: ConnectOptions): Pool & { end()
       return sql;
     },
     renew: () => replace(0),
-    end() {
-      const last = sql;
-      return drop(last, 5);
+    async end() {
+      ended = true;
+      await Promise.all([...[...retired].map((old) => drop(old, 0)), drop(sql, 5)]);
     },
   };
 }
@@ -112,9 +121,7 @@ function clientOptions(
     // Saves a round trip on every new connection; no query of ours returns an array.
     fetch_types: false,
     onnotice: () => {},
-    socket: createDialer(),
-    // The client would end each connection within 90 minutes, and of a pool every end is a loss.
-    max_lifetime: null,
+    socket: createDialer(options.onLost),
     prepare: !pooled,
     connection: pooled
       ? { application_name: 'promptgate' }

@@ -19,16 +19,22 @@ export async function inTransaction<T>(
   mode = '',
 ): Promise<T> {
   let over: { readonly error: unknown } | undefined;
+  let lost = false;
   const transaction = sql.begin(mode, async (tx) => {
     const send = tx.unsafe;
     tx.unsafe = ((...args: Parameters<typeof send>) => {
       if (over) throw over.error;
-      return send(...args);
+      const statement = send(...args);
+      statement.catch((error) => {
+        lost ||= isConnectionLost(error);
+      });
+      return statement;
     }) as typeof send;
     try {
-      return { result: await work(tx) };
+      const result = await work(tx);
+      return over || lost ? never() : { result };
     } catch (error) {
-      if (over || isConnectionLost(error)) return new Promise<never>(() => {});
+      if (over || lost) return never();
       throw error;
     }
   });
@@ -38,4 +44,9 @@ export async function inTransaction<T>(
     over = { error };
     throw error;
   }
+}
+
+/** The end of the connection rejects `begin`; what its callback gives would be answered with a COMMIT or ROLLBACK. */
+function never(): Promise<never> {
+  return new Promise(() => {});
 }

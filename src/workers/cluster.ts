@@ -41,9 +41,8 @@ function closeWhatItNeverTook(worker: Worker): void {
   const { process } = worker;
   const send = process.send;
   process.send = ((...args: Parameters<typeof send>) => {
-    const [, handle] = args;
-    // In its place there may be a callback.
-    if (typeof handle === 'object') passed = handle as unknown as Passed;
+    const [message, handle] = args;
+    if ((message as { act?: unknown }).act === 'newconn') passed = handle as unknown as Passed;
     return send.apply(process, args);
   }) as typeof send;
   worker.once('exit', () => {

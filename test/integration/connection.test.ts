@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 import { setImmediate as endOfTurn } from 'node:timers/promises';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createPool } from '../../src/store/connection.ts';
+import { createPool, withDeadline } from '../../src/store/connection.ts';
 import { createDialer } from '../../src/store/database-socket.ts';
 import { databases, type TestDatabase } from '../support/databases.ts';
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
@@ -47,7 +47,7 @@ describe('a pool whose connections are lost', () => {
         );
         await endOfTurn();
       }
-      const ended = await Promise.all(fates);
+      const ended = await withDeadline(Promise.all(fates), 5_000);
       expect(ended.filter((fate) => fate === 'answered').length).toBeGreaterThan(0);
     }
     await pool.end();
@@ -73,6 +73,82 @@ describe('a pool whose connections are lost', () => {
     await admin`select pg_terminate_backend(${row?.pid}, 5000)`;
     expect(await slow).toMatchObject([{ how: 'ended' }]);
     await pool.end();
+  });
+});
+
+describe('a pool', () => {
+  let database: TestDatabase;
+  let admin: postgres.Sql;
+
+  beforeAll(async () => {
+    database = await databases[0]!.create();
+    admin = postgres(database.url, { max: 1, onnotice: () => {} });
+  });
+  afterAll(async () => {
+    await admin?.end();
+    await database?.drop();
+  });
+
+  const others = async () => {
+    const rows = await admin`select pid from pg_stat_activity
+      where datname = current_database() and pid <> pg_backend_pid() order by pid`;
+    return rows.map(({ pid }): number => pid);
+  };
+
+  it('keeps the connections that it has when one more is refused', async () => {
+    const pool = createPool(database.url, { max: 3 });
+    const ask = (many: number) =>
+      Promise.all(
+        Array.from({ length: many }, () =>
+          pool.sql.unsafe('select pg_sleep(0.05)').then(
+            () => 'answered',
+            ({ code }) => code,
+          ),
+        ),
+      );
+    const limit = (connections: number) =>
+      admin.unsafe(
+        `alter database ${new URL(database.url).pathname.slice(1)} connection limit ${connections}`,
+      );
+    expect(await ask(2)).toEqual(['answered', 'answered']);
+    const had = await others();
+    await limit(0);
+    const answers = await ask(3);
+    await limit(-1);
+    expect(answers).toEqual(['answered', 'answered', '53300']);
+    const [row] = await pool.sql.unsafe('select pg_backend_pid() as pid');
+    expect(had).toContain(row?.pid);
+    await pool.end();
+  });
+
+  it('whose connection was lost serves what had waited for it, and leaves none open', async () => {
+    const pool = createPool(database.url, { max: 1 });
+    const [row] = await pool.sql.unsafe('select pg_backend_pid() as pid');
+    const asleep = pool.sql.unsafe('select pg_sleep(60)').catch(() => 'refused');
+    const isAsleep = async () =>
+      (await admin`select from pg_stat_activity where pid = ${row?.pid} and wait_event = 'PgSleep'`).length;
+    await expect.poll(isAsleep, { timeout: 20_000 }).toBe(1);
+    const waiting = [1, 2, 3, 4].map((one) =>
+      pool.sql.unsafe('select $1::int', [one]).then(
+        () => 'answered',
+        () => 'refused',
+      ),
+    );
+    await admin`select pg_terminate_backend(${row?.pid}, 5000)`;
+    expect(await asleep).toBe('refused');
+    await withDeadline(Promise.all(waiting), 10_000);
+    await pool.sql.unsafe('select 1');
+    await pool.end();
+    await expect.poll(others, { timeout: 20_000 }).toEqual([]);
+  });
+
+  it('that was ended opens no connection any more', async () => {
+    const pool = createPool(database.url, { max: 1 });
+    await pool.sql.unsafe('select 1');
+    await pool.end();
+    pool.renew?.();
+    await expect(pool.sql.unsafe('select 1').execute()).rejects.toMatchObject({ code: 'CONNECTION_ENDED' });
+    await expect.poll(others, { timeout: 20_000 }).toEqual([]);
   });
 });
 

@@ -83,7 +83,15 @@ describe.each(databases)('a transaction on $name', ({ name, create }) => {
       await mine.end();
     });
 
-    it.each(Object.entries(ways))('%s between two statements sends none any more', async (_, lose) => {
+    const outcomes: Record<string, (writing: Promise<unknown>) => Promise<unknown>> = {
+      'be it heard': (writing) => writing,
+      'be it not': (writing) => writing.catch(() => 'never mind'),
+    };
+    const lost = Object.entries(ways).flatMap(([way, lose]) =>
+      Object.entries(outcomes).map(([heard, hear]) => ({ way, lose, heard, hear })),
+    );
+
+    it.each(lost)('$way between two statements sends none any more, $heard', async ({ lose, hear }) => {
       const mine = connect(proxy.through(database.url), { max: 1 });
       const reconnected = Promise.withResolvers<void>();
       const last = Promise.withResolvers<unknown>();
@@ -94,13 +102,15 @@ describe.each(databases)('a transaction on $name', ({ name, create }) => {
         await reconnected.promise;
         const writing = (async () => write(tx, 'outside'))();
         writing.then(last.resolve, last.resolve);
-        await writing;
+        await hear(writing);
       });
       await expect(transaction).rejects.toBeInstanceOf(Error);
-      // The very connection that the transaction had, opened again.
-      await mine`select 1`;
+      // The very connection that the transaction had, opened again; what is sent now is somebody else's transaction.
+      await mine`begin`;
       reconnected.resolve();
       expect(await last.promise).toBeInstanceOf(Error);
+      expect(await mine`select now() = statement_timestamp() as is_first`).toEqual([{ is_first: false }]);
+      await mine`rollback`;
       expect(await written()).toEqual([]);
       await mine.end();
     });
