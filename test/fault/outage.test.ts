@@ -99,7 +99,7 @@ describe('a gateway whose connections are ended again and again', () => {
     const until = () => stopped;
     const load = runLoad(rig.gateway, { concurrency: 4, prefix: 'ended', until });
     const keys = Promise.all([makeKeys(rig, 'a', until), makeKeys(rig, 'b', until)]);
-    const rounds = scaled(20, 500);
+    const rounds = scaled(10, 500);
     for (let round = 0; round < rounds; round++) {
       const before = rig.provider.count;
       await expect.poll(() => rig.provider.count, { timeout: 20_000 }).toBeGreaterThan(before + 10);
