@@ -34,8 +34,8 @@ export function fillPage(page: string, results: Results): string {
   const failed = systems.filter((one) => one.failed > 0).map((one) => `${one.name} ${one.failed}`);
   const parts = [
     `${date}, commit ${commit}; ${machine}. ${[...versions, 'PostgreSQL with fsync on'].join(', ')}. ` +
-      `Medians of rounds in turns (${size.rounds} at saturation of ${size.saturationSeconds} s each, ${size.latencyRounds} at each rate of ` +
-      `${size.latencySeconds} s, ${size.streamRounds} of streams, ${size.firstTokenRounds} of first tokens); in parentheses the least and the most. ` +
+      `Medians of rounds in turns (${size.rounds} at saturation of ${size.saturationSeconds} s each, ${size.latencyRounds} at each rate, ` +
+      `${size.judgedRounds} at 50 % and 20 ms, of ${size.latencySeconds} s, ${size.streamRounds} of streams, ${size.firstTokenRounds} of first tokens); in parentheses the least and the most. ` +
       `Ratios are medians of the ratios within a round. The run took ${whole(minutes)} minutes.`,
     targetTable(results),
     '![CPU for each request, and added latency by rate](performance/figures.svg)',

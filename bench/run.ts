@@ -35,6 +35,8 @@ export interface Size {
   readonly rounds: number;
   readonly saturationSeconds: number;
   readonly latencyRounds: number;
+  /** At the rate and pause that decide: one stall of the machine is a round's p99, and three rounds are luck. */
+  readonly judgedRounds: number;
   readonly latencySeconds: number;
   /** The same rate, asked of the provider itself just before. */
   readonly directSeconds: number;
@@ -50,6 +52,7 @@ const size: Size = values.quick
       rounds: 3,
       saturationSeconds: 2,
       latencyRounds: 1,
+      judgedRounds: 3,
       latencySeconds: 1,
       directSeconds: 1,
       streams: 200,
@@ -62,6 +65,7 @@ const size: Size = values.quick
       rounds: 7,
       saturationSeconds: 4,
       latencyRounds: 3,
+      judgedRounds: 9,
       latencySeconds: 4,
       directSeconds: 2,
       streams: 1_000,

@@ -1,5 +1,5 @@
 /** What the gateway promises of its cost, held against the figures of a run. */
-import type { SystemResult } from './calls.ts';
+import { judged, type SystemResult } from './calls.ts';
 import { providerFirstMs } from './first-tokens.ts';
 import type { StreamRound } from './many-streams.ts';
 import { figure, pairedRatios, type Results, spread, table, whole } from './performance-page.ts';
@@ -70,7 +70,7 @@ function cpuRatios(systems: readonly SystemResult[], name: string, beside: strin
 function latencyTarget({ systems }: Results): Target {
   const p99s = (name: string) =>
     (find(systems, name)?.latency ?? [])
-      .filter(({ pauseMs, share }) => pauseMs === 20 && share === 0.5)
+      .filter(({ pauseMs, share }) => pauseMs === judged.pauseMs && share === judged.share)
       .map(({ addedP99Ms }) => addedP99Ms);
   const limit = median(p99s(peer));
   return {
