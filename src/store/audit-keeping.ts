@@ -5,7 +5,7 @@ import type { AuditKeeping, Retention } from '../application/audit-verification.
 import { firstIdAt } from './audit-store.ts';
 import { toStoreError } from './connection.ts';
 import type { QueryCatalog, Row } from './query-catalog.ts';
-import { inTransaction } from './transaction.ts';
+import { inTransaction, snapshot } from './transaction.ts';
 
 const checks = [
   ['intents_alive', 'verifyExpiredIntents', 'every call in flight belongs to a gateway that lives'],
@@ -65,7 +65,7 @@ export function createAuditKeeping(open: () => postgres.Sql, queries: QueryCatal
             }
             return results;
           },
-          'isolation level repeatable read read only',
+          snapshot,
         );
       } catch (error) {
         throw toStoreError(error, 'reading');

@@ -18,7 +18,7 @@ import {
   toPromptVersion,
 } from './registry-rows.ts';
 import { bindRegistryTransactions } from './registry-transactions.ts';
-import { inTransaction } from './transaction.ts';
+import { inTransaction, snapshot } from './transaction.ts';
 
 /** Who hears of label moves, whichever verb asked for them. */
 export interface MoveObserver {
@@ -75,7 +75,7 @@ export function createRegistryStore(
               archives: (await run.listArchives(tx)).map(toArchiveFact),
               keys: (await run.listKeys(tx)).map(toApiKey),
             }),
-            'isolation level repeatable read read only',
+            snapshot,
           ),
         looks,
       ),

@@ -2,6 +2,9 @@
 import type postgres from 'postgres';
 import { isConnectionLost } from './connection.ts';
 
+/** The mode in which all statements see the same moment. */
+export const snapshot = 'isolation level repeatable read read only';
+
 /**
  * Runs `work` in one transaction and commits what it did, or nothing.
  *
@@ -10,7 +13,7 @@ import { isConnectionLost } from './connection.ts';
  * to nobody there, and its end is what rejects. The connection is used again then, by others, while `work` may still
  * run: whatever it sends from then on is refused here, for it would be outside of any transaction.
  *
- * @param mode as after BEGIN, e.g. `isolation level repeatable read read only`
+ * @param mode as after BEGIN, e.g. `snapshot`
  * @throws whatever `work` threw; the client's own error where the connection was lost
  */
 export async function inTransaction<T>(
@@ -19,29 +22,28 @@ export async function inTransaction<T>(
   mode = '',
 ): Promise<T> {
   let over: { readonly error: unknown } | undefined;
-  let lost = false;
   const transaction = sql.begin(mode, async (tx) => {
     const send = tx.unsafe;
     tx.unsafe = ((...args: Parameters<typeof send>) => {
       if (over) throw over.error;
       const statement = send(...args);
       statement.catch((error) => {
-        lost ||= isConnectionLost(error);
+        if (isConnectionLost(error)) over ??= { error };
       });
       return statement;
     }) as typeof send;
     try {
       const result = await work(tx);
-      return over || lost ? never() : { result };
+      return over ? never() : result;
     } catch (error) {
-      if (over || lost) return never();
+      if (over) return never();
       throw error;
     }
   });
   try {
-    return ((await transaction) as { result: T }).result;
+    return (await transaction) as T;
   } catch (error) {
-    over = { error };
+    over ??= { error };
     throw error;
   }
 }

@@ -104,7 +104,7 @@ describe('a gateway whose connections are ended again and again', () => {
       const before = rig.provider.count;
       await expect.poll(() => rig.provider.count, { timeout: 20_000 }).toBeGreaterThan(before + 10);
       if (round % 2 === 0) rig.proxy.reset();
-      else await endBackends(rig);
+      else await rig.endBackends();
     }
     stopped = true;
     const [calls, made] = await Promise.all([load, keys]);
@@ -115,11 +115,6 @@ describe('a gateway whose connections are ended again and again', () => {
     expect(written.map(({ name }) => name)).toEqual(expect.arrayContaining(made.flat()));
   });
 });
-
-function endBackends(rig: OutageRig) {
-  return rig.query(`select pg_terminate_backend(pid) from pg_stat_activity
-    where usename = current_user and datname = current_database() and pid <> pg_backend_pid()`);
-}
 
 /** Each a transaction. @returns the names of those of which it was said that they are made */
 async function makeKeys({ gateway }: OutageRig, prefix: string, until: () => boolean): Promise<string[]> {

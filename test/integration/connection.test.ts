@@ -9,7 +9,7 @@ import { createDialer } from '../../src/store/database-socket.ts';
 import { databases, type TestDatabase } from '../support/databases.ts';
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
 
-describe('a pool whose connections are lost', () => {
+describe('a pool of connections', () => {
   let database: TestDatabase;
   let proxy: FaultProxy;
   let admin: postgres.Sql;
@@ -31,6 +31,24 @@ describe('a pool whose connections are lost', () => {
     await Promise.all(asleep);
   };
 
+  const others = async () => {
+    const rows = await admin`select pid from pg_stat_activity
+      where datname = current_database() and pid <> pg_backend_pid() order by pid`;
+    return rows.map(({ pid }): number => pid);
+  };
+
+  const isAsleep = async (pid: number) =>
+    (await admin`select from pg_stat_activity where pid = ${pid} and wait_event = 'PgSleep'`).length;
+  /** Ends the backend of a pool's statement while that runs. */
+  const loseAsleep = async (pool: ReturnType<typeof createPool>, meanwhile = () => {}) => {
+    const [row] = await pool.sql.unsafe('select pg_backend_pid() as pid');
+    const asleep = fateOf(pool.sql.unsafe('select pg_sleep(60)'));
+    await expect.poll(() => isAsleep(row?.pid), { timeout: 20_000 }).toBe(1);
+    meanwhile();
+    await admin`select pg_terminate_backend(${row?.pid}, 5000)`;
+    expect(await asleep).not.toBe('answered');
+  };
+
   it('answers or refuses each statement, whenever in those moments it comes', async () => {
     const pool = createPool(proxy.through(database.url), { max: connections });
     for (let round = 0; round < 5; round++) {
@@ -38,13 +56,7 @@ describe('a pool whose connections are lost', () => {
       proxy.reset();
       const fates: Promise<string>[] = [];
       for (let count = 0; count < 200; count++) {
-        const asked = pool.sql.unsafe('select $1::int', [count], { prepare: true });
-        fates.push(
-          asked.then(
-            () => 'answered',
-            () => 'refused',
-          ),
-        );
+        fates.push(fateOf(pool.sql.unsafe('select $1::int', [count], { prepare: true })));
         await endOfTurn();
       }
       const ended = await withDeadline(Promise.all(fates), 5_000);
@@ -55,13 +67,7 @@ describe('a pool whose connections are lost', () => {
 
   it('tells the next statements nothing of how the last ones ended', async () => {
     const pool = createPool(proxy.through(database.url), { max: 1 });
-    const [row] = await pool.sql.unsafe('select pg_backend_pid() as pid');
-    const asked = pool.sql.unsafe('select pg_sleep(60)').catch(() => 'refused');
-    const isAsleep = async () =>
-      (await admin`select from pg_stat_activity where pid = ${row?.pid} and wait_event = 'PgSleep'`).length;
-    await expect.poll(isAsleep, { timeout: 20_000 }).toBe(1);
-    await admin`select pg_terminate_backend(${row?.pid}, 5000)`;
-    expect(await asked).toBe('refused');
+    await loseAsleep(pool);
     expect(await pool.sql.unsafe('select 1 as one')).toMatchObject([{ one: 1 }]);
     await pool.end();
   });
@@ -74,38 +80,11 @@ describe('a pool whose connections are lost', () => {
     expect(await slow).toMatchObject([{ how: 'ended' }]);
     await pool.end();
   });
-});
-
-describe('a pool', () => {
-  let database: TestDatabase;
-  let admin: postgres.Sql;
-
-  beforeAll(async () => {
-    database = await databases[0]!.create();
-    admin = postgres(database.url, { max: 1, onnotice: () => {} });
-  });
-  afterAll(async () => {
-    await admin?.end();
-    await database?.drop();
-  });
-
-  const others = async () => {
-    const rows = await admin`select pid from pg_stat_activity
-      where datname = current_database() and pid <> pg_backend_pid() order by pid`;
-    return rows.map(({ pid }): number => pid);
-  };
 
   it('keeps the connections that it has when one more is refused', async () => {
     const pool = createPool(database.url, { max: 3 });
     const ask = (many: number) =>
-      Promise.all(
-        Array.from({ length: many }, () =>
-          pool.sql.unsafe('select pg_sleep(0.05)').then(
-            () => 'answered',
-            ({ code }) => code,
-          ),
-        ),
-      );
+      Promise.all(Array.from({ length: many }, () => fateOf(pool.sql.unsafe('select pg_sleep(0.05)'))));
     const limit = (connections: number) =>
       admin.unsafe(
         `alter database ${new URL(database.url).pathname.slice(1)} connection limit ${connections}`,
@@ -123,19 +102,10 @@ describe('a pool', () => {
 
   it('whose connection was lost serves what had waited for it, and leaves none open', async () => {
     const pool = createPool(database.url, { max: 1 });
-    const [row] = await pool.sql.unsafe('select pg_backend_pid() as pid');
-    const asleep = pool.sql.unsafe('select pg_sleep(60)').catch(() => 'refused');
-    const isAsleep = async () =>
-      (await admin`select from pg_stat_activity where pid = ${row?.pid} and wait_event = 'PgSleep'`).length;
-    await expect.poll(isAsleep, { timeout: 20_000 }).toBe(1);
-    const waiting = [1, 2, 3, 4].map((one) =>
-      pool.sql.unsafe('select $1::int', [one]).then(
-        () => 'answered',
-        () => 'refused',
-      ),
-    );
-    await admin`select pg_terminate_backend(${row?.pid}, 5000)`;
-    expect(await asleep).toBe('refused');
+    let waiting: Promise<string>[] = [];
+    await loseAsleep(pool, () => {
+      waiting = [1, 2, 3, 4].map((one) => fateOf(pool.sql.unsafe('select $1::int', [one])));
+    });
     await withDeadline(Promise.all(waiting), 10_000);
     await pool.sql.unsafe('select 1');
     await pool.end();
@@ -180,3 +150,11 @@ describe('a connection to a database', () => {
     expect(dialled.map(({ host }) => host)).toEqual(['127.0.0.1', '127.0.0.2', '127.0.0.1']);
   });
 });
+
+/** What becomes of a statement: `answered`, or the code of its error. */
+function fateOf(statement: Promise<unknown>): Promise<string> {
+  return statement.then(
+    () => 'answered',
+    ({ code }) => String(code),
+  );
+}

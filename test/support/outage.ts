@@ -11,6 +11,8 @@ interface Outage {
 }
 
 export interface OutageRig extends Rig {
+  /** All that the gateway is connected to. */
+  endBackends(): Promise<void>;
   readonly outages: Record<OutageName, Outage>;
 }
 
@@ -29,6 +31,7 @@ export async function startOutageRig(environment: Record<string, string>): Promi
   await rig.gateway.start();
   return {
     ...rig,
+    endBackends: () => asAdmin(server, endBackends),
     outages: outagesOf(server, rig),
     async close() {
       await rig.close();
@@ -37,17 +40,15 @@ export async function startOutageRig(environment: Record<string, string>): Promi
   };
 }
 
+const endBackends = `select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'`;
+
 function outagesOf(server: PostgresProcess, { proxy }: Rig): Record<OutageName, Outage> {
-  const noConnections = [
-    'alter role app connection limit 0',
-    `select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'`,
-  ];
   return {
     stopped: { begin: () => server.halt(), end: () => server.resume() },
     frozen: { begin: () => server.freeze(), end: () => server.thaw() },
     'behind a black hole': { begin: async () => proxy.blackHole(), end: async () => proxy.heal() },
     'out of connections': {
-      begin: () => asAdmin(server, ...noConnections),
+      begin: () => asAdmin(server, 'alter role app connection limit 0', endBackends),
       end: () => asAdmin(server, 'alter role app connection limit -1'),
     },
   };
