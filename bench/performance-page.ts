@@ -1,5 +1,5 @@
 /** The measured part of docs/performance.md, out of the figures. What they mean is written around it by hand. */
-import type { Latency, Saturation, SystemResult } from './calls.ts';
+import { judged, type Latency, type Saturation, type SystemResult } from './calls.ts';
 import { beginPerSecond, type FirstTokenResult } from './first-tokens.ts';
 import type { StreamResult } from './many-streams.ts';
 import { median } from './processes.ts';
@@ -35,7 +35,7 @@ export function fillPage(page: string, results: Results): string {
   const parts = [
     `${date}, commit ${commit}; ${machine}. ${[...versions, 'PostgreSQL with fsync on'].join(', ')}. ` +
       `Medians of rounds in turns (${size.rounds} at saturation of ${size.saturationSeconds} s each, ${size.latencyRounds} at each rate, ` +
-      `${size.judgedRounds} at 50 % and 20 ms, of ${size.latencySeconds} s, ${size.streamRounds} of streams, ${size.firstTokenRounds} of first tokens); in parentheses the least and the most. ` +
+      `${size.judgedRounds} at ${judged.share * 100} % and ${judged.pauseMs} ms, of ${size.latencySeconds} s, ${size.streamRounds} of streams, ${size.firstTokenRounds} of first tokens); in parentheses the least and the most. ` +
       `Ratios are medians of the ratios within a round. The run took ${whole(minutes)} minutes.`,
     targetTable(results),
     '![CPU for each request, and added latency by rate](performance/figures.svg)',
@@ -109,9 +109,16 @@ export const latencyColumns: readonly Pick<Latency, 'pauseMs' | 'share'>[] = [0,
   [0.1, 0.5, 0.8].map((share) => ({ pauseMs, share })),
 );
 
+export function latencyAt(
+  { latency }: SystemResult,
+  { pauseMs, share }: Pick<Latency, 'pauseMs' | 'share'>,
+): Latency[] {
+  return latency.filter((one) => one.pauseMs === pauseMs && one.share === share);
+}
+
 /** Medians over the rounds. */
-export function addedAt(system: SystemResult, { pauseMs, share }: Pick<Latency, 'pauseMs' | 'share'>) {
-  const rounds = system.latency.filter((one) => one.pauseMs === pauseMs && one.share === share);
+export function addedAt(system: SystemResult, column: Pick<Latency, 'pauseMs' | 'share'>) {
+  const rounds = latencyAt(system, column);
   const of = (name: keyof Latency) => median(rounds.map((round) => round[name]));
   return { p50Ms: of('addedP50Ms'), p99Ms: of('addedP99Ms'), p999Ms: of('addedP999Ms'), rate: of('rate') };
 }

@@ -2,7 +2,7 @@
 import { judged, type SystemResult } from './calls.ts';
 import { providerFirstMs } from './first-tokens.ts';
 import type { StreamRound } from './many-streams.ts';
-import { figure, pairedRatios, type Results, spread, table, whole } from './performance-page.ts';
+import { figure, latencyAt, pairedRatios, type Results, spread, table, whole } from './performance-page.ts';
 import { median, sum } from './processes.ts';
 
 interface Target {
@@ -68,13 +68,13 @@ function cpuRatios(systems: readonly SystemResult[], name: string, beside: strin
 }
 
 function latencyTarget({ systems }: Results): Target {
-  const p99s = (name: string) =>
-    (find(systems, name)?.latency ?? [])
-      .filter(({ pauseMs, share }) => pauseMs === judged.pauseMs && share === judged.share)
-      .map(({ addedP99Ms }) => addedP99Ms);
+  const p99s = (name: string) => {
+    const system = find(systems, name);
+    return system ? latencyAt(system, judged).map(({ addedP99Ms }) => addedP99Ms) : [];
+  };
   const limit = median(p99s(peer));
   return {
-    what: 'p99 added at 50 % of saturation, 20 ms upstream',
+    what: `p99 added at ${judged.share * 100} % of saturation, ${judged.pauseMs} ms upstream`,
     limit: `Portkey’s: ${spread(p99s(peer), 1)} ms`,
     ...eachFace(limit, p99s, (values) => `${spread(values, 1)} ms`),
   };
