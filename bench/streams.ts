@@ -4,15 +4,15 @@
  *
  * Load, provider and database are processes of their own. `--streams`, `--tokens` and `--per-second` set the size.
  */
-import { type ChildProcess, fork } from 'node:child_process';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import postgres from 'postgres';
-import { startPostgres } from '../test/support/postgres-process.ts';
-import type { GatewayUsage } from './gateway-process.ts';
+import { HeldMemoryReader } from './held-memory.ts';
+import { ask, cpuUsOf, answerOf as messageOf, rssOf, start } from './processes.ts';
 import { answerOf } from './stream-content.ts';
 import type { StreamOrder, StreamReport } from './stream-load-process.ts';
+import { startPromptgate } from './systems.ts';
+import { startUsedPostgres } from './used-postgres.ts';
 
 const { values } = parseArgs({
   options: {
@@ -27,24 +27,12 @@ const pauseMs = 1000 / Number(values['per-second']);
 /** They begin over this time, as independent ones would, and all are open for the rest of it. */
 const openingMs = (tokens * pauseMs) / 4;
 
-function start(file: string, args: unknown[] = []): ChildProcess {
-  return fork(join(import.meta.dirname, file), args.map(String), {
-    execArgv: ['--expose-gc'],
-    env: { PATH: process.env.PATH },
-  });
-}
-
-function answerFrom<T>(child: ChildProcess): Promise<T> {
-  return new Promise((resolve, reject) => {
-    child.once('message', (message) => resolve(message as T));
-    child.once('exit', (code) => reject(new Error(`a process of the benchmark ended with ${code}`)));
-  });
-}
-
-function ask<T>(child: ChildProcess, question: object): Promise<T> {
-  const answer = answerFrom<T>(child);
-  child.send(question);
-  return answer;
+/** Of the gateway's process: CPU so far in microseconds, memory in bytes. */
+interface Usage {
+  readonly cpuUs: number;
+  readonly rss: number;
+  /** After a collection: what is held, not what is waiting to be collected. */
+  readonly held: number;
 }
 
 /** Waits until all are open, or until it is clear that they will not be. @returns how many were */
@@ -84,16 +72,13 @@ async function checkRows(databaseUrl: string): Promise<{ rows: number; wrong: nu
   return { rows: seeds.size, wrong: wrong.length, intents: intents?.n };
 }
 
-function print(
-  report: StreamReport,
-  usage: Readonly<Record<'before' | 'during' | 'after', GatewayUsage>>,
-): void {
+function print(report: StreamReport, usage: Readonly<Record<'before' | 'during' | 'after', Usage>>): void {
   const at = (numbers: readonly number[], share: number) =>
     Number(
       (numbers[Math.min(numbers.length - 1, Math.floor(numbers.length * share))] ?? Number.NaN).toFixed(1),
     );
   const { before, during, after } = usage;
-  const perStream = (name: 'rss' | 'heapUsed') => Math.round((during[name] - before[name]) / streams / 1024);
+  const perStream = (name: 'rss' | 'held') => Math.round((during[name] - before[name]) / streams / 1024);
   const mib = (bytes: number) => Math.round(bytes / 1024 / 1024);
   console.table([
     {
@@ -116,35 +101,39 @@ function print(
       'KiB/stream': perStream('rss'),
     },
     {
-      memory: 'heap',
-      'before MiB': mib(before.heapUsed),
-      'during MiB': mib(during.heapUsed),
-      'after MiB': mib(after.heapUsed),
-      'KiB/stream': perStream('heapUsed'),
+      memory: 'held',
+      'before MiB': mib(before.held),
+      'during MiB': mib(during.held),
+      'after MiB': mib(after.held),
+      'KiB/stream': perStream('held'),
     },
   ]);
-  const cpuUs = after.user + after.system - before.user - before.system;
+  const cpuUs = after.cpuUs - before.cpuUs;
   const share = Math.round(cpuUs / report.seconds / 10_000);
   console.log(
     `${report.seconds.toFixed(1)} s; the gateway took ${share} % of a core, ${(cpuUs / streams / tokens).toFixed(1)} µs a token`,
   );
 }
 
-const database = await startPostgres();
+const database = await startUsedPostgres();
 const provider = start('stream-provider-process.ts', [tokens, pauseMs]);
 const load = start('stream-load-process.ts');
-let gateway: ChildProcess | undefined;
+const memory = new HeldMemoryReader();
+const { url: providerUrl } = await messageOf<{ url: string }>(provider);
+const [gateway] = await startPromptgate(database.url, providerUrl, {
+  audit: 'as it is',
+  environment: memory.environment,
+});
+const databaseUrl = gateway.databaseUrl!;
+
+async function readUsage(): Promise<Usage> {
+  const held = await memory.read(gateway.pid);
+  return { cpuUs: cpuUsOf(gateway.pid), rss: rssOf(gateway.pid), held };
+}
+
 try {
-  const { url: providerUrl } = await answerFrom<{ url: string }>(provider);
-  gateway = start('gateway-process.ts', ['durable', database.url, providerUrl]);
-  const { url: gatewayUrl, key } = await answerFrom<{ url: string; key: string }>(gateway);
   const order: StreamOrder = {
-    target: {
-      url: `${gatewayUrl}/v1/prompts/bench/executions`,
-      headers: { authorization: `Bearer ${key}` },
-      body: JSON.stringify({ variables: { text: 'seed:%s' }, stream: true }),
-      wire: 'native',
-    },
+    target: gateway.streamed('seed:%s'),
     providerUrl,
     streams,
     tokens,
@@ -157,16 +146,16 @@ try {
   );
   // Once round: code is compiled, connections and pools are made.
   await ask<StreamReport>(load, { ...order, streams: 50, openingMs: 500, seed: 'warm' });
-  const sql = postgres(database.url, { max: 1 });
+  const sql = postgres(databaseUrl, { max: 1 });
   await sql`select 1`;
-  const before = await ask<GatewayUsage>(gateway, { collect: true });
+  const before = await readUsage();
   const running = ask<StreamReport>(load, order);
   const open = await mostOpen(sql);
   await sql.end();
-  const during = await ask<GatewayUsage>(gateway, { collect: true });
+  const during = await readUsage();
   const report = await running;
-  const after = await ask<GatewayUsage>(gateway, { collect: true });
-  const checked = await checkRows(database.url);
+  const after = await readUsage();
+  const checked = await checkRows(databaseUrl);
   print(report, { before, during, after });
   console.log(
     `${open} open at once; ${report.whole} whole, ${checked.rows} rows, ${checked.wrong} wrong, ${checked.intents} intents left`,
@@ -176,7 +165,8 @@ try {
   }
   if (open !== streams) console.log('The processor did not suffice for all of them at once.');
 } finally {
-  gateway?.disconnect();
+  await gateway.stop();
+  memory.close();
   load.disconnect();
   provider.disconnect();
   await database.stop();

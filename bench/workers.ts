@@ -6,18 +6,13 @@
  * rest of it. What the shares leave is for everything else, and the gateway is what saturates. That it was is checked:
  * what each worker used is told beside what it did.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { openApp } from '../src/app.ts';
-import { loadConfig } from '../src/config.ts';
-import type { Actor } from '../src/domain/api-key.ts';
-import { startCommand } from '../test/support/command.ts';
+import type { ArrivalsResult } from './arrivals-process.ts';
 import { limitCpu } from './cpu-share.ts';
-import type { LoadResult } from './load-process.ts';
 import { answerOf, ask, childrenOf, median, start, sum } from './processes.ts';
 import { say } from './progress.ts';
+import { startPromptgate } from './systems.ts';
 import { startUsedPostgres } from './used-postgres.ts';
 
 const { values } = parseArgs({
@@ -37,19 +32,6 @@ const warmUpCalls = Number(values['warm-up']);
 const warmUpSeconds = 2;
 /** What two workers are to do beside one. */
 const leastRatio = 1.7;
-const source = `---
-name: bench
-version: 1
-model: gpt-4o-mini
-input:
-  schema: { text: string }
----
-{{role "system"}}
-You are a precise summarizer.
-{{role "user"}}
-Summarize: {{text}}
-`;
-const actor: Actor = { name: 'bench', keyId: null, scopes: ['admin'] };
 
 interface Figures {
   readonly perSecond: number;
@@ -57,35 +39,23 @@ interface Figures {
   readonly used: readonly number[];
 }
 
-async function register(directory: string, environment: Record<string, string>): Promise<string> {
-  const config = loadConfig(environment, directory);
-  const app = await openApp({ config, directory, embedded: false, simulate: false, logLevel: 'silent' });
-  const files = [{ path: 'bench.prompt', source }];
-  await app.gateway.syncPrompts({ files, actor, seed: 'production' });
-  const { secret } = await app.gateway.createKey({ actor, name: 'load', scopes: ['execute'] });
-  await app.close();
-  return secret;
-}
-
-async function measure(
-  workers: number,
-  key: string,
-  cwd: string,
-  environment: Record<string, string>,
-): Promise<Figures> {
-  const gateway = await startCommand(['serve', '--workers', String(workers)], { cwd, environment });
-  const load = start('load-process.ts');
+async function measure(workers: number, admin: string, providerUrl: string): Promise<Figures> {
+  const [gateway] = await startPromptgate(admin, providerUrl, {
+    audit: 'as it is',
+    serve: ['--workers', String(workers)],
+  });
+  const load = start('arrivals-process.ts');
   try {
     const pids = workers === 1 ? [gateway.pid] : childrenOf(gateway.pid);
-    const order = { url: gateway.ready.url, key, connections: connections * workers };
+    const order = { ...gateway.whole, connections: connections * workers };
     for (let calls = 0; calls < warmUpCalls * workers; ) {
-      calls += (await ask<LoadResult>(load, { ...order, seconds: warmUpSeconds })).executions;
+      calls += (await ask<ArrivalsResult>(load, { ...order, seconds: warmUpSeconds })).answered;
     }
     const stop = limitCpu(pids, share);
-    const result = await ask<LoadResult>(load, { ...order, seconds });
+    const result = await ask<ArrivalsResult>(load, { ...order, seconds });
     const used = stop();
-    if (result.failures > 0) throw new Error(`${result.failures} executions failed`);
-    const perSecond = result.executions / result.seconds;
+    if (result.failed > 0) throw new Error(`${result.failed} executions failed`);
+    const perSecond = result.answered / result.seconds;
     return { perSecond, cpuUs: (sum(used) * 1e6) / perSecond, used };
   } finally {
     load.disconnect();
@@ -95,23 +65,15 @@ async function measure(
 
 const postgres = await startUsedPostgres();
 const provider = start('answering-process.ts');
-const cwd = await mkdtemp(join(tmpdir(), 'promptgate-bench-'));
 const measured: Record<1 | 2, Figures[]> = { 1: [], 2: [] };
 try {
   const { url } = await answerOf<{ url: string }>(provider);
-  const environment = {
-    PORT: '0',
-    DATABASE_URL: postgres.url,
-    OPENAI_BASE_URL: `${url}/v1`,
-    PROMPTGATE_LOG_LEVEL: 'warn',
-  };
-  const key = await register(cwd, environment);
   console.log(
     `${rounds} rounds of ${seconds} s, ${connections} connections to each worker, each worker ${share} of one of ${cpus().length} cores`,
   );
   for (let round = 0; round < rounds; round++) {
     for (const workers of round % 2 === 0 ? ([1, 2] as const) : ([2, 1] as const)) {
-      const figures = await measure(workers, key, cwd, environment);
+      const figures = await measure(workers, postgres.url, url);
       measured[workers].push(figures);
       say(`round ${round + 1}, ${workers} worker(s): ${Math.round(figures.perSecond)} executions/s`);
     }
@@ -142,5 +104,4 @@ try {
 } finally {
   provider.disconnect();
   await postgres.stop();
-  await rm(cwd, { recursive: true, force: true });
 }
