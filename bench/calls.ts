@@ -7,20 +7,29 @@ import { firstLine, type Peer } from './peers.ts';
 import { answerOf, ask, cpuUsOf, median, rssOf, start, sum } from './processes.ts';
 import { say } from './progress.ts';
 import type { Size } from './run.ts';
-import { direct, inTurn, type System, startFloor, startPromptgate } from './systems.ts';
+import {
+  direct,
+  inMemoryName,
+  inTurn,
+  type System,
+  startFloor,
+  startInMemory,
+  startPromptgate,
+} from './systems.ts';
 
 /** One round at saturation. */
 export interface Saturation {
+  readonly pauseMs: number;
   readonly perSecond: number;
-  /** Of the gateway's processes, for each request; and of the database's. */
+  /** Of the gateway's processes, for each request; and of the database's, where there is one. */
   readonly cpuUs: number;
-  readonly databaseCpuUs: number;
+  readonly databaseCpuUs: number | null;
 }
 
 /** One round at a rate; what the way through the gateway adds to asking the provider at the same rate. */
 export interface Latency {
   readonly pauseMs: number;
-  /** Of the rate at which the system was saturated. */
+  /** Of the rate at which the system was saturated with the same pause. */
   readonly share: number;
   readonly rate: number;
   readonly addedP50Ms: number;
@@ -42,20 +51,27 @@ export interface SystemResult {
 
 export interface CallResults {
   readonly systems: SystemResult[];
+  /** promptgate once more, with PostgreSQL's files in memory: asked only at the rate that is judged. */
+  readonly inMemory: SystemResult[];
   readonly missing: Readonly<Record<string, string>>;
 }
 
-const pausesMs = [0, 20];
+/** Where a slow provider has calls wait for it, more of them saturate a gateway. */
+const upstreams = [
+  { pauseMs: 0, connections: 64 },
+  { pauseMs: 20, connections: 256 },
+];
 const shares = [0.1, 0.5, 0.8];
 /** What the target of p99 is about. */
 export const judged: Pick<Latency, 'pauseMs' | 'share'> = { pauseMs: 20, share: 0.5 };
-const connections = 64;
 /** V8 goes on compiling for so many. */
 const warmUpRequests = 30_000;
 
 /** A system under measurement. */
 interface Subject {
   readonly system: System;
+  /** Of its database's first process. */
+  readonly databasePid: number | null;
   readonly saturation: Saturation[];
   readonly latency: Latency[];
   answered: number;
@@ -63,8 +79,6 @@ interface Subject {
 }
 
 interface Bench {
-  /** Of its first process. */
-  readonly databasePid: number;
   readonly provider: ChildProcess;
   readonly load: ChildProcess;
   readonly direct: System;
@@ -78,36 +92,59 @@ export async function measureCalls(
   const provider = start('answering-process.ts');
   const load = start('arrivals-process.ts');
   const { url } = await answerOf<{ url: string }>(provider);
-  const databasePid = await readServerPid(database.url);
-  const bench = { databasePid, provider, load, direct: direct(url, provider) };
+  const bench = { provider, load, direct: direct(url, provider) };
   const { systems, missing } = await startSystems(database, peers, url);
-  const subjects = systems.map(
-    (system): Subject => ({ system, saturation: [], latency: [], answered: 0, failed: 0 }),
-  );
+  const subjects = await Promise.all(systems.map(toSubject));
   try {
     for (const subject of subjects) await warmUp(bench, subject, subjects, size);
-    for (let round = 0; round < size.rounds; round++) {
-      say(`calls at saturation, round ${round + 1} of ${size.rounds}`);
-      for (const subject of inTurn(subjects, round)) await saturate(bench, subject, size);
-    }
-    const timed = subjects.filter(({ system }) => system.isTimed !== false);
-    for (const pauseMs of pausesMs) {
+    for (const { pauseMs, connections } of upstreams) {
       await ask(provider, { pauseMs });
+      // The first also says what a request costs; the others only which rates there are.
+      const rounds = pauseMs === 0 ? size.rounds : size.latencyRounds;
+      const saturated = subjects.filter(({ system }) => isAsked(system, { pauseMs }));
+      for (let round = 0; round < rounds; round++) {
+        say(`calls at saturation, ${pauseMs} ms upstream, round ${round + 1} of ${rounds}`);
+        for (const subject of inTurn(saturated, round))
+          await saturate(bench, subject, { pauseMs, connections }, size);
+      }
       for (let round = 0; round < size.judgedRounds; round++) {
         for (const share of shares) {
           const isJudged = pauseMs === judged.pauseMs && share === judged.share;
           const rounds = isJudged ? size.judgedRounds : size.latencyRounds;
           if (round >= rounds) continue;
           say(`calls at ${share * 100} %, ${pauseMs} ms upstream, round ${round + 1} of ${rounds}`);
+          const timed = subjects.filter(({ system }) => isAsked(system, { pauseMs, share }));
           for (const subject of inTurn(timed, round)) await time(bench, subject, { pauseMs, share }, size);
         }
       }
     }
-    return { systems: await Promise.all(subjects.map((subject) => toResult(subject, subjects))), missing };
+    const resultsOf = (some: readonly Subject[]) =>
+      Promise.all(some.map((subject) => toResult(subject, subjects)));
+    const isInMemory = ({ system }: Subject) => system.asked === 'judged rate';
+    return {
+      systems: await resultsOf(subjects.filter((subject) => !isInMemory(subject))),
+      inMemory: await resultsOf(subjects.filter(isInMemory)),
+      missing,
+    };
   } finally {
     for (const { system } of subjects) await system.stop();
     load.disconnect();
     provider.disconnect();
+  }
+}
+
+/** Whether a system is asked for its saturation with an upstream, or for its latency at a share of it. */
+function isAsked(
+  { asked }: System,
+  { pauseMs, share }: Partial<Pick<Latency, 'pauseMs' | 'share'>>,
+): boolean {
+  switch (asked) {
+    case 'cost':
+      return pauseMs === 0 && share === undefined;
+    case 'judged rate':
+      return pauseMs === judged.pauseMs && (share === undefined || share === judged.share);
+    default:
+      return true;
   }
 }
 
@@ -116,17 +153,26 @@ async function startSystems(database: PostgresProcess, peers: readonly Peer[], u
   const systems: System[] = [
     await startFloor(url),
     ...(await startPromptgate(database.url, url, { audit: 'as it is' })),
-    { ...(await startPromptgate(database.url, url, { audit: 'commits not awaited' }))[0], isTimed: false },
+    { ...(await startPromptgate(database.url, url, { audit: 'commits not awaited' }))[0], asked: 'cost' },
     (await startPromptgate(database.url, url, { audit: 'no audit' }))[0],
   ];
-  for (const peer of peers) {
+  const others = [
+    { name: inMemoryName, start: () => startInMemory(url) },
+    ...peers.map((peer) => ({ name: peer.name, start: async () => [await peer.start(url)] })),
+  ];
+  for (const { name, start } of others) {
     try {
-      systems.push(await peer.start(url));
+      systems.push(...(await start()));
     } catch (error) {
-      missing[peer.name] = firstLine(error);
+      missing[name] = firstLine(error);
     }
   }
   return { systems, missing };
+}
+
+async function toSubject(system: System): Promise<Subject> {
+  const databasePid = system.databaseUrl ? await readServerPid(system.databaseUrl) : null;
+  return { system, databasePid, saturation: [], latency: [], answered: 0, failed: 0 };
 }
 
 async function send(
@@ -153,17 +199,29 @@ async function warmUp(
   // Each process for as long as any other, also one with two faces.
   const faces = subjects.filter(({ system }) => system.pid === pid).length;
   const requestsMax = warmUpRequests / faces;
+  const { connections } = upstreams[0]!;
   await send(bench, subject, { seconds: warmUpSeconds / faces, connections, requestsMax });
 }
 
-async function saturate(bench: Bench, subject: Subject, { saturationSeconds }: Size): Promise<void> {
-  const { pid } = subject.system;
-  const before = { gateway: cpuUsOf(pid), database: cpuUsOf(bench.databasePid) };
+async function saturate(
+  bench: Bench,
+  subject: Subject,
+  { pauseMs, connections }: (typeof upstreams)[number],
+  { saturationSeconds }: Size,
+): Promise<void> {
+  const { databasePid, system } = subject;
+  const usedUs = () => ({ gateway: cpuUsOf(system.pid), database: databasePid && cpuUsOf(databasePid) });
+  const before = usedUs();
   const { answered, seconds } = await send(bench, subject, { seconds: saturationSeconds, connections });
+  const after = usedUs();
   subject.saturation.push({
+    pauseMs,
     perSecond: answered / seconds,
-    cpuUs: (cpuUsOf(pid) - before.gateway) / answered,
-    databaseCpuUs: (cpuUsOf(bench.databasePid) - before.database) / answered,
+    cpuUs: (after.gateway - before.gateway) / answered,
+    databaseCpuUs:
+      after.database === null || before.database === null
+        ? null
+        : (after.database - before.database) / answered,
   });
 }
 
@@ -173,7 +231,7 @@ async function time(
   { pauseMs, share }: Pick<Latency, 'pauseMs' | 'share'>,
   { latencySeconds, directSeconds }: Size,
 ): Promise<void> {
-  const rate = share * median(subject.saturation.map(({ perSecond }) => perSecond));
+  const rate = share * median(saturationAt(subject, pauseMs).map(({ perSecond }) => perSecond));
   const direct = { ...bench.direct.whole, seconds: directSeconds, rate };
   const straight = await ask<ArrivalsResult>(bench.load, direct);
   const through = await send(bench, subject, { seconds: latencySeconds, rate });
@@ -187,15 +245,22 @@ async function time(
   });
 }
 
+export function saturationAt(
+  { saturation }: Pick<SystemResult, 'saturation'>,
+  pauseMs: number,
+): Saturation[] {
+  return saturation.filter((one) => one.pauseMs === pauseMs);
+}
+
 async function toResult(
-  { system, ...measured }: Subject,
+  { system, saturation, latency, failed }: Subject,
   subjects: readonly Subject[],
 ): Promise<SystemResult> {
   const { name, pid, readyMs = null, databaseUrl } = system;
   // Two faces of one gateway write into one database.
   const answered = sum(subjects.filter((other) => other.system.pid === pid).map((other) => other.answered));
   const rows = databaseUrl ? await countRows(databaseUrl) : null;
-  return { name, ...measured, answered, rssBytes: rssOf(pid), readyMs, rows };
+  return { name, saturation, latency, failed, answered, rssBytes: rssOf(pid), readyMs, rows };
 }
 
 async function readServerPid(databaseUrl: string): Promise<number> {

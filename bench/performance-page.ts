@@ -1,5 +1,6 @@
 /** The measured part of docs/performance.md, out of the figures. What they mean is written around it by hand. */
-import { judged, type Latency, type Saturation, type SystemResult } from './calls.ts';
+import { judged, type Latency, type SystemResult, saturationAt } from './calls.ts';
+import type { DiskStalls } from './disk-stalls.ts';
 import { beginPerSecond, type FirstTokenResult } from './first-tokens.ts';
 import type { StreamResult } from './many-streams.ts';
 import { median } from './processes.ts';
@@ -12,10 +13,13 @@ export interface Results {
   readonly date: string;
   readonly minutes: number;
   readonly size: Size;
+  readonly disk: DiskStalls;
   /** Versions by name. */
   readonly peers: Readonly<Record<string, string>>;
   readonly missing: Readonly<Record<string, string>>;
   readonly systems: readonly SystemResult[];
+  /** With PostgreSQL's files in memory. */
+  readonly inMemory: readonly SystemResult[];
   readonly streams: readonly StreamResult[];
   readonly firstTokens: readonly FirstTokenResult[];
 }
@@ -28,21 +32,25 @@ export function fillPage(page: string, results: Results): string {
   const [before, rest] = page.split(begin);
   const after = rest?.split(end)[1];
   if (before === undefined || after === undefined) throw new Error(`the page lacks ${begin} … ${end}`);
-  const { commit, machine, date, minutes, size, systems, streams, firstTokens } = results;
+  const { commit, machine, date, minutes, size, disk, systems, inMemory, streams, firstTokens } = results;
   const versions = Object.entries(results.peers).map(([name, version]) => `${name} ${version}`);
   const missing = Object.entries(results.missing).map(([name, why]) => `Not measured: ${name}: ${why}.`);
-  const failed = systems.filter((one) => one.failed > 0).map((one) => `${one.name} ${one.failed}`);
+  const failed = [...systems, ...inMemory]
+    .filter((one) => one.failed > 0)
+    .map((one) => `${one.name} ${one.failed}`);
   const parts = [
     `${date}, commit ${commit}; ${machine}. ${[...versions, 'PostgreSQL with fsync on'].join(', ')}. ` +
       `Medians of rounds in turns (${size.rounds} at saturation of ${size.saturationSeconds} s each, ${size.latencyRounds} at each rate, ` +
       `${size.judgedRounds} at ${judged.share * 100} % and ${judged.pauseMs} ms, of ${size.latencySeconds} s, ${size.streamRounds} of streams, ${size.firstTokenRounds} of first tokens); in parentheses the least and the most. ` +
       `Ratios are medians of the ratios within a round. The run took ${whole(minutes)} minutes.`,
+    `The disk, before anything ran: of ${disk.writes} writes of 8 KiB, each synced and 10 ms after the last, half took ${figure(disk.p50Ms, 1)} ms, ` +
+      `one in a hundred more than ${figure(disk.p99Ms, 1)}, the slowest ${figure(disk.mostMs, 1)}.`,
     targetTable(results),
     '![CPU for each request, and added latency by rate](performance/figures.svg)',
     'Raw figures of every round: [performance/results.json](performance/results.json).',
     '### Calls',
     callTable(systems),
-    latencyTable(systems),
+    latencyTable([...systems, ...inMemory]),
     '### Streams',
     streamTable(streams),
     firstTokenTable(firstTokens),
@@ -60,7 +68,6 @@ export function table(heads: readonly string[], rows: readonly (readonly string[
 }
 
 function callTable(systems: readonly SystemResult[]): string {
-  const cpuOf = (one: SystemResult | undefined) => one?.saturation.map(({ cpuUs }) => cpuUs) ?? [];
   const peerCpu = cpuOf(systems.find(({ name }) => name === 'Portkey'));
   const heads = [
     'at saturation',
@@ -73,14 +80,15 @@ function callTable(systems: readonly SystemResult[]): string {
     'rows lost',
   ];
   const rows = systems.map((system) => {
-    const of = (name: keyof Saturation) => system.saturation.map((round) => round[name]);
+    const costs = saturationAt(system, 0);
+    const of = (name: 'cpuUs' | 'perSecond') => costs.map((round) => round[name]);
     return [
       system.name,
       spread(of('cpuUs'), 0),
       spread(pairedRatios(cpuOf(system), peerCpu), 2),
       whole(1_000_000 / median(of('cpuUs'))),
       spread(of('perSecond'), 0),
-      system.rows === null ? '–' : whole(median(of('databaseCpuUs'))),
+      whole(median(costs.flatMap(({ databaseCpuUs }) => databaseCpuUs ?? []))),
       whole(system.rssBytes / 2 ** 20),
       system.rows === null ? '–' : String(system.answered - system.rows),
     ];
@@ -97,12 +105,18 @@ function latencyTable(systems: readonly SystemResult[]): string {
   const rows = timed.map((system) => [
     system.name,
     ...latencyColumns.map((column) => {
+      if (latencyAt(system, column).length === 0) return '';
       const { rate, ...added } = addedAt(system, column);
       const shown = Object.values(added).map((ms) => figure(ms, 1));
       return `${shown.join(' / ')} (${whole(rate)}/s)`;
     }),
   ]);
   return table(heads, rows);
+}
+
+/** CPU of a request in each round at saturation, with a provider that takes no time. */
+export function cpuOf(system: SystemResult | undefined): number[] {
+  return system ? saturationAt(system, 0).map(({ cpuUs }) => cpuUs) : [];
 }
 
 export const latencyColumns: readonly Pick<Latency, 'pauseMs' | 'share'>[] = [0, 20].flatMap((pauseMs) =>

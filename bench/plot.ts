@@ -1,6 +1,6 @@
 /** The figures to look at, as SVG that reads on light and dark pages: CPU for each request, and added p99 over the rate. */
 import type { SystemResult } from './calls.ts';
-import { addedAt, figure, latencyColumns, type Results } from './performance-page.ts';
+import { addedAt, cpuOf, figure, latencyColumns, type Results } from './performance-page.ts';
 import { median } from './processes.ts';
 
 const width = 780;
@@ -41,7 +41,6 @@ ${parts.join('\n')}
 }
 
 function bars(coloured: readonly Coloured[]): string[] {
-  const cpuOf = (system: SystemResult) => system.saturation.map(({ cpuUs }) => cpuUs);
   // One system that is much dearer would leave the others no length: its bar is cut, and its figure stands there.
   const middles = coloured.map(({ system }) => median(cpuOf(system))).toSorted((a, b) => b - a);
   const most = Math.min(middles[0]!, 2.5 * (middles[1] ?? middles[0]!));

@@ -9,6 +9,7 @@ import { cpus, tmpdir, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { measureCalls } from './calls.ts';
+import { measureDiskStalls } from './disk-stalls.ts';
 import { measureFirstTokens } from './first-tokens.ts';
 import { measureManyStreams } from './many-streams.ts';
 import { installPeers } from './peers.ts';
@@ -31,9 +32,11 @@ const { values } = parseArgs({
 
 /** How much of everything; seconds of a part are those of one system in one round. */
 export interface Size {
+  readonly diskSeconds: number;
   readonly warmUpSeconds: number;
   readonly rounds: number;
   readonly saturationSeconds: number;
+  /** At each rate, and for the rates themselves. */
   readonly latencyRounds: number;
   /** At the rate and pause that decide: one stall of the machine is a round's p99, and three rounds are luck. */
   readonly judgedRounds: number;
@@ -48,6 +51,7 @@ export interface Size {
 
 const size: Size = values.quick
   ? {
+      diskSeconds: 3,
       warmUpSeconds: 6,
       rounds: 3,
       saturationSeconds: 2,
@@ -61,6 +65,7 @@ const size: Size = values.quick
       firstTokenSeconds: 3,
     }
   : {
+      diskSeconds: 20,
       warmUpSeconds: 20,
       rounds: 7,
       saturationSeconds: 4,
@@ -92,6 +97,8 @@ async function measure(): Promise<Results> {
     ? { peers: [], missing: {} }
     : await installPeers(values.peers);
   say(`measured beside promptgate: ${peers.map(({ name }) => name).join(', ') || 'no peer'}`);
+  say(`what the disk has a write wait, ${size.diskSeconds} s`);
+  const disk = await measureDiskStalls(size.diskSeconds);
   const database = await startUsedPostgres();
   try {
     const calls = await measureCalls(database, peers, size);
@@ -103,9 +110,11 @@ async function measure(): Promise<Results> {
       date: new Date().toISOString().slice(0, 10),
       minutes: performance.now() / 60_000,
       size,
+      disk,
       peers: Object.fromEntries(peers.map(({ name, version }) => [name, version])),
       missing: { ...missing, ...calls.missing, ...many.missing, ...first.missing },
       systems: calls.systems,
+      inMemory: calls.inMemory,
       streams: many.streams,
       firstTokens: first.firstTokens,
     };

@@ -1,7 +1,7 @@
 /** What is measured, each as its own process with an address: the floor, promptgate as it is served, and its peers. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -10,8 +10,10 @@ import type { Target } from './arrivals-process.ts';
 import type { AuditKind } from './exchanged-trail.ts';
 import type { Peer } from './peers.ts';
 import { answerOf, type Environment, start } from './processes.ts';
+import { startUsedPostgres } from './used-postgres.ts';
 
 const repository = resolve(import.meta.dirname, '..');
+const memoryDirectory = '/dev/shm';
 
 /** A running process of a system, and what to send it. */
 export interface System {
@@ -24,8 +26,8 @@ export interface System {
   readonly databaseUrl?: string;
   /** From the start of the process to the first moment at which it takes requests. */
   readonly readyMs?: number;
-  /** False: only its CPU is asked for, not its latency. */
-  readonly isTimed?: boolean;
+  /** Not everything is asked of it: only what a request costs, or only p99 at the rate where it is judged. */
+  readonly asked?: 'cost' | 'judged rate';
   stop(): Promise<void>;
 }
 
@@ -91,6 +93,8 @@ export function direct(providerUrl: string, provider: ChildProcess): System {
 export interface PromptgateOptions {
   /** How its audit is exchanged, see audit-exchange.ts. */
   readonly audit: AuditKind;
+  /** How it is called in the figures. */
+  readonly name?: string;
   /** Another working tree of promptgate, to compare with. */
   readonly checkout?: string;
   /** More arguments of `serve`. */
@@ -102,7 +106,13 @@ export interface PromptgateOptions {
 export async function startPromptgate(
   admin: string,
   providerUrl: string,
-  { audit, checkout = repository, serve = [], environment = {} }: PromptgateOptions,
+  {
+    audit,
+    name = audit === 'as it is' ? 'promptgate' : `promptgate, ${audit}`,
+    checkout = repository,
+    serve = [],
+    environment = {},
+  }: PromptgateOptions,
 ): Promise<[native: System, compatible: System]> {
   const databaseUrl = await createDatabase(admin);
   const directory = mkdtempSync(join(tmpdir(), 'promptgate-bench-'));
@@ -135,7 +145,6 @@ export async function startPromptgate(
     rmSync(directory, { recursive: true, force: true });
   };
   const headers = { ...json, authorization: `Bearer ${key}` };
-  const name = audit === 'as it is' ? 'promptgate' : `promptgate, ${audit}`;
   const base = { pid: child.pid!, readyMs, stop, ...(audit === 'no audit' ? {} : { databaseUrl }) };
   const native = { url: `${url}/v1/prompts/bench/executions`, headers };
   const compatible = { url: `${url}/v1/chat/completions`, headers };
@@ -157,6 +166,29 @@ export async function startPromptgate(
       stop: async () => {},
     },
   ];
+}
+
+export const inMemoryName = 'promptgate, PostgreSQL’s files in memory';
+/** 64 WAL files, and what a run writes. */
+const leastMemoryBytes = 4 * 2 ** 30;
+
+/**
+ * promptgate on a PostgreSQL of its own whose disk never waits: what is the gateway's, apart from what is the disk's.
+ * @throws Error — there is no file system in memory, or too little of it
+ */
+export async function startInMemory(providerUrl: string): Promise<System[]> {
+  const { bavail, bsize } = statfsSync(memoryDirectory);
+  if (bavail * bsize < leastMemoryBytes) throw new Error(`${memoryDirectory} has less than 4 GiB left`);
+  const database = await startUsedPostgres(memoryDirectory);
+  const [native, compatible] = await startPromptgate(database.url, providerUrl, {
+    audit: 'as it is',
+    name: inMemoryName,
+  });
+  const stop = async () => {
+    await native.stop();
+    await database.stop();
+  };
+  return [{ ...native, stop }, compatible].map((system) => ({ ...system, asked: 'judged rate' as const }));
 }
 
 /** How a system is started for itself. */

@@ -2,8 +2,18 @@
 import { judged, type SystemResult } from './calls.ts';
 import { providerFirstMs } from './first-tokens.ts';
 import type { StreamRound } from './many-streams.ts';
-import { figure, latencyAt, pairedRatios, type Results, spread, table, whole } from './performance-page.ts';
+import {
+  cpuOf,
+  figure,
+  latencyAt,
+  pairedRatios,
+  type Results,
+  spread,
+  table,
+  whole,
+} from './performance-page.ts';
 import { median, sum } from './processes.ts';
+import { inMemoryName } from './systems.ts';
 
 interface Target {
   readonly what: string;
@@ -19,7 +29,7 @@ const faces = ['promptgate', 'promptgate (OpenAI API)'];
 export function targetTable(results: Results): string {
   const targets = [
     cpuTarget(results),
-    latencyTarget(results),
+    ...latencyTargets(results),
     ...auditTargets(results),
     lossTarget(results),
     ...memoryTargets(results),
@@ -63,21 +73,31 @@ function cpuTarget({ systems }: Results): Target {
 }
 
 function cpuRatios(systems: readonly SystemResult[], name: string, beside: string): number[] {
-  const cpuOf = (one: string) => find(systems, one)?.saturation.map(({ cpuUs }) => cpuUs) ?? [];
-  return pairedRatios(cpuOf(name), cpuOf(beside));
+  return pairedRatios(cpuOf(find(systems, name)), cpuOf(find(systems, beside)));
 }
 
-function latencyTarget({ systems }: Results): Target {
+/** The disk is told apart from the gateway: what it has a write wait is in every p99 of whoever waits for it. */
+function latencyTargets({ systems, inMemory }: Results): Target[] {
   const p99s = (name: string) => {
-    const system = find(systems, name);
+    const system = find([...systems, ...inMemory], name);
     return system ? latencyAt(system, judged).map(({ addedP99Ms }) => addedP99Ms) : [];
   };
-  const limit = median(p99s(peer));
-  return {
-    what: `p99 added at ${judged.share * 100} % of saturation, ${judged.pauseMs} ms upstream`,
+  const target = (what: string, nameOf: (face: string) => string): Target => ({
+    what,
     limit: `Portkey’s: ${spread(p99s(peer), 1)} ms`,
-    ...eachFace(limit, p99s, (values) => `${spread(values, 1)} ms`),
-  };
+    ...eachFace(
+      median(p99s(peer)),
+      (face) => p99s(nameOf(face)),
+      (values) => `${spread(values, 1)} ms`,
+    ),
+  });
+  return [
+    target(
+      `p99 added at ${judged.share * 100} % of saturation, ${judged.pauseMs} ms upstream`,
+      (face) => face,
+    ),
+    target('the same, PostgreSQL’s files in memory', (face) => face.replace('promptgate', inMemoryName)),
+  ];
 }
 
 /** Both are told: waiting for the disk is what durability costs, and the rows are what an audit costs. */
@@ -100,12 +120,13 @@ function auditTargets({ systems }: Results): Target[] {
   ];
 }
 
-function lossTarget({ systems, streams }: Results): Target {
+function lossTarget({ systems, inMemory, streams }: Results): Target {
+  const audited = [...systems, ...inMemory];
   const lost = [
-    ...systems.map(({ answered, rows }) => (rows === null ? null : answered - rows)),
+    ...audited.map(({ answered, rows }) => (rows === null ? null : answered - rows)),
     ...streams.flatMap(({ rounds }) => rounds.map((round) => round.lost)),
   ].filter((one) => one !== null);
-  const asked = sum(systems.filter(({ rows }) => rows !== null).map(({ answered }) => answered));
+  const asked = sum(audited.filter(({ rows }) => rows !== null).map(({ answered }) => answered));
   return {
     what: 'answered calls and streams without a row',
     limit: 'none',

@@ -9,8 +9,9 @@ const settings = ['max_connections=300', 'min_wal_size=1GB', 'max_wal_size=10GB'
 /** As many as `min_wal_size` keeps. */
 const segments = 64;
 
-export async function startUsedPostgres(): Promise<PostgresProcess> {
-  const database = await startPostgres(settings);
+/** @param parent where its files go; by default the directory for temporary ones */
+export async function startUsedPostgres(parent?: string): Promise<PostgresProcess> {
+  const database = await startPostgres(settings, parent);
   const sql = postgres(database.url, { max: 1 });
   await sql`create table filling (x int)`;
   for (let segment = 0; segment < segments; segment++) {

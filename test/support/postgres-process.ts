@@ -19,9 +19,15 @@ export interface PostgresProcess {
   stop(): Promise<void>;
 }
 
-/** @param settings of postgresql.conf, e.g. `max_connections=300` */
-export async function startPostgres(settings: readonly string[] = []): Promise<PostgresProcess> {
-  const databaseDir = await mkdtemp(join(tmpdir(), 'promptgate-postgres-'));
+/**
+ * @param settings of postgresql.conf, e.g. `max_connections=300`
+ * @param parent of the directory of its files
+ */
+export async function startPostgres(
+  settings: readonly string[] = [],
+  parent: string = tmpdir(),
+): Promise<PostgresProcess> {
+  const databaseDir = await mkdtemp(join(parent, 'promptgate-postgres-'));
   await chmod(databaseDir, 0o700);
   const port = await freePort();
   const log: string[] = [];
