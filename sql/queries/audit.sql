@@ -17,11 +17,12 @@ delete from gateway_instances where lease_expires_at < clock_timestamp() - inter
 -- name: lockExpiredIntents
 -- Calls whose gateway no longer lives, one row each: the last attempt. Skips what another process is recovering. Of this
 -- gateway ($1) only those it gave up itself ($2, ids as a json array); of others all ($3: the directory lock proves that
--- they are dead) or those without a lease. An intent beside its outcome was committed late by a connection given up.
+-- they are dead) or those without a lease. An intent beside its outcome was committed late by a connection given up: asked
+-- with a scalar subquery, for an "exists" on one side of an "or" is answered by hashing all executions that there are.
 select i.* from ai_execution_intents i
  where not exists (select from ai_execution_intents l where l.id = i.id and l.attempt > i.attempt)
    and (
-     exists (select from ai_executions e where e.id = i.id)
+     (select true from ai_executions e where e.id = i.id)
      or case
        when i.gateway_id = $1::uuid then i.id::text in (select value from json_array_elements_text($2::text::json))
        when i.gateway_id is null then $3::boolean or i.created_at < clock_timestamp() - interval '15 minutes'

@@ -129,19 +129,38 @@ describe.each(databases)('the audit trail on $name', ({ name, create }) => {
     expect(await inFlight()).toBe(0);
   });
 
-  /** As a plan is that is kept: it knows nothing of the group. */
-  async function planOfSettling(connection: postgres.Sql): Promise<string> {
+  /** As a plan is that is kept: it knows nothing of what is asked. @param types of the arguments */
+  async function planOf(
+    connection: postgres.Sql,
+    query: string,
+    types: string,
+    args: string,
+  ): Promise<string[]> {
     return connection.begin(async (tx) => {
       await tx`set local plan_cache_mode = force_generic_plan`;
-      await tx.unsafe(`prepare settling (text) as ${loadQueries().get('settleExecutions')}`);
-      const plan = await tx.unsafe(`explain execute settling ('[]')`);
-      await tx`deallocate settling`;
-      return plan
-        .map((step) => String(step['QUERY PLAN']))
-        .filter((step) => step.includes('ai_execution_intents'))
-        .join('\n');
+      await tx.unsafe(`prepare asking (${types}) as ${loadQueries().get(query)}`);
+      const plan = await tx.unsafe(`explain execute asking (${args})`);
+      await tx`deallocate asking`;
+      return plan.map((step) => String(step['QUERY PLAN']));
     });
   }
+
+  async function planOfSettling(connection: postgres.Sql): Promise<string> {
+    const plan = await planOf(connection, 'settleExecutions', 'text', `'[]'`);
+    return plan.filter((step) => step.includes('ai_execution_intents')).join('\n');
+  }
+
+  it('looks for what dead gateways left without reading all that has settled', async () => {
+    const open = Array.from({ length: 2_000 }, () => intent());
+    await store.audit.writeIntents(open);
+    await sql`analyze ai_execution_intents`;
+    const types = 'uuid, text, boolean, integer';
+    const plan = await planOf(sql, 'lockExpiredIntents', types, `'${v7()}', '[]', false, 100`);
+    const settled = plan.filter((step) => step.includes(' on ai_executions_'));
+    expect(settled.length).toBeGreaterThan(0);
+    expect(settled.filter((step) => !/Index (Only )?Scan using \w+_pkey/.test(step))).toEqual([]);
+    await store.audit.settle(open.map(({ id }) => execution({ id })));
+  });
 
   it('finds the intents of what it settles by their index, not among all that are dead or open', async () => {
     const open = Array.from({ length: 2_000 }, () => intent());
