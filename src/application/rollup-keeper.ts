@@ -2,6 +2,7 @@
  * Keeps the rollups: every few seconds, what has settled since is added. Any number of gateways may try; one at a time
  * does it, and whoever finds another at it has nothing to do.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { CostStore } from './cost-store.ts';
 
 export interface RollupKeeper {
@@ -26,8 +27,10 @@ export interface RollupKeeperOptions {
 }
 
 const defaultIntervalMs = 5_000;
-/** A batch takes some tens of milliseconds: short locks, and little to repeat after a failure. */
-const batch = 2_000;
+/** A batch takes some ten milliseconds: calls that commit meanwhile hardly feel it, and a failure repeats little. */
+const batch = 500;
+/** After a batch it rests so many times as long as that took: a quarter of one connection is the most it has. */
+const restShare = 3;
 /** Twice a minute is often enough for an alert, and seldom enough for a table that has grown long. */
 const turnsPerCount = 6;
 
@@ -38,13 +41,19 @@ export function createRollupKeeper(
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
   let turning: Promise<void> | undefined;
-  let stopped = false;
+  const stopping = new AbortController();
   let turns = 0;
   let pending = 0;
   let failures = 0;
 
   async function run(): Promise<void> {
-    while (!stopped && (await store.rollUp(batch)) === batch);
+    while (!stopping.signal.aborted) {
+      const from = performance.now();
+      if ((await store.rollUp(batch)) !== batch) return;
+      await delay(restShare * (performance.now() - from), undefined, { signal: stopping.signal }).catch(
+        () => {},
+      );
+    }
   }
 
   function catchUp(): Promise<void> {
@@ -59,7 +68,7 @@ export function createRollupKeeper(
       failures++;
       onError(error);
     });
-    if (stopped || turns++ % turnsPerCount !== 0) return;
+    if (stopping.signal.aborted || turns++ % turnsPerCount !== 0) return;
     // Where nothing can be counted nothing could be added: that is told already.
     pending = await store.pending().catch(() => pending);
   }
@@ -75,7 +84,7 @@ export function createRollupKeeper(
     catchUp,
     health: () => ({ pending, failures }),
     async stop() {
-      stopped = true;
+      stopping.abort();
       clearInterval(timer);
       await running?.catch(() => {});
       await turning;

@@ -31,6 +31,27 @@ describe('the keeper of the rollups', () => {
     await keeper.stop();
   });
 
+  it('rests after a full batch, so that calls have the database meanwhile, and does not wait for that to stop', async () => {
+    let batches = 0;
+    const keeper = createRollupKeeper(
+      {
+        async rollUp(limit) {
+          batches++;
+          vi.advanceTimersByTime(60_000);
+          return limit;
+        },
+        pending: async () => 0,
+      },
+      { onError() {} },
+    );
+    const running = keeper.catchUp();
+    // As many turns of the event loop as several batches would take without a rest.
+    for (let turn = 0; turn < 100; turn++) await Promise.resolve();
+    await keeper.stop();
+    await running;
+    expect(batches).toBe(1);
+  });
+
   it('keeps what it knew where nothing can be counted', async () => {
     let away = false;
     const answer = async <T>(value: T) => {
