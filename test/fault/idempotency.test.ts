@@ -33,7 +33,7 @@ describe.each(['PostgreSQL', 'PGlite'] as const)('an Idempotency-Key on %s', (ki
     const options = { headers: { 'idempotency-key': 'order-2' } };
     await rig.provider.behave({ holdAt: 'answer' });
     const first = rig.gateway.call('call-died', options);
-    await expect.poll(() => rig.provider.held).toBe(1);
+    await expect.poll(() => rig.provider.held, { timeout: 10_000 }).toBe(1);
     await rig.gateway.kill();
     await rig.provider.behave({});
     await rig.restart();

@@ -84,7 +84,7 @@ describe('a gateway on PostgreSQL that is killed', () => {
   it('before its outcome is committed leaves an unknown outcome', async () => {
     await rig.provider.behave({ holdAt: 'answer' });
     const call = rig.gateway.call('call-before-outcome');
-    await expect.poll(() => rig.provider.held).toBe(1);
+    await expect.poll(() => rig.provider.held, { timeout: 10_000 }).toBe(1);
     rig.proxy.freeze();
     await rig.provider.release();
     await delay(200);
@@ -96,7 +96,7 @@ describe('a gateway on PostgreSQL that is killed', () => {
   it('when its outcome is committed and nobody has heard keeps that outcome', async () => {
     await rig.provider.behave({ holdAt: 'answer' });
     const call = rig.gateway.call('call-after-outcome');
-    await expect.poll(() => rig.provider.held).toBe(1);
+    await expect.poll(() => rig.provider.held, { timeout: 10_000 }).toBe(1);
     const committed = rig.proxy.freezeAtCommit();
     await rig.provider.release();
     await committed;

@@ -12,7 +12,7 @@ describe('a gateway that was stopped past its lease and goes on', () => {
     await rig.gateway.start();
     await rig.provider.behave({ holdAt: 'answer' });
     const call = rig.gateway.call('call-late');
-    await expect.poll(() => rig.provider.held).toBe(1);
+    await expect.poll(() => rig.provider.held, { timeout: 10_000 }).toBe(1);
     rig.gateway.signal('SIGSTOP');
     const second = await rig.startSecond();
     const statusOf = () => rig.query('select id, status from ai_executions');
@@ -39,7 +39,7 @@ describe('a gateway beside one that died', () => {
       await rig.gateway.start();
       await rig.provider.behave({ holdAt: 'answer' });
       const call = rig.gateway.call('call-orphan');
-      await expect.poll(() => rig.provider.held).toBe(1);
+      await expect.poll(() => rig.provider.held, { timeout: 10_000 }).toBe(1);
       const remaining = `select extract(epoch from max(lease_expires_at) - clock_timestamp()) * 1000 as ms from gateway_instances`;
       await rig.gateway.kill();
       const [lease] = await rig.query(remaining);
