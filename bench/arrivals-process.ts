@@ -5,6 +5,7 @@
  */
 import { Agent, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
+import { quantile } from './processes.ts';
 
 export interface Target {
   readonly url: string;
@@ -63,7 +64,7 @@ async function run(order: ArrivalsOrder): Promise<ArrivalsResult> {
   const seconds = (performance.now() - from) / 1_000;
   agent.destroy();
   times.sort((a, b) => a - b);
-  const at = (share: number) => times[Math.floor(times.length * share)] ?? Number.NaN;
+  const at = (share: number) => quantile(times, share);
   return { answered: times.length, failed, seconds, p50Ms: at(0.5), p99Ms: at(0.99), p999Ms: at(0.999) };
 }
 

@@ -21,9 +21,9 @@ import {
 export interface Saturation {
   readonly pauseMs: number;
   readonly perSecond: number;
-  /** Of the gateway's processes, for each request; and of the database's, where there is one. */
+  /** Of the gateway's processes, for each request; and of the database's, NaN where there is none. */
   readonly cpuUs: number;
-  readonly databaseCpuUs: number | null;
+  readonly databaseCpuUs: number;
 }
 
 /** One round at a rate; what the way through the gateway adds to asking the provider at the same rate. */
@@ -109,8 +109,7 @@ export async function measureCalls(
       }
       for (let round = 0; round < size.judgedRounds; round++) {
         for (const share of shares) {
-          const isJudged = pauseMs === judged.pauseMs && share === judged.share;
-          const rounds = isJudged ? size.judgedRounds : size.latencyRounds;
+          const rounds = isJudged({ pauseMs, share }) ? size.judgedRounds : size.latencyRounds;
           if (round >= rounds) continue;
           say(`calls at ${share * 100} %, ${pauseMs} ms upstream, round ${round + 1} of ${rounds}`);
           const timed = subjects.filter(({ system }) => isAsked(system, { pauseMs, share }));
@@ -133,16 +132,17 @@ export async function measureCalls(
   }
 }
 
+function isJudged({ pauseMs, share }: typeof judged): boolean {
+  return pauseMs === judged.pauseMs && share === judged.share;
+}
+
 /** Whether a system is asked for its saturation with an upstream, or for its latency at a share of it. */
-function isAsked(
-  { asked }: System,
-  { pauseMs, share }: Partial<Pick<Latency, 'pauseMs' | 'share'>>,
-): boolean {
+function isAsked({ asked }: System, { pauseMs, share }: { pauseMs: number; share?: number }): boolean {
   switch (asked) {
     case 'cost':
       return pauseMs === 0 && share === undefined;
     case 'judged rate':
-      return pauseMs === judged.pauseMs && (share === undefined || share === judged.share);
+      return isJudged({ pauseMs, share: share ?? judged.share });
     default:
       return true;
   }
@@ -210,7 +210,10 @@ async function saturate(
   { saturationSeconds }: Size,
 ): Promise<void> {
   const { databasePid, system } = subject;
-  const usedUs = () => ({ gateway: cpuUsOf(system.pid), database: databasePid && cpuUsOf(databasePid) });
+  const usedUs = () => ({
+    gateway: cpuUsOf(system.pid),
+    database: databasePid === null ? Number.NaN : cpuUsOf(databasePid),
+  });
   const before = usedUs();
   const { answered, seconds } = await send(bench, subject, { seconds: saturationSeconds, connections });
   const after = usedUs();
@@ -218,10 +221,7 @@ async function saturate(
     pauseMs,
     perSecond: answered / seconds,
     cpuUs: (after.gateway - before.gateway) / answered,
-    databaseCpuUs:
-      after.database === null || before.database === null
-        ? null
-        : (after.database - before.database) / answered,
+    databaseCpuUs: (after.database - before.database) / answered,
   });
 }
 

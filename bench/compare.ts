@@ -5,7 +5,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { ArrivalsResult } from './arrivals-process.ts';
-import { answerOf, ask, cpuUsOf, median, start } from './processes.ts';
+import { answerOf, ask, cpuUsOf, median, quantile, start } from './processes.ts';
 import { type System, startPromptgate } from './systems.ts';
 import { startUsedPostgres } from './used-postgres.ts';
 
@@ -53,7 +53,7 @@ try {
       });
     }
     const ratios = rounds.map((round) => round.after / round.before).toSorted((a, b) => a - b);
-    const at = (share: number) => ratios[Math.floor(ratios.length * share)]?.toFixed(3);
+    const at = (share: number) => quantile(ratios, share).toFixed(3);
     const cpu = `${median(rounds.map((round) => round.before)).toFixed(0)} → ${median(rounds.map((round) => round.after)).toFixed(0)}`;
     console.log(`${face}: ${cpu} µs CPU a request, × ${at(0.5)} (quartiles ${at(0.25)} to ${at(0.75)})`);
   }

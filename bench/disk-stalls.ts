@@ -4,6 +4,7 @@ import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { quantile } from './processes.ts';
 
 export interface DiskStalls {
   readonly writes: number;
@@ -39,6 +40,6 @@ export async function measureDiskStalls(seconds: number): Promise<DiskStalls> {
     rmSync(directory, { recursive: true });
   }
   times.sort((a, b) => a - b);
-  const at = (share: number) => times[Math.floor((times.length - 1) * share)] ?? Number.NaN;
+  const at = (share: number) => quantile(times, share);
   return { writes: times.length, p50Ms: at(0.5), p99Ms: at(0.99), mostMs: at(1) };
 }

@@ -4,7 +4,7 @@
  */
 import type { PostgresProcess } from '../test/support/postgres-process.ts';
 import { firstLine, type Peer } from './peers.ts';
-import { answerOf, ask, start } from './processes.ts';
+import { answerOf, ask, quantile, start } from './processes.ts';
 import { say } from './progress.ts';
 import type { Size } from './run.ts';
 import type { StreamOrder, StreamReport } from './stream-load-process.ts';
@@ -90,13 +90,11 @@ export async function measureFirstTokens(
 }
 
 function toRound({ whole, firstMs, directFirstMs }: StreamReport): FirstTokenRound {
-  const at = (times: readonly number[], share: number) =>
-    times[Math.floor(times.length * share)] ?? Number.NaN;
   return {
     whole,
-    p50Ms: at(firstMs, 0.5),
-    p99Ms: at(firstMs, 0.99),
-    directP50Ms: at(directFirstMs, 0.5),
-    directP99Ms: at(directFirstMs, 0.99),
+    p50Ms: quantile(firstMs, 0.5),
+    p99Ms: quantile(firstMs, 0.99),
+    directP50Ms: quantile(directFirstMs, 0.5),
+    directP99Ms: quantile(directFirstMs, 0.99),
   };
 }

@@ -1,5 +1,5 @@
 /** The measured part of docs/performance.md, out of the figures. What they mean is written around it by hand. */
-import { judged, type Latency, type SystemResult, saturationAt } from './calls.ts';
+import { judged, type Latency, type Saturation, type SystemResult, saturationAt } from './calls.ts';
 import type { DiskStalls } from './disk-stalls.ts';
 import { beginPerSecond, type FirstTokenResult } from './first-tokens.ts';
 import type { StreamResult } from './many-streams.ts';
@@ -81,14 +81,14 @@ function callTable(systems: readonly SystemResult[]): string {
   ];
   const rows = systems.map((system) => {
     const costs = saturationAt(system, 0);
-    const of = (name: 'cpuUs' | 'perSecond') => costs.map((round) => round[name]);
+    const of = (name: keyof Saturation) => costs.map((round) => round[name]);
     return [
       system.name,
       spread(of('cpuUs'), 0),
       spread(pairedRatios(cpuOf(system), peerCpu), 2),
       whole(1_000_000 / median(of('cpuUs'))),
       spread(of('perSecond'), 0),
-      whole(median(costs.flatMap(({ databaseCpuUs }) => databaseCpuUs ?? []))),
+      whole(median(of('databaseCpuUs'))),
       whole(system.rssBytes / 2 ** 20),
       system.rows === null ? '–' : String(system.answered - system.rows),
     ];

@@ -89,6 +89,13 @@ export function sum(numbers: readonly number[]): number {
 
 /** Of no numbers: NaN. */
 export function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  return quantile(
+    numbers.toSorted((a, b) => a - b),
+    0.5,
+  );
+}
+
+/** Of numbers in ascending order, `share` from 0 to 1; of none: NaN. */
+export function quantile(sorted: readonly number[], share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }

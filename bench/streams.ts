@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import postgres from 'postgres';
 import { HeldMemoryReader } from './held-memory.ts';
-import { ask, cpuUsOf, answerOf as messageOf, rssOf, start } from './processes.ts';
+import { ask, cpuUsOf, answerOf as messageOf, quantile, rssOf, start } from './processes.ts';
 import { answerOf } from './stream-content.ts';
 import type { StreamOrder, StreamReport } from './stream-load-process.ts';
 import { startPromptgate } from './systems.ts';
@@ -73,10 +73,7 @@ async function checkRows(databaseUrl: string): Promise<{ rows: number; wrong: nu
 }
 
 function print(report: StreamReport, usage: Readonly<Record<'before' | 'during' | 'after', Usage>>): void {
-  const at = (numbers: readonly number[], share: number) =>
-    Number(
-      (numbers[Math.min(numbers.length - 1, Math.floor(numbers.length * share))] ?? Number.NaN).toFixed(1),
-    );
+  const at = (numbers: readonly number[], share: number) => Number(quantile(numbers, share).toFixed(1));
   const { before, during, after } = usage;
   const perStream = (name: 'rss' | 'held') => Math.round((during[name] - before[name]) / streams / 1024);
   const mib = (bytes: number) => Math.round(bytes / 1024 / 1024);

@@ -180,10 +180,13 @@ export async function startInMemory(providerUrl: string): Promise<System[]> {
   const { bavail, bsize } = statfsSync(memoryDirectory);
   if (bavail * bsize < leastMemoryBytes) throw new Error(`${memoryDirectory} has less than 4 GiB left`);
   const database = await startUsedPostgres(memoryDirectory);
-  const [native, compatible] = await startPromptgate(database.url, providerUrl, {
-    audit: 'as it is',
-    name: inMemoryName,
-  });
+  const options = { audit: 'as it is', name: inMemoryName } as const;
+  const [native, compatible] = await startPromptgate(database.url, providerUrl, options).catch(
+    async (error) => {
+      await database.stop();
+      throw error;
+    },
+  );
   const stop = async () => {
     await native.stop();
     await database.stop();
