@@ -15,6 +15,8 @@ export interface Target {
 
 export interface ArrivalsOrder extends Target {
   readonly seconds: number;
+  /** Requests that are due in the first so many seconds are answered and not timed: connections are opened then. */
+  readonly untimedSeconds?: number;
   /** Requests a second; without it, `connections` are kept busy. */
   readonly rate?: number;
   readonly connections?: number;
@@ -52,12 +54,16 @@ async function run(order: ArrivalsOrder): Promise<ArrivalsResult> {
   // New for each run: a server closes what idles between two.
   const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
   const times: number[] = [];
+  let answered = 0;
   let failed = 0;
-  const one = async (from: number) => {
-    if (await send(agent, target)) times.push(performance.now() - from);
-    else failed += 1;
-  };
   const from = performance.now();
+  const timedFrom = from + (order.untimedSeconds ?? 0) * 1_000;
+  const one = async (dueAt: number) => {
+    const isAnswered = await send(agent, target);
+    if (isAnswered) answered += 1;
+    else failed += 1;
+    if (isAnswered && dueAt >= timedFrom) times.push(performance.now() - dueAt);
+  };
   const endsAt = from + order.seconds * 1_000;
   if (order.rate) await arrive(order.rate, from, endsAt, one);
   else await keepBusy(order, endsAt, one);
@@ -65,7 +71,7 @@ async function run(order: ArrivalsOrder): Promise<ArrivalsResult> {
   agent.destroy();
   times.sort((a, b) => a - b);
   const at = (share: number) => quantile(times, share);
-  return { answered: times.length, failed, seconds, p50Ms: at(0.5), p99Ms: at(0.99), p999Ms: at(0.999) };
+  return { answered, failed, seconds, p50Ms: at(0.5), p99Ms: at(0.99), p999Ms: at(0.999) };
 }
 
 async function keepBusy(

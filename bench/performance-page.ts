@@ -1,5 +1,5 @@
 /** The measured part of docs/performance.md, out of the figures. What they mean is written around it by hand. */
-import { judged, type Latency, type Saturation, type SystemResult, saturationAt } from './calls.ts';
+import { judged, type Latency, peer, type Saturation, type SystemResult, saturationAt } from './calls.ts';
 import type { DiskStalls } from './disk-stalls.ts';
 import { beginPerSecond, type FirstTokenResult } from './first-tokens.ts';
 import type { StreamResult } from './many-streams.ts';
@@ -68,7 +68,7 @@ export function table(heads: readonly string[], rows: readonly (readonly string[
 }
 
 function callTable(systems: readonly SystemResult[]): string {
-  const peerCpu = cpuOf(systems.find(({ name }) => name === 'Portkey'));
+  const peerCpu = cpuOf(systems.find(({ name }) => name === peer));
   const heads = [
     'at saturation',
     'CPU µs/request',
@@ -124,16 +124,17 @@ export const latencyColumns: readonly Pick<Latency, 'pauseMs' | 'share'>[] = [0,
 );
 
 export function latencyAt(
-  { latency }: SystemResult,
+  { name, latency }: SystemResult,
   { pauseMs, share }: Pick<Latency, 'pauseMs' | 'share'>,
+  rateOf = name,
 ): Latency[] {
-  return latency.filter((one) => one.pauseMs === pauseMs && one.share === share);
+  return latency.filter((one) => one.pauseMs === pauseMs && one.share === share && one.rateOf === rateOf);
 }
 
 /** Medians over the rounds. */
 export function addedAt(system: SystemResult, column: Pick<Latency, 'pauseMs' | 'share'>) {
   const rounds = latencyAt(system, column);
-  const of = (name: keyof Latency) => median(rounds.map((round) => round[name]));
+  const of = (name: keyof Omit<Latency, 'rateOf'>) => median(rounds.map((round) => round[name]));
   return { p50Ms: of('addedP50Ms'), p99Ms: of('addedP99Ms'), p999Ms: of('addedP999Ms'), rate: of('rate') };
 }
 
@@ -142,7 +143,7 @@ function streamTable(streams: readonly StreamResult[]): string {
     one?.rounds.map(({ bytesPerStream }) => bytesPerStream) ?? [];
   const heldOf = (one: StreamResult | undefined) =>
     one?.rounds.flatMap(({ heldBytesPerStream }) => heldBytesPerStream ?? []) ?? [];
-  const peerOne = streams.find(({ name }) => name === 'Portkey');
+  const peerOne = streams.find(({ name }) => name === peer);
   const heads = [
     'at once',
     'streams',

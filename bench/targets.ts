@@ -1,5 +1,5 @@
 /** What the gateway promises of its cost, held against the figures of a run. */
-import { judged, type SystemResult } from './calls.ts';
+import { judged, peer, type SystemResult } from './calls.ts';
 import { providerFirstMs } from './first-tokens.ts';
 import type { StreamRound } from './many-streams.ts';
 import {
@@ -23,7 +23,6 @@ interface Target {
   readonly met: boolean | null;
 }
 
-const peer = 'Portkey';
 const faces = ['promptgate', 'promptgate (OpenAI API)'];
 
 export function targetTable(results: Results): string {
@@ -78,25 +77,29 @@ function cpuRatios(systems: readonly SystemResult[], name: string, beside: strin
 
 /** The disk is told apart from the gateway: what it has a write wait is in every p99 of whoever waits for it. */
 function latencyTargets({ systems, inMemory }: Results): Target[] {
-  const p99s = (name: string) => {
+  const latenciesOf = (name: string, rateOf: string) => {
     const system = find([...systems, ...inMemory], name);
-    return system ? latencyAt(system, judged).map(({ addedP99Ms }) => addedP99Ms) : [];
+    return system ? latencyAt(system, judged, rateOf) : [];
   };
-  const target = (what: string, nameOf: (face: string) => string): Target => ({
+  const p99s = (name: string, rateOf = name) => latenciesOf(name, rateOf).map(({ addedP99Ms }) => addedP99Ms);
+  const onDisk = (face: string) => face;
+  const withMemory = (face: string) => face.replace('promptgate', inMemoryName);
+  const target = (what: string, nameOf: (face: string) => string, rateOf?: string): Target => ({
     what,
     limit: `Portkey’s: ${spread(p99s(peer), 1)} ms`,
     ...eachFace(
       median(p99s(peer)),
-      (face) => p99s(nameOf(face)),
+      (face) => p99s(nameOf(face), rateOf),
       (values) => `${spread(values, 1)} ms`,
     ),
   });
+  const rate = whole(latenciesOf(peer, peer)[0]?.rate ?? Number.NaN);
+  const share = `${judged.share * 100} %`;
   return [
-    target(
-      `p99 added at ${judged.share * 100} % of saturation, ${judged.pauseMs} ms upstream`,
-      (face) => face,
-    ),
-    target('the same, PostgreSQL’s files in memory', (face) => face.replace('promptgate', inMemoryName)),
+    target(`p99 added at ${share} of its own saturation, ${judged.pauseMs} ms upstream`, onDisk),
+    target('the same, PostgreSQL’s files in memory', withMemory),
+    target(`p99 added where Portkey has ${share} of its saturation, at its ${rate}/s`, onDisk, peer),
+    target('the same, PostgreSQL’s files in memory', withMemory, peer),
   ];
 }
 
