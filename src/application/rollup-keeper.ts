@@ -29,8 +29,10 @@ export interface RollupKeeperOptions {
 const defaultIntervalMs = 5_000;
 /** A batch takes some ten milliseconds: calls that commit meanwhile hardly feel it, and a failure repeats little. */
 const batch = 500;
-/** After a batch it rests so many times as long as that took: a quarter of one connection is the most it has. */
+/** After a batch a gateway rests so many times as long as that took: of one connection it has a quarter. */
 const restShare = 3;
+/** Whoever is not done when the next turn is due is behind: without larger batches and no rests it might stay so. */
+const batchBehind = 2_000;
 /** Twice a minute is often enough for an alert, and seldom enough for a table that has grown long. */
 const turnsPerCount = 6;
 
@@ -41,18 +43,21 @@ export function createRollupKeeper(
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
   let turning: Promise<void> | undefined;
+  let counting: Promise<void> | undefined;
   const stopping = new AbortController();
   let turns = 0;
   let pending = 0;
   let failures = 0;
 
   async function run(): Promise<void> {
+    const behindAt = performance.now() + intervalMs;
     while (!stopping.signal.aborted) {
       const from = performance.now();
-      if ((await store.rollUp(batch)) !== batch) return;
-      await delay(restShare * (performance.now() - from), undefined, { signal: stopping.signal }).catch(
-        () => {},
-      );
+      const limit = from < behindAt ? batch : batchBehind;
+      if ((await store.rollUp(limit)) !== limit) return;
+      const now = performance.now();
+      const restMs = Math.min(restShare * (now - from), behindAt - now);
+      if (restMs > 0) await delay(restMs, undefined, { signal: stopping.signal }).catch(() => {});
     }
   }
 
@@ -68,18 +73,27 @@ export function createRollupKeeper(
       failures++;
       onError(error);
     });
-    if (stopping.signal.aborted || turns++ % turnsPerCount !== 0) return;
-    // Where nothing can be counted nothing could be added: that is told already.
+  }
+
+  /** Where nothing can be counted nothing could be added: that is told already. */
+  async function count(): Promise<void> {
     pending = await store.pending().catch(() => pending);
+  }
+
+  /** What waits is counted also where a turn takes long: that is when someone has to know. */
+  function tick(): void {
+    turning ??= turn().finally(() => {
+      turning = undefined;
+    });
+    if (turns++ % turnsPerCount === 0)
+      counting ??= count().finally(() => {
+        counting = undefined;
+      });
   }
 
   return {
     start() {
-      timer ??= setInterval(() => {
-        turning ??= turn().finally(() => {
-          turning = undefined;
-        });
-      }, intervalMs).unref();
+      timer ??= setInterval(tick, intervalMs).unref();
     },
     catchUp,
     health: () => ({ pending, failures }),
@@ -88,6 +102,7 @@ export function createRollupKeeper(
       clearInterval(timer);
       await running?.catch(() => {});
       await turning;
+      await counting;
     },
   };
 }

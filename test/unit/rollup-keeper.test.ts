@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createRollupKeeper } from '../../src/application/rollup-keeper.ts';
 
@@ -31,25 +32,74 @@ describe('the keeper of the rollups', () => {
     await keeper.stop();
   });
 
-  it('rests after a full batch, so that calls have the database meanwhile, and does not wait for that to stop', async () => {
-    let batches = 0;
-    const keeper = createRollupKeeper(
-      {
-        async rollUp(limit) {
-          batches++;
-          vi.advanceTimersByTime(60_000);
-          return limit;
-        },
-        pending: async () => 0,
+  /** Every batch is full, and takes `batchMs`. */
+  function neverDone(batchMs: number) {
+    const batches: { limit: number; at: number }[] = [];
+    return {
+      batches,
+      async rollUp(limit: number) {
+        batches.push({ limit, at: Date.now() });
+        await setTimeout(batchMs);
+        return limit;
       },
-      { onError() {} },
-    );
+      pending: async () => 70_000,
+    };
+  }
+
+  it('rests after a batch three times as long as that took, so that calls have the database meanwhile', async () => {
+    const store = neverDone(10);
+    const keeper = createRollupKeeper(store, { onError() {} });
     const running = keeper.catchUp();
-    // As many turns of the event loop as several batches would take without a rest.
-    for (let turn = 0; turn < 100; turn++) await Promise.resolve();
+    await vi.advanceTimersByTimeAsync(39);
+    expect(store.batches).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(store.batches).toHaveLength(2);
+    const stopped = keeper.stop();
+    await vi.advanceTimersByTimeAsync(10);
+    await stopped;
+    await running;
+    expect(store.batches).toHaveLength(2);
+  });
+
+  it('does not wait for the end of a rest to stop', async () => {
+    const store = neverDone(1_000);
+    const keeper = createRollupKeeper(store, { onError() {} });
+    const running = keeper.catchUp();
+    await vi.advanceTimersByTimeAsync(1_001);
     await keeper.stop();
     await running;
-    expect(batches).toBe(1);
+    expect(store.batches).toHaveLength(1);
+  });
+
+  it('rests no longer, takes more at a time and tells what waits when a turn lasts into the next', async () => {
+    const store = neverDone(10);
+    const keeper = createRollupKeeper(store, { intervalMs: 400, onError() {} });
+    keeper.start();
+    await vi.advanceTimersByTimeAsync(800);
+    expect(store.batches).toHaveLength(10);
+    expect(keeper.health()).toEqual({ pending: 70_000, failures: 0 });
+    const from = store.batches.length;
+    await vi.advanceTimersByTimeAsync(100);
+    const behind = store.batches.slice(from);
+    expect(behind).toHaveLength(10);
+    expect(new Set(behind.map(({ limit }) => limit))).toEqual(new Set([2_000]));
+    const stopped = keeper.stop();
+    await vi.advanceTimersByTimeAsync(10);
+    await stopped;
+  });
+
+  it('counts what waits again and again while a turn does not end', async () => {
+    let counted = 0;
+    const keeper = createRollupKeeper(
+      { ...neverDone(10), pending: async () => ++counted },
+      { intervalMs: 100, onError() {} },
+    );
+    keeper.start();
+    await vi.advanceTimersByTimeAsync(1_300);
+    expect(counted).toBe(3);
+    const stopped = keeper.stop();
+    await vi.advanceTimersByTimeAsync(10);
+    await stopped;
   });
 
   it('keeps what it knew where nothing can be counted', async () => {
