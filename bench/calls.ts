@@ -100,6 +100,7 @@ export async function measureCalls(
   const bench = { provider, load, direct: direct(url, provider) };
   const { systems, missing } = await startSystems(database, peers, url);
   const subjects = await Promise.all(systems.map(toSubject));
+  const peerSubject = subjects.find(({ system }) => system.name === peer);
   try {
     for (const subject of subjects) await warmUp(bench, subject, subjects, size);
     for (const { pauseMs, connections } of upstreams) {
@@ -119,10 +120,9 @@ export async function measureCalls(
           say(`calls at ${share * 100} %, ${pauseMs} ms upstream, round ${round + 1} of ${rounds}`);
           const timed = subjects.filter(({ system }) => isAsked(system, { pauseMs, share }));
           for (const subject of inTurn(timed, round)) {
-            await time(bench, subject, { pauseMs, share, rateOf: subject }, size);
-            const beside = subjects.find(({ system }) => system.name === peer);
-            if (beside && isJudged({ pauseMs, share }) && subject.databasePid !== null)
-              await time(bench, subject, { pauseMs, share, rateOf: beside }, size);
+            const beside = isJudged({ pauseMs, share }) && subject.databasePid !== null ? [peerSubject] : [];
+            for (const rateOf of inTurn([subject, ...beside].filter((one) => one !== undefined), round))
+              await time(bench, subject, { pauseMs, share, rateOf }, size);
           }
         }
       }

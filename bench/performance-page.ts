@@ -214,6 +214,7 @@ export function spread(values: readonly number[], digits: number, unit = ''): st
 }
 
 export function figure(value: number, digits: number): string {
+  if (value === Number.POSITIVE_INFINITY) return '∞';
   return Number.isFinite(value) ? value.toFixed(digits) : '–';
 }
 

@@ -88,11 +88,14 @@ function describeMachine(): string {
 function readCommit(): string {
   const git = (...args: string[]) => execFileSync('git', args, { encoding: 'utf8' }).trim();
   const changed =
-    git('status', '--porcelain', 'src', 'sql', 'bin', 'package-lock.json') === '' ? '' : ' with changes';
+    git('status', '--porcelain', 'src', 'sql', 'bin', 'bench', 'package-lock.json') === ''
+      ? ''
+      : ' with changes';
   return `${git('rev-parse', '--short', 'HEAD')}${changed}`;
 }
 
 async function measure(): Promise<Results> {
+  const commit = readCommit();
   const { peers, missing } = values['no-peers']
     ? { peers: [], missing: {} }
     : await installPeers(values.peers);
@@ -105,7 +108,8 @@ async function measure(): Promise<Results> {
     const many = await measureManyStreams(database, peers, size);
     const first = await measureFirstTokens(database, peers, size);
     return {
-      commit: readCommit(),
+      // Gateways are started until the end.
+      commit: readCommit() === commit ? commit : `${commit}, changed while this ran`,
       machine: describeMachine(),
       date: new Date().toISOString().slice(0, 10),
       minutes: performance.now() / 60_000,

@@ -102,6 +102,11 @@ export interface PromptgateOptions {
   readonly environment?: Environment;
 }
 
+/** How the second face of a gateway is called in the figures. */
+export function compatibleName(name: string): string {
+  return `${name} (OpenAI API)`;
+}
+
 /** `promptgate serve` as anyone would run it, once for both of its faces. */
 export async function startPromptgate(
   admin: string,
@@ -159,7 +164,7 @@ export async function startPromptgate(
     },
     {
       ...base,
-      name: `${name} (OpenAI API)`,
+      name: compatibleName(name),
       whole: { ...compatible, body: call(articleText, named) },
       streamed: (said) => ({ ...compatible, body: call(said, { ...named, ...streaming }), wire: 'chat' }),
       // Two faces of one process: it is stopped once.
@@ -219,9 +224,10 @@ export function streamStarts(
   ];
 }
 
-/** Whoever goes first gains or loses by it: each in turn. */
+/** Whoever goes first gains or loses by it, and by whom it follows: each in turn, and in both directions. */
 export function inTurn<T>(all: readonly T[], round: number): T[] {
-  return all.map((_, index) => all[(index + round) % all.length]!);
+  const turned = all.map((_, index) => all[(index + round) % all.length]!);
+  return round % 2 === 0 ? turned : turned.reverse();
 }
 
 async function createDatabase(admin: string): Promise<string> {

@@ -13,6 +13,18 @@ const segments = 64;
 export async function startUsedPostgres(parent?: string): Promise<PostgresProcess> {
   const database = await startPostgres(settings, parent);
   const sql = postgres(database.url, { max: 1 });
+  try {
+    await fillWal(sql);
+  } catch (error) {
+    await database.stop();
+    throw error;
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+  return database;
+}
+
+async function fillWal(sql: postgres.Sql): Promise<void> {
   await sql`create table filling (x int)`;
   for (let segment = 0; segment < segments; segment++) {
     await sql`insert into filling values (1)`;
@@ -20,6 +32,4 @@ export async function startUsedPostgres(parent?: string): Promise<PostgresProces
   }
   await sql`drop table filling`;
   await sql`checkpoint`;
-  await sql.end();
-  return database;
 }
