@@ -1,6 +1,6 @@
 /**
  * Keeps the rollups: every few seconds, what has settled since is added. Any number of gateways may try; one at a time
- * does it, and whoever finds another at it has nothing to do.
+ * adds a batch, and whoever finds another at it is done for this turn.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CostStore } from './cost-store.ts';
