@@ -1,6 +1,19 @@
-import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createRollupKeeper } from '../../src/application/rollup-keeper.ts';
+
+// Fake timers leave those of promises as they are.
+vi.mock('node:timers/promises', () => ({
+  setTimeout: (ms: number, value?: unknown, { signal }: { signal?: AbortSignal } = {}) =>
+    new Promise((resolve, reject) => {
+      const timer = setTimeout(() => resolve(value), ms);
+      const abort = () => {
+        clearTimeout(timer);
+        reject(signal?.reason);
+      };
+      if (signal?.aborted) abort();
+      signal?.addEventListener('abort', abort);
+    }),
+}));
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -39,7 +52,7 @@ describe('the keeper of the rollups', () => {
       batches,
       async rollUp(limit: number) {
         batches.push({ limit, at: Date.now() });
-        await setTimeout(batchMs);
+        await new Promise((done) => setTimeout(done, batchMs));
         return limit;
       },
       pending: async () => 70_000,
@@ -75,7 +88,7 @@ describe('the keeper of the rollups', () => {
     const store = neverDone(10);
     const keeper = createRollupKeeper(store, { intervalMs: 400, onError() {} });
     keeper.start();
-    await vi.advanceTimersByTimeAsync(800);
+    await vi.advanceTimersByTimeAsync(799);
     expect(store.batches).toHaveLength(10);
     expect(keeper.health()).toEqual({ pending: 70_000, failures: 0 });
     const from = store.batches.length;
