@@ -121,7 +121,10 @@ export async function measureCalls(
           const timed = subjects.filter(({ system }) => isAsked(system, { pauseMs, share }));
           for (const subject of inTurn(timed, round)) {
             const beside = isJudged({ pauseMs, share }) && subject.databasePid !== null ? [peerSubject] : [];
-            for (const rateOf of inTurn([subject, ...beside].filter((one) => one !== undefined), round))
+            for (const rateOf of inTurn(
+              [subject, ...beside].filter((one) => one !== undefined),
+              round,
+            ))
               await time(bench, subject, { pauseMs, share, rateOf }, size);
           }
         }
