@@ -42,7 +42,6 @@ export function createRollupKeeper(
 ): RollupKeeper {
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
-  let turning: Promise<void> | undefined;
   let counting: Promise<void> | undefined;
   const stopping = new AbortController();
   let turns = 0;
@@ -68,13 +67,6 @@ export function createRollupKeeper(
     return running;
   }
 
-  async function turn(): Promise<void> {
-    await catchUp().catch((error) => {
-      failures++;
-      onError(error);
-    });
-  }
-
   /** Where nothing can be counted nothing could be added: that is told already. */
   async function count(): Promise<void> {
     pending = await store.pending().catch(() => pending);
@@ -82,9 +74,11 @@ export function createRollupKeeper(
 
   /** What waits is counted also where a turn takes long: that is when someone has to know. */
   function tick(): void {
-    turning ??= turn().finally(() => {
-      turning = undefined;
-    });
+    if (!running)
+      catchUp().catch((error) => {
+        failures++;
+        onError(error);
+      });
     if (turns++ % turnsPerCount === 0)
       counting ??= count().finally(() => {
         counting = undefined;
@@ -101,7 +95,6 @@ export function createRollupKeeper(
       stopping.abort();
       clearInterval(timer);
       await running?.catch(() => {});
-      await turning;
       await counting;
     },
   };

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createRollupKeeper } from '../../src/application/rollup-keeper.ts';
+import { createRollupKeeper, type RollupKeeper } from '../../src/application/rollup-keeper.ts';
 
 // Fake timers leave those of promises as they are.
 vi.mock('node:timers/promises', () => ({
@@ -47,16 +47,22 @@ describe('the keeper of the rollups', () => {
 
   /** Every batch is full, and takes `batchMs`. */
   function neverDone(batchMs: number) {
-    const batches: { limit: number; at: number }[] = [];
+    const batches: number[] = [];
     return {
       batches,
       async rollUp(limit: number) {
-        batches.push({ limit, at: Date.now() });
+        batches.push(limit);
         await new Promise((done) => setTimeout(done, batchMs));
         return limit;
       },
       pending: async () => 70_000,
     };
+  }
+
+  async function stopAfterBatch(keeper: RollupKeeper): Promise<void> {
+    const stopped = keeper.stop();
+    await vi.advanceTimersByTimeAsync(10);
+    await stopped;
   }
 
   it('rests after a batch three times as long as that took, so that calls have the database meanwhile', async () => {
@@ -67,9 +73,7 @@ describe('the keeper of the rollups', () => {
     expect(store.batches).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(1);
     expect(store.batches).toHaveLength(2);
-    const stopped = keeper.stop();
-    await vi.advanceTimersByTimeAsync(10);
-    await stopped;
+    await stopAfterBatch(keeper);
     await running;
     expect(store.batches).toHaveLength(2);
   });
@@ -95,10 +99,8 @@ describe('the keeper of the rollups', () => {
     await vi.advanceTimersByTimeAsync(100);
     const behind = store.batches.slice(from);
     expect(behind).toHaveLength(10);
-    expect(new Set(behind.map(({ limit }) => limit))).toEqual(new Set([2_000]));
-    const stopped = keeper.stop();
-    await vi.advanceTimersByTimeAsync(10);
-    await stopped;
+    expect(new Set(behind)).toEqual(new Set([2_000]));
+    await stopAfterBatch(keeper);
   });
 
   it('counts what waits again and again while a turn does not end', async () => {
@@ -110,9 +112,7 @@ describe('the keeper of the rollups', () => {
     keeper.start();
     await vi.advanceTimersByTimeAsync(1_300);
     expect(counted).toBe(3);
-    const stopped = keeper.stop();
-    await vi.advanceTimersByTimeAsync(10);
-    await stopped;
+    await stopAfterBatch(keeper);
   });
 
   it('keeps what it knew where nothing can be counted', async () => {
