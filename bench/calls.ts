@@ -100,7 +100,6 @@ export async function measureCalls(
   const bench = { provider, load, direct: direct(url, provider) };
   const { systems, missing } = await startSystems(database, peers, url);
   const subjects = await Promise.all(systems.map(toSubject));
-  const peerSubject = subjects.find(({ system }) => system.name === peer);
   try {
     for (const subject of subjects) await warmUp(bench, subject, subjects, size);
     for (const { pauseMs, connections } of upstreams) {
@@ -120,11 +119,8 @@ export async function measureCalls(
           say(`calls at ${share * 100} %, ${pauseMs} ms upstream, round ${round + 1} of ${rounds}`);
           const timed = subjects.filter(({ system }) => isAsked(system, { pauseMs, share }));
           for (const subject of inTurn(timed, round)) {
-            const beside = isJudged({ pauseMs, share }) && subject.databasePid !== null ? [peerSubject] : [];
-            for (const rateOf of inTurn(
-              [subject, ...beside].filter((one) => one !== undefined),
-              round,
-            ))
+            const beside = isJudged({ pauseMs, share }) ? besideOf(subject, subjects) : [];
+            for (const rateOf of inTurn([subject, ...beside], round))
               await time(bench, subject, { pauseMs, share, rateOf }, size);
           }
         }
@@ -143,6 +139,11 @@ export async function measureCalls(
     load.disconnect();
     provider.disconnect();
   }
+}
+
+/** Whose rate a system is asked at besides its own. */
+function besideOf({ databasePid }: Subject, subjects: readonly Subject[]): Subject[] {
+  return databasePid === null ? [] : subjects.filter(({ system }) => system.name === peer);
 }
 
 function isJudged({ pauseMs, share }: typeof judged): boolean {
