@@ -115,6 +115,18 @@ describe('the keeper of the rollups', () => {
     await stopAfterBatch(keeper);
   });
 
+  it('counts a failure once, however many turns it lasted', async () => {
+    const rollUp = async () => {
+      await new Promise((done) => setTimeout(done, 250));
+      throw new Error('away');
+    };
+    const keeper = createRollupKeeper({ rollUp, pending: async () => 0 }, { intervalMs: 100, onError() {} });
+    keeper.start();
+    await vi.advanceTimersByTimeAsync(360);
+    expect(keeper.health().failures).toBe(1);
+    await stopAfterBatch(keeper);
+  });
+
   it('keeps what it knew where nothing can be counted', async () => {
     let away = false;
     const answer = async <T>(value: T) => {
